@@ -1,0 +1,112 @@
+"""What the rest of conda-store asks of a builder, in the domain's types.
+
+`engine.RattlerBuilder` does it for real; `fake.FakeBuilder` stands in where no package is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from conda_store.domain.build import Progress
+from conda_store.domain.lock import Lock, PlatformLock
+from conda_store.domain.platform import Platform
+from conda_store.domain.specification import AnySpecification, Specification
+from conda_store.errors import Problem
+
+
+class Reporter(Protocol):
+    """Where a build tells what it does, while it does it."""
+
+    def log(self, text: str) -> None:
+        """One or more lines for the build's log, without credentials."""
+
+    def progress(self, progress: Progress) -> None:
+        """How far the build is; may be called thousands of times, the receiver thins out."""
+
+
+@dataclass(frozen=True)
+class SolveRequest:
+    """All that a solve depends on besides the channels' content. `timeout` in seconds."""
+
+    specification: Specification
+    platforms: tuple[Platform, ...]
+    channel_alias: str
+    is_strict_channel_priority: bool = True
+    timeout: float = 300.0
+
+
+@dataclass(frozen=True)
+class InstallRequest:
+    """One platform's lock to be laid out in `staging` so that it works once renamed to `prefix`.
+
+    `link_script_packages` names the packages whose post-link scripts may run (`*` for all).
+    `permissions` is the octal mode of directories, None leaves what the umask gave.
+    """
+
+    lock: PlatformLock
+    staging: Path
+    prefix: Path
+    requested: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+    pip_options: tuple[str, ...] = ()
+    link_script_packages: frozenset[str] = frozenset()
+    compiles_pyc: bool = False
+    permissions: int | None = None
+    uid: int | None = None
+    gid: int | None = None
+
+
+@dataclass(frozen=True)
+class Installed:
+    """`size` is what the files of the environment hold together, in bytes, shared ones included."""
+
+    size: int
+    files: int
+
+
+class Builder(Protocol):
+    def problems(self, specification: Specification) -> tuple[Problem, ...]:
+        """What is wrong with the grammar of its match specs, pip requirements and pip options."""
+
+    def conda_name(self, match_spec: str) -> str:
+        """The package name in a match spec, normalized."""
+
+    def pypi_name(self, requirement: str) -> str:
+        """The distribution name in a pip requirement, normalized."""
+
+    def read(self, text: bytes, *, format: str | None, name: str | None) -> AnySpecification:
+        """The specification in a file's text (see `builder.formats`); `name` fills in where the format has none.
+
+        Raises:
+            InvalidSpecification: with line or path of each problem.
+        """
+
+    async def channel_state(self, request: SolveRequest) -> str:
+        """A digest of the present state of the request's channels: while it stays equal, so does a solve.
+
+        Raises:
+            ChannelUnavailable: a channel cannot be reached.
+        """
+
+    async def solve(self, request: SolveRequest, reporter: Reporter) -> Lock:
+        """The packages for every platform asked for.
+
+        Raises:
+            Unsolvable: with an explanation that a person can read.
+            ChannelUnavailable: the repodata cannot be had.
+        """
+
+    async def install(self, request: InstallRequest, reporter: Reporter) -> Installed:
+        """Lay out an environment: download what is not cached, link, install the pip part, rename into place.
+
+        When it returns, `prefix` is complete; when it raises, nothing is at `prefix`.
+
+        Raises:
+            BuildFailed: its subclass says what, and whether trying again may help.
+        """
+
+    async def close(self) -> None:
+        """Let go of connections and caches."""

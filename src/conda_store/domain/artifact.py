@@ -1,0 +1,56 @@
+"""What a build leaves behind, and under which keys."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class ArtifactType(StrEnum):
+    DIRECTORY = "DIRECTORY"
+    LOCKFILE = "LOCKFILE"
+    LOGS = "LOGS"
+    YAML = "YAML"
+    CONDA_PACK = "CONDA_PACK"
+    DOCKER_MANIFEST = "DOCKER_MANIFEST"
+    CONSTRUCTOR_INSTALLER = "CONSTRUCTOR_INSTALLER"
+    CONTAINER_REGISTRY = "CONTAINER_REGISTRY"
+    DOCKER_BLOB = "DOCKER_BLOB"
+
+
+class ArtifactState(StrEnum):
+    """READY: the blob is there. REQUESTED and MAKING: a worker will make or is making it. FAILED: it said why."""
+
+    REQUESTED = "REQUESTED"
+    MAKING = "MAKING"
+    READY = "READY"
+    FAILED = "FAILED"
+
+
+# made in the worker from the finished prefix, when the build ends or on first request
+PACKED = (ArtifactType.CONDA_PACK, ArtifactType.CONSTRUCTOR_INSTALLER)
+
+_BLOBS: dict[ArtifactType, tuple[str, str, str]] = {
+    ArtifactType.LOGS: ("logs", ".log", "text/plain; charset=utf-8"),
+    ArtifactType.LOCKFILE: ("lockfile", ".yml", "application/json"),
+    ArtifactType.YAML: ("yaml", ".yml", "text/yaml; charset=utf-8"),
+    ArtifactType.CONDA_PACK: ("archive", ".tar.gz", "application/gzip"),
+    ArtifactType.CONSTRUCTOR_INSTALLER: ("installer", ".sh", "application/octet-stream"),
+}
+
+
+def blob_key(artifact: ArtifactType, build_key: str) -> str:
+    """Where the blob of an artifact is stored: `lockfile/<build key>.yml`."""
+    folder, suffix, _ = _BLOBS[artifact]
+    return f"{folder}/{build_key}{suffix}"
+
+
+def parse_blob_key(key: str) -> tuple[ArtifactType, str] | None:
+    """The artifact and the build key of a blob's key; None where it is no artifact's."""
+    for artifact, (folder, suffix, _) in _BLOBS.items():
+        if key.startswith(f"{folder}/") and key.endswith(suffix):
+            return artifact, key[len(folder) + 1 : -len(suffix)]
+    return None
+
+
+def content_type(artifact: ArtifactType) -> str:
+    return _BLOBS[artifact][2]

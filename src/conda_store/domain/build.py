@@ -1,0 +1,109 @@
+"""A build: its states, its key, its progress, and when it is tried again."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+
+class BuildStatus(StrEnum):
+    QUEUED = "QUEUED"
+    BUILDING = "BUILDING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELED = "CANCELED"
+
+    @property
+    def has_ended(self) -> bool:
+        return self in {BuildStatus.COMPLETED, BuildStatus.FAILED, BuildStatus.CANCELED}
+
+
+TRANSITIONS: dict[BuildStatus, frozenset[BuildStatus]] = {
+    # claimed by a worker; cancelled before anybody took it
+    BuildStatus.QUEUED: frozenset({BuildStatus.BUILDING, BuildStatus.CANCELED}),
+    # QUEUED again: the worker was lost or the failure is transient, and attempts are left
+    BuildStatus.BUILDING: frozenset(
+        {BuildStatus.COMPLETED, BuildStatus.FAILED, BuildStatus.CANCELED, BuildStatus.QUEUED}
+    ),
+    BuildStatus.COMPLETED: frozenset(),
+    BuildStatus.FAILED: frozenset(),
+    BuildStatus.CANCELED: frozenset(),
+}
+
+
+class Phase(StrEnum):
+    """What a build is doing, in this order."""
+
+    QUEUED = "queued"
+    SOLVING = "solving"
+    DOWNLOADING = "downloading"
+    LINKING = "linking"
+    PIP = "pip"
+    FINISHING = "finishing"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Packages and bytes done and in all; 0 in all where it is not known yet."""
+
+    phase: Phase = Phase.QUEUED
+    packages_done: int = 0
+    packages_total: int = 0
+    bytes_done: int = 0
+    bytes_total: int = 0
+
+    def dump(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def retry_delay(attempt: int, max_attempts: int, first_delay: timedelta) -> timedelta | None:
+    """How long to wait after the failed attempt number `attempt` (1 is the first), None when it was the last."""
+    if attempt >= max_attempts:
+        return None
+    return first_delay * 2 ** (attempt - 1)
+
+
+# --- build keys: the name of a build in paths and blob keys -------------------------------------------------
+
+MAX_PREFIX_LENGTH = 255
+
+
+def build_key(version: int, *, sha256: str, scheduled_on: datetime, build_id: int, name: str, namespace: str) -> str:
+    """The key of a build.
+
+    1: `<sha256>-<YYYYMMDD-HHMMSS-microseconds>-<id>-<name>`, 2: `<8 of sha256>-<unix seconds>-<id>-<name>`,
+    3: 32 hexadecimal digits of a hash over namespace, sha256, seconds and id. Times are UTC.
+    """
+    moment = scheduled_on if scheduled_on.tzinfo else scheduled_on.replace(tzinfo=UTC)
+    seconds = int(moment.timestamp())
+    if version == 1:
+        stamp = moment.astimezone(UTC).strftime("%Y%m%d-%H%M%S-%f")
+        return f"{sha256}-{stamp}-{build_id}-{name}"
+    if version == 2:
+        return f"{sha256[:8]}-{seconds}-{build_id}-{name}"
+    if version == 3:
+        return hashlib.sha256(f"{namespace}{sha256}{seconds}{build_id}".encode()).hexdigest()[:32]
+    raise ValueError(f"build key version {version} is not 1, 2 or 3")
+
+
+@dataclass(frozen=True)
+class ParsedBuildKey:
+    """What a key tells: a build id (versions 1 and 2) or the key itself to be looked up (version 3)."""
+
+    build_id: int | None
+    key: str
+
+
+def parse_build_key(key: str) -> ParsedBuildKey | None:
+    """Which build a key names; None where it is no build key."""
+    fields = key.split("-")
+    if len(fields) == 1:
+        return ParsedBuildKey(None, key) if len(key) == 32 and set(key) <= set("0123456789abcdef") else None
+    position = 2 if len(fields[0]) == 8 else 4
+    if len(fields) > position + 1 and fields[position].isdigit():
+        return ParsedBuildKey(int(fields[position]), key)
+    return None

@@ -1,0 +1,180 @@
+"""The tree of errors.
+
+::
+
+    CondaStoreError
+    ├── InvalidInput              what somebody handed in cannot be accepted (400)
+    │   ├── InvalidSpecification  with one Problem for each thing that is wrong
+    │   ├── PolicyViolation       a setting of the deployment or namespace forbids it
+    │   └── QuotaExceeded         no room for another build
+    ├── NotAuthenticated          401
+    ├── Forbidden                 seen, but not allowed (403)
+    ├── NotFound                  absent, or not to be seen (404)
+    ├── Conflict                  the present state does not permit it (409)
+    ├── Unavailable               try again later (503)
+    ├── ConfigurationError        a program cannot start like this
+    ├── ServerError               what a client says of a server's answer
+    └── BuildFailed               ends an attempt at a build; `transient` says whether another may succeed
+        ├── Unsolvable            no set of packages satisfies the specification
+        ├── ChannelUnavailable    transient: repodata cannot be had
+        ├── PackageUnavailable    transient: a package cannot be downloaded
+        ├── PackageCorrupt        tried once more, since a proxy may have cut it
+        ├── PrefixTooLong
+        ├── PipFailed
+        ├── LinkScriptFailed
+        ├── DiskFull              transient: somebody may make room
+        └── Interrupted           transient: the worker was lost
+
+Every error carries a message (what failed, on which value) and may carry a hint (what to do next).
+Neither ever holds a secret: whoever raises removes credentials from URLs first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class CondaStoreError(Exception):
+    """What failed, on which value; `hint` says what to do next."""
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class InvalidInput(CondaStoreError):
+    code = "invalid"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a specification.
+
+    `path` leads to the value (`("dependencies", 2, "pip", 0)`), `line` is 1-based where the text has lines.
+    """
+
+    message: str
+    path: tuple[str | int, ...] = ()
+    kind: str = "value_error"
+    line: int | None = None
+
+    def __str__(self) -> str:
+        where = " -> ".join(str(part) for part in self.path) or "specification"
+        at = f", line={self.line}" if self.line is not None else ""
+        return f"{self.message} (type={self.kind}, loc=({where}){at})"
+
+
+class InvalidSpecification(InvalidInput):
+    code = "invalid-specification"
+
+    def __init__(self, problems: tuple[Problem, ...] | str, *, hint: str = "") -> None:
+        self.problems = (Problem(problems),) if isinstance(problems, str) else problems
+        text = problems if isinstance(problems, str) else "\n".join(str(problem) for problem in problems)
+        super().__init__(text, hint=hint)
+
+
+class PolicyViolation(InvalidInput):
+    code = "policy"
+
+
+class QuotaExceeded(InvalidInput):
+    code = "quota"
+
+
+class NotAuthenticated(CondaStoreError):
+    code = "not-authenticated"
+
+    def __init__(self, message: str = "request not authenticated", *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+
+
+class Forbidden(CondaStoreError):
+    code = "forbidden"
+
+    def __init__(self, message: str = "request not authorized", *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+
+
+class NotFound(CondaStoreError):
+    code = "not-found"
+
+
+class Conflict(CondaStoreError):
+    code = "conflict"
+
+
+class Unavailable(CondaStoreError):
+    """`retry_after` is in seconds."""
+
+    code = "unavailable"
+
+    def __init__(self, message: str, *, hint: str = "", retry_after: int = 5) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+class ConfigurationError(CondaStoreError):
+    code = "configuration"
+
+
+class ServerError(CondaStoreError):
+    """A server's refusal as a client sees it; `status` is the HTTP status, 0 where there was no answer."""
+
+    code = "server"
+
+    def __init__(self, message: str, *, hint: str = "", status: int = 0) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+
+
+class BuildFailed(CondaStoreError):
+    code = "build-failed"
+    transient: ClassVar[bool] = False
+
+
+class Unsolvable(BuildFailed):
+    code = "unsolvable"
+
+
+class ChannelUnavailable(BuildFailed):
+    code = "channel-unavailable"
+    transient = True
+
+
+class PackageUnavailable(BuildFailed):
+    code = "package-unavailable"
+    transient = True
+
+
+class PackageCorrupt(BuildFailed):
+    code = "package-corrupt"
+    transient = True
+
+
+class PrefixTooLong(BuildFailed):
+    code = "prefix-too-long"
+
+
+class PipFailed(BuildFailed):
+    code = "pip-failed"
+
+
+class LinkScriptFailed(BuildFailed):
+    code = "link-script-failed"
+
+
+class DiskFull(BuildFailed):
+    code = "disk-full"
+    transient = True
+
+
+class Interrupted(BuildFailed):
+    code = "interrupted"
+    transient = True
