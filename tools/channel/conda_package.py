@@ -1,7 +1,7 @@
 """Write `.conda` packages: an outer zip with two zstd-compressed tars (conda's package format 2).
 
-A package's files are a mapping from the path inside the prefix to a `File`, a `Symlink` or a `Directory`, so nothing has
-to be laid out on disk first. The bytes written depend on the arguments only: same input, same sha256.
+A package's files are a mapping from the path inside the prefix to a `File`, a `Symlink` or a `Directory`, so nothing
+has to be laid out on disk first. The bytes written depend on the arguments only: same input, same sha256.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ EPOCH = 1_577_836_800
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A regular file. Contains it `PLACEHOLDER`, then the installer rewrites it (as text unless there is a NUL byte)."""
+    """A regular file. If `PLACEHOLDER` is in it, the installer rewrites it: as text, unless there is a NUL byte."""
 
     data: bytes
     mode: int = 0o644
@@ -44,8 +44,8 @@ class Symlink:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """An empty directory. It is in the archive but not in paths.json, as rattler fails on `path_type: directory`, and so
-    installers do not create it."""
+    """An empty directory. It is in the archive but not in paths.json, as rattler fails on `path_type: directory`;
+    so installers do not create it."""
 
 
 Entry = File | Symlink | Directory
@@ -102,7 +102,7 @@ def read_tree(root: Path) -> dict[str, Entry]:
             path = Path(directory, name)
             inside = path.relative_to(root).as_posix()
             if path.is_symlink():
-                tree[inside] = Symlink(os.readlink(path))
+                tree[inside] = Symlink(str(path.readlink()))
             else:
                 tree[inside] = File(path.read_bytes(), 0o755 if path.stat().st_mode & 0o100 else 0o644)
     return tree
@@ -124,9 +124,8 @@ def write_conda(destination: Path, package: Package, tree: Tree, *, level: int =
             (f"info-{stem}.tar.zst", compress(info)),
         ):
             archive.writestr(zipfile.ZipInfo(name), data)
-    os.chmod(partial, 0o644)
-    os.replace(partial, destination)
-    return destination
+    Path(partial).chmod(0o644)
+    return Path(partial).replace(destination)
 
 
 def _info(package: Package, paths: list[dict[str, object]]) -> dict[str, bytes]:

@@ -9,13 +9,13 @@ ETags, and sharded repodata needs them.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import fnmatch
 import hashlib
 import mimetypes
 import re
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,15 +23,16 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import unquote, urlsplit
 
-_BLOCK = 1 << 20
+Answer = tuple[int, dict[str, str], bytes]
 
 
 @dataclass
 class Fault:
     """What goes wrong with the answer to a request. Several may be set at once.
 
-    delay: seconds before the answer. hang: never answer (until the server stops). status: this status instead of the file.
-    body: these bytes instead of the file. truncate: close the connection after so many bytes of the body.
+    delay: seconds before the answer. hang: never answer (until the server stops).
+    status: this status instead of the file. body: these bytes instead of the file.
+    truncate: close the connection after so many bytes of the body.
     corrupt: offset of one byte to change (negative: from the end). no_etag: leave the ETag out.
     times: how many requests it hits before it is over; None for all.
     """
@@ -74,7 +75,7 @@ class ChannelServer:
         handler = type("Handler", (_Handler,), {"channel": self})
         self._http = ThreadingHTTPServer(("127.0.0.1", port), handler)
         self._http.daemon_threads = True
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), name="channel-server", daemon=True)
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
 
     @property
     def url(self) -> str:
@@ -92,11 +93,8 @@ class ChannelServer:
 
     def serve_forever(self) -> None:
         """Serve in the calling thread until KeyboardInterrupt."""
-        with self:
-            try:
-                self._thread.join()
-            except KeyboardInterrupt:
-                pass
+        with self, contextlib.suppress(KeyboardInterrupt):
+            self._thread.join()
 
     def count(self, pattern: str = "*") -> int:
         """How many requests were made for paths that match the glob."""
@@ -133,7 +131,7 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             self.channel.requests.append(Request(self.command, unquote(path), self._status, dict(self.headers)))
 
-    do_HEAD = do_GET
+    do_HEAD = do_GET  # noqa: N815 - http.server finds it by this name
 
     def log_message(self, *_: object) -> None:
         """Silent; `requests` has it all."""
@@ -147,80 +145,67 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.delay:
             self.channel.wait(fault.delay)
         if self.channel.authorization not in (None, self.headers.get("Authorization")):
-            return self._plain(HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": "Basic"})
-        if fault.status is not None:
-            return self._plain(fault.status, {}, fault.body)
-        file = self._find(path)
-        if file is None and fault.body is None:
-            return self._plain(HTTPStatus.NOT_FOUND, {})
-        data = fault.body if fault.body is not None else file.read_bytes() if file else b""
+            answer = _plain(HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": "Basic"})
+        elif fault.status is not None:
+            answer = _plain(fault.status, {}, fault.body)
+        else:
+            answer = self._file(path, fault)
+        self._send(answer, fault.truncate)
+
+    def _file(self, path: str, fault: Fault) -> Answer:
+        file = (self.channel.directory / path.lstrip("/")).resolve()
+        inside = file.is_relative_to(self.channel.directory) and file.is_file()
+        headers = {
+            "Content-Type": mimetypes.guess_type(path)[0] or "application/octet-stream",
+            "Accept-Ranges": "bytes",
+        }
+        if fault.body is not None:
+            data = fault.body
+        elif inside:
+            data = file.read_bytes()
+            headers["Last-Modified"] = self.date_time_string(int(file.stat().st_mtime))
+        else:
+            return _plain(HTTPStatus.NOT_FOUND)
         if fault.corrupt is not None and data:
             at = fault.corrupt % len(data)
             data = data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :]
-        self._send(file or Path(path), data, fault)
-
-    def _find(self, path: str) -> Path | None:
-        """The file of a URL path, or None if there is none inside the directory."""
-        file = (self.channel.directory / path.lstrip("/")).resolve()
-        return file if file.is_relative_to(self.channel.directory) and file.is_file() else None
-
-    def _send(self, file: Path, data: bytes, fault: Fault) -> None:
         etag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
-        headers = {} if fault.no_etag else {"ETag": etag}
-        if file.exists():
-            headers["Last-Modified"] = self.date_time_string(int(file.stat().st_mtime))
-        wanted = {tag.strip().removeprefix("W/") for tag in self.headers.get("If-None-Match", "").split(",")}
-        if not fault.no_etag and (etag in wanted or "*" in wanted):
-            return self._head(HTTPStatus.NOT_MODIFIED, headers)
-        headers |= {
-            "Content-Type": mimetypes.guess_type(file.name)[0] or "application/octet-stream",
-            "Accept-Ranges": "bytes",
-        }
-        part = self._range(len(data), etag)
-        if part is None:
-            return self._body(HTTPStatus.OK, headers, data, fault)
-        start, stop = part
+        if not fault.no_etag:
+            headers["ETag"] = etag
+        return self._conditional(headers, data, etag)
+
+    def _conditional(self, headers: dict[str, str], data: bytes, etag: str) -> Answer:
+        """What If-None-Match, Range and If-Range make of the full answer."""
+        known = {tag.strip().removeprefix("W/") for tag in self.headers.get("If-None-Match", "").split(",")}
+        if "ETag" in headers and known & {etag, "*"}:
+            return HTTPStatus.NOT_MODIFIED, headers, b""
+        asked = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", "").strip())
+        if not asked or asked[0] == "bytes=-" or self.headers.get("If-Range", etag) != etag:
+            return HTTPStatus.OK, headers, data
+        first, last = asked.groups()
+        size = len(data)
+        start, stop = (int(first), min(size, int(last or size) + 1)) if first else (max(0, size - int(last)), size)
         if start >= stop:
-            return self._plain(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, {"Content-Range": f"bytes */{len(data)}"})
-        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(data)}"
-        self._body(HTTPStatus.PARTIAL_CONTENT, headers, data[start:stop], fault)
+            return _plain(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, {"Content-Range": f"bytes */{size}"})
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+        return HTTPStatus.PARTIAL_CONTENT, headers, data[start:stop]
 
-    def _range(self, size: int, etag: str) -> tuple[int, int] | None:
-        """The half-open range asked for; None if the whole file is due."""
-        found = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", "").strip())
-        if not found or found[0] == "bytes=-" or self.headers.get("If-Range", etag) != etag:
-            return None
-        first, last = found.groups()
-        if not first:
-            return max(0, size - int(last)), size
-        return int(first), min(size, int(last) + 1 if last else size)
-
-    def _body(self, status: int, headers: dict[str, str], data: bytes, fault: Fault) -> None:
-        self._head(status, headers | {"Content-Length": str(len(data))})
-        if self.command == "HEAD":
-            return
-        for block in _blocks(data if fault.truncate is None else data[: fault.truncate]):
-            self.wfile.write(block)
-        if fault.truncate is not None:
-            self.wfile.flush()
-            self.close_connection = True
-
-    def _plain(self, status: int, headers: dict[str, str], body: bytes | None = None) -> None:
-        if body is None:
-            body = f"{status}\n".encode()
-        self._body(status, headers | {"Content-Type": "text/plain"}, body, Fault())
-
-    def _head(self, status: int, headers: dict[str, str]) -> None:
-        self._status = int(status)
-        self.send_response(status)
+    def _send(self, answer: Answer, truncate: int | None) -> None:
+        self._status, headers, data = answer
+        self.send_response(self._status)
         for name, value in headers.items():
             self.send_header(name, value)
+        if self._status != HTTPStatus.NOT_MODIFIED:
+            self.send_header("Content-Length", str(len(data)))
         self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(data[:truncate])
+        if truncate is not None:
+            self.close_connection = True
 
 
-def _blocks(data: bytes) -> Iterator[bytes]:
-    for start in range(0, len(data), _BLOCK):
-        yield data[start : start + _BLOCK]
+def _plain(status: int, headers: dict[str, str] | None = None, body: bytes | None = None) -> Answer:
+    return status, {"Content-Type": "text/plain"} | (headers or {}), f"{status}\n".encode() if body is None else body
 
 
 def main() -> None:
@@ -229,7 +214,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     options = parser.parse_args()
     if not options.directory.is_dir():
-        parser.error(f"{options.directory} is no directory; make a channel with: python -m tools.channel {options.directory}")
+        parser.error(f"{options.directory} is no directory; make it with: python -m tools.channel {options.directory}")
     server = ChannelServer(options.directory, options.port)
     print(f"{time.strftime('%H:%M:%S')} serving {server.directory} at {server.url}", flush=True)
     server.serve_forever()

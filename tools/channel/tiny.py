@@ -1,9 +1,9 @@
 """Hand-made packages and channels for tests, in milliseconds.
 
-    write_package(channel, "tiny-lib", "1.0", files={"share/tiny.txt": "hello\\n"})
-    write_package(channel, "tiny-app", "2.0", depends=["tiny-lib >=1"], noarch="python", entry_points=["tiny = tiny:main"])
-    index(channel)
-    channel.as_uri()  # a channel that conda, mamba and rattler read
+write_package(channel, "tiny-lib", "1.0", files={"share/tiny.txt": "hello\\n"})
+write_package(channel, "app", "2.0", depends=["tiny-lib >=1"], noarch="python", entry_points=["app = app:main"])
+index(channel)
+channel.as_uri()  # a channel that conda, mamba and rattler read
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def write_package(
 
 
 def index(channel_dir: Path) -> None:
-    """Write repodata.json, repodata.json.zst and the sharded repodata of every subdir, also from inside an event loop."""
+    """Write repodata.json, its .zst and the sharded repodata of every subdir, also inside an event loop."""
     channel_dir = Path(channel_dir)
     (channel_dir / "noarch").mkdir(parents=True, exist_ok=True)
     failure: list[BaseException] = []
