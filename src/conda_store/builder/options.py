@@ -1,0 +1,40 @@
+"""What an operator decides about the engine, as plain values."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+def bundled_uv() -> Path:
+    """The `uv` program beside this Python, where the uv distribution put it; `uv` of the PATH otherwise."""
+    beside = Path(sys.executable).with_name("uv.exe" if sys.platform == "win32" else "uv")
+    return beside if beside.exists() else Path("uv")
+
+
+@dataclass(frozen=True)
+class BuilderOptions:
+    """Times in seconds, sizes in bytes.
+
+    `download_timeout` bounds a request, `stall_timeout` how long an installation may go on without any progress.
+    `repodata_check_interval` is how long a channel is taken to be unchanged before it is asked again.
+    `is_offline` forbids the network: only repodata and packages in the cache are used.
+    `authentication_file` is a rattler authentication file (host without port -> credentials).
+    `default_index_url` and `find_links` are where pip packages come from unless the specification says otherwise.
+    """
+
+    download_timeout: float = 60.0
+    stall_timeout: float = 120.0
+    concurrent_downloads: int = 16
+    download_retries: int = 3
+    repodata_check_interval: float = 5.0
+    channel_check_timeout: float = 10.0
+    is_offline: bool = False
+    authentication_file: Path | None = None
+    uv: Path = field(default_factory=bundled_uv)
+    pip_timeout: float = 600.0
+    default_index_url: str | None = None
+    find_links: tuple[str, ...] = ()
+    virtual_packages: tuple[str, ...] = ()
+    max_specification_size: int = 10 * 1024**2
