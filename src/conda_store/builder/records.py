@@ -1,0 +1,70 @@
+"""Package records: from rattler's to the lock's and back."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from rattler import PackageRecord, RepoDataRecord
+
+from conda_store.domain.channel import without_credentials
+from conda_store.domain.lock import CondaPackage
+
+
+def package_from_record(record: RepoDataRecord) -> CondaPackage:
+    """The record as the lock keeps it: URLs without credentials, the channel without a slash at its end."""
+    raw: dict[str, Any] = json.loads(record.to_json())
+    noarch = raw.get("noarch")
+    return CondaPackage(
+        name=raw["name"],
+        version=raw["version"],
+        build=raw["build"],
+        subdir=raw["subdir"],
+        url=without_credentials(raw["url"]),
+        channel=without_credentials(raw.get("channel") or "").rstrip("/"),
+        build_number=raw.get("build_number", 0),
+        md5=raw.get("md5"),
+        sha256=raw.get("sha256"),
+        size=raw.get("size"),
+        depends=tuple(raw.get("depends") or ()),
+        constrains=tuple(raw.get("constrains") or ()),
+        license=raw.get("license"),
+        license_family=raw.get("license_family"),
+        noarch="generic" if noarch is True else noarch or None,
+        timestamp=raw.get("timestamp"),
+        track_features=_words(raw.get("track_features")),
+        python_site_packages_path=raw.get("python_site_packages_path"),
+    )
+
+
+def record_from_package(package: CondaPackage) -> RepoDataRecord:
+    """The record that rattler installs and writes into lock files."""
+    record = PackageRecord(
+        name=package.name,
+        version=package.version,
+        build=package.build,  # type: ignore[arg-type]  # rattler takes text here too
+        build_number=package.build_number,
+        subdir=package.subdir,
+        noarch=package.noarch,  # type: ignore[arg-type]  # `python` and `generic` are all there is
+        depends=list(package.depends),
+        constrains=list(package.constrains),
+        sha256=bytes.fromhex(package.sha256) if package.sha256 else None,
+        md5=bytes.fromhex(package.md5) if package.md5 else None,
+        size=package.size,
+        license=package.license,
+        license_family=package.license_family,
+        python_site_packages_path=package.python_site_packages_path,
+    )
+    if package.timestamp is not None:
+        record.timestamp = datetime.fromtimestamp(package.timestamp / 1000, UTC)
+    if package.track_features:
+        record.track_features = list(package.track_features)
+    return RepoDataRecord(record, package.file_name, package.url, package.channel)
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    """Track features are a list, or words with spaces or commas between them."""
+    if isinstance(value, str):
+        return tuple(value.replace(",", " ").split())
+    return tuple(value or ())
