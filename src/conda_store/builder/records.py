@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from rattler import PackageRecord, RepoDataRecord
+from rattler import BuildString, PackageRecord, RepoDataRecord
 
 from conda_store.domain.channel import without_credentials
 from conda_store.domain.lock import CondaPackage
@@ -43,7 +43,7 @@ def record_from_package(package: CondaPackage) -> RepoDataRecord:
     record = PackageRecord(
         name=package.name,
         version=package.version,
-        build=package.build,  # type: ignore[arg-type]  # rattler takes text here too
+        build=BuildString(package.build),
         build_number=package.build_number,
         subdir=package.subdir,
         noarch=package.noarch,  # type: ignore[arg-type]  # `python` and `generic` are all there is
