@@ -18,8 +18,10 @@ class ArtifactType(StrEnum):
 
 
 class ArtifactState(StrEnum):
-    """READY: the blob is there. REQUESTED and MAKING: a worker will make or is making it. FAILED: it said why."""
+    """ON_REQUEST: made when first asked for. REQUESTED, MAKING: a worker will make it, or does. READY: the blob is
+    there. FAILED: its message says why."""
 
+    ON_REQUEST = "ON_REQUEST"
     REQUESTED = "REQUESTED"
     MAKING = "MAKING"
     READY = "READY"

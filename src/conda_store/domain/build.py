@@ -64,7 +64,7 @@ def retry_delay(attempt: int, max_attempts: int, first_delay: timedelta) -> time
     """How long to wait after the failed attempt number `attempt` (1 is the first), None when it was the last."""
     if attempt >= max_attempts:
         return None
-    return first_delay * 2 ** (attempt - 1)
+    return first_delay * int(2 ** (attempt - 1))
 
 
 # --- build keys: the name of a build in paths and blob keys -------------------------------------------------

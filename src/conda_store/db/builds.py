@@ -1,0 +1,194 @@
+"""Builds, as they are listed and shown. Whose turn it is to work on one is in `leases`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, update
+
+from conda_store.db.artifacts import has_artifact
+from conda_store.db.packages import has_all_packages
+from conda_store.db.paging import Page, PageRequest, fetch_page
+from conda_store.db.records import BuildRecord, EnvironmentRecord, SpecificationRecord
+from conda_store.db.tables import build, environment, namespace
+from conda_store.db.visibility import environments_readable_by
+from conda_store.domain.access import Actor
+from conda_store.domain.artifact import ArtifactType
+from conda_store.domain.build import BuildStatus, Progress, build_key
+
+_SORTABLE: dict[str, list[ColumnElement[Any]]] = {
+    "id": [build.c.id],
+    "started_on": [build.c.started_on, build.c.id],
+    "scheduled_on": [build.c.scheduled_on, build.c.id],
+    "ended_on": [build.c.ended_on, build.c.id],
+}
+
+
+@dataclass(frozen=True)
+class BuildFilter:
+    """All that are given must hold."""
+
+    status: BuildStatus | None = None
+    packages: tuple[str, ...] = ()
+    artifact: ArtifactType | None = None
+    environment_id: int | None = None
+    name: str | None = None
+    namespace: str | None = None
+
+
+def columns() -> Select[Any]:
+    return (
+        select(build, namespace.c.name.label("namespace_name"), environment.c.name.label("environment_name"))
+        .join(environment, environment.c.id == build.c.environment_id)
+        .join(namespace, namespace.c.id == environment.c.namespace_id)
+    )
+
+
+def record(row: Any) -> BuildRecord:
+    return BuildRecord(
+        id=row.id,
+        specification_id=row.specification_id,
+        environment_id=row.environment_id,
+        namespace=row.namespace_name,
+        environment=row.environment_name,
+        status=row.status,
+        status_info=row.status_info,
+        size=row.size,
+        scheduled_on=row.scheduled_on,
+        started_on=row.started_on,
+        ended_on=row.ended_on,
+        deleted_on=row.deleted_on,
+        build_key_version=row.build_key_version,
+        key=row.key,
+        prefix=row.prefix,
+        lock_digest=row.lock_digest,
+        progress=row.progress,
+        attempt=row.attempt,
+        owner=row.owner,
+        cancel_requested=row.cancel_requested,
+    )
+
+
+def create(
+    connection: Connection,
+    in_environment: EnvironmentRecord,
+    specification: SpecificationRecord,
+    now: datetime,
+    key_version: int,
+) -> int:
+    """Queue a build; returns its id."""
+    values = {
+        "specification_id": specification.id,
+        "environment_id": in_environment.id,
+        "status": BuildStatus.QUEUED,
+        "scheduled_on": now,
+        "build_key_version": key_version,
+        "progress": Progress().dump(),
+    }
+    build_id: int = connection.execute(insert(build).values(**values).returning(build.c.id)).scalar_one()
+    key = build_key(
+        key_version,
+        sha256=specification.sha256,
+        scheduled_on=now,
+        build_id=build_id,
+        name=in_environment.name,
+        namespace=in_environment.namespace.name,
+    )
+    connection.execute(update(build).where(build.c.id == build_id).values(key=key))
+    return build_id
+
+
+def get(connection: Connection, build_id: int) -> BuildRecord | None:
+    """A build of an environment that still exists; deleted builds included."""
+    row = connection.execute(columns().where(build.c.id == build_id, environment.c.deleted_on.is_(None))).one_or_none()
+    return record(row) if row else None
+
+
+def by_key(connection: Connection, key: str) -> BuildRecord | None:
+    row = connection.execute(columns().where(build.c.key == key, environment.c.deleted_on.is_(None))).one_or_none()
+    return record(row) if row else None
+
+
+def list_readable(connection: Connection, actor: Actor, wanted: BuildFilter, request: PageRequest) -> Page[BuildRecord]:
+    query = columns().where(environment.c.deleted_on.is_(None), environments_readable_by(actor))
+    if wanted.status:
+        query = query.where(build.c.status == wanted.status)
+    if wanted.environment_id is not None:
+        query = query.where(build.c.environment_id == wanted.environment_id)
+    if wanted.name:
+        query = query.where(environment.c.name == wanted.name)
+    if wanted.namespace:
+        query = query.where(namespace.c.name == wanted.namespace)
+    if wanted.artifact:
+        query = query.where(has_artifact(build.c.id, wanted.artifact))
+    if wanted.packages:
+        query = query.where(has_all_packages(build.c.id, wanted.packages))
+    rows, count = fetch_page(connection, query, request, _SORTABLE, ["id"])
+    return Page(tuple(record(row) for row in rows), request.page, request.size or max(count, 1), count)
+
+
+def mark_deleted(connection: Connection, build_id: int, now: datetime) -> None:
+    connection.execute(update(build).where(build.c.id == build_id).values(deleted_on=now))
+
+
+@dataclass(frozen=True)
+class DeletedBuild:
+    """A build to clear up after; all of it goes when its environment is gone too."""
+
+    build: BuildRecord
+    is_environment_deleted: bool
+
+
+def to_purge(connection: Connection, limit: int = 20) -> tuple[DeletedBuild, ...]:
+    """Deleted builds of which files are left, unless a worker is still busy with one."""
+    query = (
+        columns()
+        .add_columns(environment.c.deleted_on.label("environment_deleted_on"))
+        .where(
+            build.c.deleted_on.is_not(None),
+            build.c.purged_on.is_(None),
+            build.c.status.not_in([BuildStatus.BUILDING]),
+        )
+        .order_by(build.c.id)
+        .limit(limit)
+    )
+    return tuple(DeletedBuild(record(row), row.environment_deleted_on is not None) for row in connection.execute(query))
+
+
+def set_purged(connection: Connection, build_id: int, now: datetime) -> None:
+    connection.execute(update(build).where(build.c.id == build_id).values(purged_on=now, size=0))
+
+
+def remove_emptied(connection: Connection) -> None:
+    """Take away the rows of deleted environments and namespaces whose builds are all cleared up."""
+    unpurged = select(build.c.environment_id).where(build.c.purged_on.is_(None))
+    connection.execute(
+        environment.delete().where(
+            environment.c.deleted_on.is_not(None),
+            environment.c.linked_build_id.is_(None),
+            environment.c.id.not_in(unpurged),
+        )
+    )
+    connection.execute(
+        namespace.delete().where(
+            namespace.c.deleted_on.is_not(None), namespace.c.id.not_in(select(environment.c.namespace_id))
+        )
+    )
+
+
+def count_by_status(connection: Connection) -> dict[BuildStatus, int]:
+    query = (
+        select(build.c.status, func.count())
+        .join(environment, environment.c.id == build.c.environment_id)
+        .where(environment.c.deleted_on.is_(None))
+        .group_by(build.c.status)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def keys_in_use(connection: Connection) -> frozenset[str]:
+    """The prefixes that belong to builds whose files are kept or being made."""
+    query = select(build.c.prefix).where(build.c.prefix.is_not(None), build.c.purged_on.is_(None))
+    return frozenset(connection.execute(query).scalars())

@@ -1,0 +1,241 @@
+"""Environments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, insert, or_, select, update
+
+from conda_store.db.artifacts import has_artifact
+from conda_store.db.packages import has_all_packages
+from conda_store.db.paging import END_CURSOR, Cursor, KeysetPage, Page, PageRequest, after, count_of, fetch_page
+from conda_store.db.records import EnvironmentRecord, NamespaceRecord
+from conda_store.db.tables import build, environment, namespace
+from conda_store.db.visibility import environments_readable_by, escape_like
+from conda_store.domain.access import Actor
+from conda_store.domain.artifact import ArtifactType
+from conda_store.domain.build import BuildStatus
+
+_SORTABLE: dict[str, list[ColumnElement[Any]]] = {
+    "namespace": [namespace.c.name],
+    "name": [environment.c.name],
+}
+SORTABLE = tuple(_SORTABLE)
+
+
+@dataclass(frozen=True)
+class EnvironmentFilter:
+    """All that are given must hold; status, packages and artifact are those of the current build."""
+
+    search: str | None = None
+    namespace: str | None = None
+    name: str | None = None
+    status: BuildStatus | None = None
+    packages: tuple[str, ...] = ()
+    artifact: ArtifactType | None = None
+
+
+def _columns() -> Select[Any]:
+    return select(
+        environment.c.id,
+        environment.c.name,
+        environment.c.current_build_id,
+        environment.c.description,
+        environment.c.activation_floor,
+        environment.c.linked_build_id,
+        namespace.c.id.label("namespace_id"),
+        namespace.c.name.label("namespace_name"),
+        namespace.c.metadata_,
+    ).join_from(environment, namespace, namespace.c.id == environment.c.namespace_id)
+
+
+def _record(row: Any) -> EnvironmentRecord:
+    return EnvironmentRecord(
+        id=row.id,
+        namespace=NamespaceRecord(row.namespace_id, row.namespace_name, row.metadata_ or {}),
+        name=row.name,
+        current_build_id=row.current_build_id,
+        description=row.description,
+        activation_floor=row.activation_floor,
+        linked_build_id=row.linked_build_id,
+    )
+
+
+def find(connection: Connection, namespace_name: str, name: str) -> EnvironmentRecord | None:
+    query = _columns().where(
+        namespace.c.name == namespace_name,
+        environment.c.name == name,
+        environment.c.deleted_on.is_(None),
+        namespace.c.deleted_on.is_(None),
+    )
+    row = connection.execute(query).one_or_none()
+    return _record(row) if row else None
+
+
+def get(connection: Connection, environment_id: int) -> EnvironmentRecord | None:
+    row = connection.execute(_columns().where(environment.c.id == environment_id)).one_or_none()
+    return _record(row) if row else None
+
+
+def create(
+    connection: Connection, in_namespace: NamespaceRecord, name: str, description: str | None
+) -> EnvironmentRecord:
+    created = connection.execute(
+        insert(environment)
+        .values(namespace_id=in_namespace.id, name=name, description=description)
+        .returning(environment.c.id)
+    )
+    return EnvironmentRecord(created.scalar_one(), in_namespace, name, None, description, 0, None)
+
+
+def _filtered(actor: Actor, wanted: EnvironmentFilter) -> Select[Any]:
+    query = _columns().where(
+        environment.c.deleted_on.is_(None), namespace.c.deleted_on.is_(None), environments_readable_by(actor)
+    )
+    if wanted.search:
+        pattern = f"%{escape_like(wanted.search.lower())}%"
+        query = query.where(
+            or_(
+                func.lower(namespace.c.name).like(pattern, escape="\\"),
+                func.lower(environment.c.name).like(pattern, escape="\\"),
+            )
+        )
+    if wanted.namespace:
+        query = query.where(namespace.c.name == wanted.namespace)
+    if wanted.name:
+        query = query.where(environment.c.name == wanted.name)
+    if wanted.status:
+        query = query.join(build, build.c.id == environment.c.current_build_id).where(build.c.status == wanted.status)
+    if wanted.artifact:
+        query = query.where(has_artifact(environment.c.current_build_id, wanted.artifact))
+    if wanted.packages:
+        query = query.where(has_all_packages(environment.c.current_build_id, wanted.packages))
+    return query
+
+
+def list_readable(
+    connection: Connection, actor: Actor, wanted: EnvironmentFilter, request: PageRequest
+) -> Page[EnvironmentRecord]:
+    rows, count = fetch_page(connection, _filtered(actor, wanted), request, _SORTABLE, SORTABLE)
+    return Page(tuple(_record(row) for row in rows), request.page, request.size or max(count, 1), count)
+
+
+def list_readable_after(
+    connection: Connection,
+    actor: Actor,
+    wanted: EnvironmentFilter,
+    *,
+    cursor: Cursor,
+    limit: int,
+    sort_by: Sequence[str],
+    is_descending: bool,
+) -> KeysetPage[EnvironmentRecord]:
+    """The next `limit` rows behind the cursor. A page that is empty answers the end cursor, as clients expect."""
+    query = _filtered(actor, wanted)
+    count = count_of(connection, query)
+    columns = [column for name in sort_by for column in _SORTABLE[name]] + [environment.c.id]
+    if cursor.last_id is not None:
+        values = [*((cursor.last_value or {}).get(name) for name in sort_by), cursor.last_id]
+        query = query.where(after(columns, values, is_descending=is_descending))
+    query = query.order_by(*(column.desc() if is_descending else column.asc() for column in columns)).limit(limit)
+    rows = tuple(_record(row) for row in connection.execute(query))
+    if not rows:
+        return KeysetPage((), END_CURSOR.encode(), count)
+    last = rows[-1]
+    value = {"namespace": last.namespace.name, "name": last.name}
+    end = Cursor(last.id, {name: value[name] for name in sort_by} if sort_by else {})
+    return KeysetPage(rows, end.encode(), count)
+
+
+def set_current(connection: Connection, environment_id: int, build_id: int) -> None:
+    """What is shown as the current build before any has been activated."""
+    connection.execute(update(environment).where(environment.c.id == environment_id).values(current_build_id=build_id))
+
+
+def activate_if_newest(connection: Connection, environment_id: int, build_id: int) -> bool:
+    """Make a completed build the active one unless one submitted later, or chosen by somebody since, already is."""
+    changed = connection.execute(
+        update(environment)
+        .where(environment.c.id == environment_id, environment.c.activation_floor < build_id)
+        .values(current_build_id=build_id, activation_floor=build_id)
+    )
+    return changed.rowcount == 1
+
+
+def activate(connection: Connection, environment_id: int, build_id: int) -> None:
+    """Make a build the active one; it outranks every build submitted so far."""
+    newest = select(func.max(build.c.id)).where(build.c.environment_id == environment_id).scalar_subquery()
+    connection.execute(
+        update(environment)
+        .where(environment.c.id == environment_id)
+        .values(current_build_id=build_id, activation_floor=newest)
+    )
+
+
+def set_description(connection: Connection, environment_id: int, description: str) -> None:
+    connection.execute(update(environment).where(environment.c.id == environment_id).values(description=description))
+
+
+def mark_deleted(connection: Connection, environment_id: int, now: datetime) -> None:
+    connection.execute(
+        update(build)
+        .where(build.c.environment_id == environment_id, build.c.deleted_on.is_(None))
+        .values(deleted_on=now)
+    )
+    connection.execute(update(environment).where(environment.c.id == environment_id).values(deleted_on=now))
+
+
+@dataclass(frozen=True)
+class LinkChange:
+    """A symlink that does not say what the database says; `build_id` None: it has to go."""
+
+    environment_id: int
+    namespace: str
+    name: str
+    build_id: int | None
+    prefix: str | None
+
+
+def links_to_change(connection: Connection) -> tuple[LinkChange, ...]:
+    """Where the active build is complete and not what the symlink was last set to."""
+    query = (
+        select(environment.c.id, namespace.c.name, environment.c.name, build.c.id, build.c.prefix)
+        .join(namespace, namespace.c.id == environment.c.namespace_id)
+        .join(build, build.c.id == environment.c.current_build_id)
+        .where(
+            environment.c.deleted_on.is_(None),
+            build.c.status == BuildStatus.COMPLETED,
+            build.c.deleted_on.is_(None),
+            or_(environment.c.linked_build_id.is_(None), environment.c.linked_build_id != build.c.id),
+        )
+    )
+    gone = (
+        select(environment.c.id, namespace.c.name, environment.c.name)
+        .join(namespace, namespace.c.id == environment.c.namespace_id)
+        .outerjoin(build, build.c.id == environment.c.linked_build_id)
+        .where(
+            environment.c.linked_build_id.is_not(None),
+            or_(
+                environment.c.deleted_on.is_not(None),
+                and_(
+                    environment.c.current_build_id == environment.c.linked_build_id,
+                    build.c.deleted_on.is_not(None),
+                ),
+            ),
+        )
+    )
+    changes = [LinkChange(*row) for row in connection.execute(query)]
+    changes += [LinkChange(row[0], row[1], row[2], None, None) for row in connection.execute(gone)]
+    return tuple(changes)
+
+
+def set_linked(connection: Connection, environment_id: int, build_id: int | None) -> None:
+    connection.execute(update(environment).where(environment.c.id == environment_id).values(linked_build_id=build_id))
+
+
+def has_live_namesake(connection: Connection, namespace_name: str, name: str) -> bool:
+    """Whether an environment of this name exists (again)."""
+    return find(connection, namespace_name, name) is not None

@@ -1,0 +1,189 @@
+"""Whose turn it is: builds are claimed, kept and given up by single compare-and-set statements.
+
+A worker that claims a build holds a lease until a moment (unix seconds) and renews it. Every later statement
+carries the owner and the attempt number, so that one who lost the lease changes nothing any more.
+Clocks of the machines are taken to agree within a few seconds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, and_, func, or_, select, update
+
+from conda_store.db import builds
+from conda_store.db.records import BuildRecord
+from conda_store.db.tables import build
+from conda_store.domain.build import BuildStatus, Phase, Progress
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to work on a build. It is lost as soon as `renew` says so."""
+
+    build_id: int
+    owner: str
+    attempt: int
+
+
+def claim(connection: Connection, owner: str, duration: timedelta) -> Lease | None:
+    """Take the oldest build that waits and whose time has come; None when there is none."""
+    now = time.time()
+    candidate = (
+        select(build.c.id)
+        .where(build.c.status == BuildStatus.QUEUED, build.c.not_before <= now, build.c.deleted_on.is_(None))
+        .order_by(build.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .scalar_subquery()
+    )
+    row = connection.execute(
+        update(build)
+        .where(build.c.id == candidate, build.c.status == BuildStatus.QUEUED)
+        .values(
+            status=BuildStatus.BUILDING,
+            owner=owner,
+            lease_until=now + duration.total_seconds(),
+            attempt=build.c.attempt + 1,
+            started_on=func.coalesce(build.c.started_on, datetime.now(UTC)),
+            status_info=None,
+        )
+        .returning(build.c.id, build.c.attempt)
+    ).one_or_none()
+    return Lease(row.id, owner, row.attempt) if row else None
+
+
+def _held(lease: Lease) -> Any:
+    return and_(
+        build.c.id == lease.build_id,
+        build.c.status == BuildStatus.BUILDING,
+        build.c.owner == lease.owner,
+        build.c.attempt == lease.attempt,
+    )
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a worker learns when it renews: whether it still holds the lease, and whether to stop."""
+
+    is_held: bool
+    is_cancelled: bool
+
+
+def renew(connection: Connection, lease: Lease, duration: timedelta) -> Standing:
+    row = connection.execute(
+        update(build)
+        .where(_held(lease))
+        .values(lease_until=time.time() + duration.total_seconds())
+        .returning(build.c.cancel_requested, build.c.deleted_on)
+    ).one_or_none()
+    if row is None:
+        return Standing(False, False)
+    return Standing(True, row.cancel_requested or row.deleted_on is not None)
+
+
+def standing(connection: Connection, lease: Lease) -> Standing:
+    """As `renew`, but only looks."""
+    row = connection.execute(select(build.c.cancel_requested, build.c.deleted_on).where(_held(lease))).one_or_none()
+    if row is None:
+        return Standing(False, False)
+    return Standing(True, row.cancel_requested or row.deleted_on is not None)
+
+
+def note(connection: Connection, lease: Lease, values: Mapping[str, Any]) -> bool:
+    """Write down something about the build being worked on (progress, prefix, lock_digest)."""
+    return connection.execute(update(build).where(_held(lease)).values(**values)).rowcount == 1
+
+
+def complete(connection: Connection, lease: Lease, *, size: int) -> bool:
+    """BUILDING → COMPLETED. False when the lease is lost or somebody cancelled: then nothing changed."""
+    changed = connection.execute(
+        update(build)
+        .where(_held(lease), build.c.cancel_requested.is_(False), build.c.deleted_on.is_(None))
+        .values(
+            status=BuildStatus.COMPLETED,
+            ended_on=datetime.now(UTC),
+            size=size,
+            status_info=None,
+            owner=None,
+            lease_until=None,
+            progress=Progress(Phase.ENDED).dump(),
+        )
+    )
+    return changed.rowcount == 1
+
+
+def end(connection: Connection, lease: Lease, status: BuildStatus, reason: str) -> bool:
+    """BUILDING → FAILED or CANCELED, with the reason."""
+    values = _ending(status, reason)
+    return connection.execute(update(build).where(_held(lease)).values(**values)).rowcount == 1
+
+
+def queue_again(connection: Connection, lease: Lease, delay: timedelta, reason: str) -> bool:
+    """BUILDING → QUEUED, not before `delay` has passed."""
+    return connection.execute(update(build).where(_held(lease)).values(**_waiting(delay, reason))).rowcount == 1
+
+
+def _ending(status: BuildStatus, reason: str) -> dict[str, Any]:
+    return {
+        "status": status,
+        "status_info": reason,
+        "ended_on": datetime.now(UTC),
+        "owner": None,
+        "lease_until": None,
+        "progress": Progress(Phase.ENDED).dump(),
+    }
+
+
+def _waiting(delay: timedelta, reason: str) -> dict[str, Any]:
+    return {
+        "status": BuildStatus.QUEUED,
+        "status_info": reason,
+        "not_before": time.time() + delay.total_seconds(),
+        "owner": None,
+        "lease_until": None,
+        "progress": Progress().dump(),
+    }
+
+
+def expired(connection: Connection) -> tuple[tuple[Lease, BuildRecord], ...]:
+    """Builds whose worker no longer renews."""
+    query = builds.columns().where(build.c.status == BuildStatus.BUILDING, build.c.lease_until < time.time())
+    return tuple((Lease(row.id, row.owner, row.attempt), builds.record(row)) for row in connection.execute(query))
+
+
+def abandoned_by(connection: Connection, owner: str) -> tuple[tuple[Lease, BuildRecord], ...]:
+    """Builds that a worker which is known to be gone was working on."""
+    query = builds.columns().where(build.c.status == BuildStatus.BUILDING, build.c.owner == owner)
+    return tuple((Lease(row.id, row.owner, row.attempt), builds.record(row)) for row in connection.execute(query))
+
+
+def request_cancel(connection: Connection, build_id: int) -> BuildStatus | None:
+    """Cancel a waiting build at once, ask for the end of a running one; returns the status now, None if unknown."""
+    cancelled = connection.execute(
+        update(build)
+        .where(build.c.id == build_id, build.c.status == BuildStatus.QUEUED)
+        .values(**_ending(BuildStatus.CANCELED, "canceled before it began"), cancel_requested=True)
+    )
+    if cancelled.rowcount == 1:
+        return BuildStatus.CANCELED
+    connection.execute(
+        update(build)
+        .where(build.c.id == build_id, build.c.status == BuildStatus.BUILDING)
+        .values(cancel_requested=True)
+    )
+    return connection.execute(select(build.c.status).where(build.c.id == build_id)).scalar_one_or_none()
+
+
+def next_moment(connection: Connection) -> float | None:
+    """When something will be due without anybody changing the database: a retry, or the end of a lease."""
+    due = select(func.min(build.c.not_before)).where(build.c.status == BuildStatus.QUEUED, build.c.not_before > 0)
+    ends = select(func.min(build.c.lease_until)).where(
+        or_(build.c.status == BuildStatus.BUILDING, build.c.lease_until.is_not(None))
+    )
+    moments = [connection.execute(query).scalar_one_or_none() for query in (due, ends)]
+    return min((moment for moment in moments if moment is not None), default=None)

@@ -1,0 +1,72 @@
+"""Locks by digest, and which solve gave which lock."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from conda_store.db.tables import lock, solve
+from conda_store.domain.lock import Lock, load_lock
+
+
+def store(connection: Connection, content: Lock) -> str:
+    """Keep a lock; returns its digest."""
+    digest = content.digest
+    if connection.execute(select(lock.c.digest).where(lock.c.digest == digest)).one_or_none() is None:
+        connection.execute(
+            insert(lock).values(digest=digest, content=zlib.compress(content.dump(), 1), created_on=datetime.now(UTC))
+        )
+    return digest
+
+
+def load(connection: Connection, digest: str) -> Lock:
+    content = connection.execute(select(lock.c.content).where(lock.c.digest == digest)).scalar_one()
+    return load_lock(zlib.decompress(content))
+
+
+@dataclass(frozen=True)
+class SolveTicket:
+    """What is known of a solve: its lock, its error, that `owner` is at it, or that it is ours to do (`is_mine`)."""
+
+    lock_digest: str | None
+    error: str | None
+    is_mine: bool
+
+
+def begin_solve(connection: Connection, key: str, owner: str, duration: timedelta) -> SolveTicket:
+    """Find the result of a solve, or whether another does it at this moment, or take it on."""
+    now = time.time()
+    row = connection.execute(select(solve).where(solve.c.key == key)).one_or_none()
+    if row is None:
+        connection.execute(
+            insert(solve).values(
+                key=key, owner=owner, lease_until=now + duration.total_seconds(), created_on=datetime.now(UTC)
+            )
+        )
+        return SolveTicket(None, None, True)
+    if row.lock_digest or row.error:
+        return SolveTicket(row.lock_digest, row.error, False)
+    if row.lease_until >= now:
+        return SolveTicket(None, None, False)
+    connection.execute(
+        update(solve).where(solve.c.key == key).values(owner=owner, lease_until=now + duration.total_seconds())
+    )
+    return SolveTicket(None, None, True)
+
+
+def end_solve(connection: Connection, key: str, owner: str, *, lock_digest: str | None, error: str | None) -> None:
+    """Write the result down; with neither, the solve is given up for the next one to take on."""
+    mine = (solve.c.key == key, solve.c.owner == owner)
+    if lock_digest is None and error is None:
+        connection.execute(delete(solve).where(*mine))
+    else:
+        connection.execute(update(solve).where(*mine).values(lock_digest=lock_digest, error=error))
+
+
+def forget_solves(connection: Connection, older_than: timedelta) -> None:
+    """Drop results that nobody is likely to ask for again: the channels have moved on."""
+    connection.execute(delete(solve).where(solve.c.created_on < datetime.now(UTC) - older_than))

@@ -1,0 +1,78 @@
+"""Namespaces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from conda_store.db.paging import Page, PageRequest, fetch_page
+from conda_store.db.records import NamespaceRecord, NamespaceUsage
+from conda_store.db.tables import build, environment, namespace
+from conda_store.db.visibility import environments_readable_by, namespaces_readable_by
+from conda_store.domain.access import Actor
+
+
+def _record(row: Any) -> NamespaceRecord:
+    return NamespaceRecord(row.id, row.name, row.metadata_ or {})
+
+
+def find(connection: Connection, name: str) -> NamespaceRecord | None:
+    row = connection.execute(
+        select(namespace).where(namespace.c.name == name, namespace.c.deleted_on.is_(None))
+    ).one_or_none()
+    return _record(row) if row else None
+
+
+def create(connection: Connection, name: str) -> NamespaceRecord:
+    created = connection.execute(insert(namespace).values(name=name, metadata_={}).returning(namespace.c.id))
+    return NamespaceRecord(created.scalar_one(), name, {})
+
+
+def ensure(connection: Connection, name: str) -> NamespaceRecord:
+    return find(connection, name) or create(connection, name)
+
+
+def list_readable(connection: Connection, actor: Actor, request: PageRequest) -> Page[NamespaceRecord]:
+    query = select(namespace).where(namespace.c.deleted_on.is_(None), namespaces_readable_by(actor))
+    rows, count = fetch_page(connection, query, request, {"name": [namespace.c.name]}, ["name"])
+    return Page(tuple(_record(row) for row in rows), request.page, request.size or max(count, 1), count)
+
+
+def set_metadata(connection: Connection, namespace_id: int, metadata: Mapping[str, Any]) -> None:
+    connection.execute(update(namespace).where(namespace.c.id == namespace_id).values(metadata_=dict(metadata)))
+
+
+def mark_deleted(connection: Connection, namespace_id: int, now: datetime) -> None:
+    """Take the namespace and everything in it out of sight; a worker clears up after it."""
+    inside = select(environment.c.id).where(environment.c.namespace_id == namespace_id)
+    connection.execute(
+        update(build).where(build.c.environment_id.in_(inside), build.c.deleted_on.is_(None)).values(deleted_on=now)
+    )
+    connection.execute(
+        update(environment)
+        .where(environment.c.namespace_id == namespace_id, environment.c.deleted_on.is_(None))
+        .values(deleted_on=now)
+    )
+    connection.execute(update(namespace).where(namespace.c.id == namespace_id).values(deleted_on=now))
+
+
+def usage(connection: Connection, actor: Actor) -> tuple[NamespaceUsage, ...]:
+    """What is used in each namespace that holds at least one build."""
+    query = (
+        select(
+            namespace.c.name,
+            func.count(func.distinct(environment.c.id)),
+            func.count(build.c.id),
+            func.coalesce(func.sum(build.c.size), 0),
+        )
+        .select_from(build)
+        .join(environment, environment.c.id == build.c.environment_id)
+        .join(namespace, namespace.c.id == environment.c.namespace_id)
+        .where(environment.c.deleted_on.is_(None), environments_readable_by(actor))
+        .group_by(namespace.c.name)
+        .order_by(namespace.c.name)
+    )
+    return tuple(NamespaceUsage(row[0], row[1], row[2], int(row[3])) for row in connection.execute(query))

@@ -1,0 +1,114 @@
+"""The packages of builds (what channels hold is not kept here)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, func, insert, select
+
+from conda_store.db.channels import ensure as ensure_channel
+from conda_store.db.paging import Page, PageRequest, fetch_page
+from conda_store.db.records import BuildPackageRecord, ChannelRecord
+from conda_store.db.tables import build_conda_package, conda_channel, conda_package
+from conda_store.db.visibility import escape_like
+from conda_store.domain.lock import CondaPackage
+
+_CHUNK = 500
+
+
+@dataclass(frozen=True)
+class PackageFilter:
+    """`search` and `build` are parts of the name and of the build string; `exact` takes `search` as the name."""
+
+    search: str | None = None
+    is_exact: bool = False
+    build: str | None = None
+
+
+def has_all_packages(build_id: ColumnElement[Any], names: Sequence[str]) -> ColumnElement[bool]:
+    """A condition: the build holds every one of the packages."""
+    wanted = sorted(set(names))
+    return (
+        select(func.count(func.distinct(conda_package.c.name)))
+        .select_from(build_conda_package)
+        .join(conda_package, conda_package.c.id == build_conda_package.c.conda_package_id)
+        .where(build_conda_package.c.build_id == build_id, conda_package.c.name.in_(wanted))
+        .scalar_subquery()
+    ) == len(wanted)
+
+
+def identity(package: CondaPackage) -> str:
+    return hashlib.sha256(f"{package.url}\0{package.sha256 or package.md5}".encode()).hexdigest()
+
+
+def set_packages(connection: Connection, build_id: int, packages: Sequence[CondaPackage]) -> None:
+    """Record what a build consists of."""
+    known = _known(connection, [identity(package) for package in packages])
+    channels: dict[str, int] = {}
+    missing = []
+    for package in packages:
+        if (key := identity(package)) in known:
+            continue
+        if package.channel not in channels:
+            channels[package.channel] = ensure_channel(connection, package.channel)
+        missing.append(
+            {
+                "channel_id": channels[package.channel],
+                "name": package.name,
+                "version": package.version,
+                "build": package.build,
+                "subdir": package.subdir,
+                "license": package.license,
+                "size": package.size,
+                "identity": key,
+            }
+        )
+    if missing:
+        connection.execute(insert(conda_package), missing)
+        known |= _known(connection, [row["identity"] for row in missing])
+    rows = [{"build_id": build_id, "conda_package_id": package_id} for package_id in sorted(set(known.values()))]
+    if rows:
+        connection.execute(insert(build_conda_package), rows)
+
+
+def _known(connection: Connection, identities: Sequence[Any]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for start in range(0, len(identities), _CHUNK):
+        chunk = identities[start : start + _CHUNK]
+        rows = connection.execute(
+            select(conda_package.c.identity, conda_package.c.id).where(conda_package.c.identity.in_(chunk))
+        )
+        found.update({row.identity: row.id for row in rows})
+    return found
+
+
+def list_of_build(
+    connection: Connection, build_id: int, wanted: PackageFilter, request: PageRequest
+) -> Page[BuildPackageRecord]:
+    query = (
+        select(conda_package, conda_channel.c.name.label("channel_name"))
+        .join(build_conda_package, build_conda_package.c.conda_package_id == conda_package.c.id)
+        .join(conda_channel, conda_channel.c.id == conda_package.c.channel_id)
+        .where(build_conda_package.c.build_id == build_id)
+    )
+    if wanted.search and wanted.is_exact:
+        query = query.where(conda_package.c.name == wanted.search)
+    elif wanted.search:
+        query = query.where(conda_package.c.name.like(f"%{escape_like(wanted.search.lower())}%", escape="\\"))
+    if wanted.build:
+        query = query.where(conda_package.c.build.like(f"%{escape_like(wanted.build)}%", escape="\\"))
+    sortable: dict[str, list[ColumnElement[Any]]] = {
+        "channel": [conda_channel.c.name],
+        "name": [conda_package.c.name],
+    }
+    rows, count = fetch_page(connection, query, request, sortable, ["channel", "name"])
+    found = tuple(
+        BuildPackageRecord(
+            row.id, ChannelRecord(row.channel_id, row.channel_name, None), row.name, row.version, row.build, row.license
+        )
+        for row in rows
+    )
+    return Page(found, request.page, request.size or max(count, 1), count)

@@ -1,0 +1,109 @@
+"""Pages by number (v1) and by key (v2)."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
+
+from conda_store.errors import InvalidInput
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
+class PageRequest:
+    """`size` None asks for all rows. One direction serves the whole sort; unknown columns are left aside."""
+
+    page: int = 1
+    size: int | None = 100
+    sort_by: tuple[str, ...] = ()
+    is_descending: bool = False
+
+
+@dataclass(frozen=True)
+class Page(Generic[Row]):
+    """`count` is the number of rows on all pages."""
+
+    rows: tuple[Row, ...]
+    page: int
+    size: int
+    count: int
+
+
+@dataclass(frozen=True)
+class KeysetPage(Generic[Row]):
+    """`cursor` leads to the next page; None when this one is the last."""
+
+    rows: tuple[Row, ...]
+    cursor: str | None
+    count: int
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """Where the last page ended: the id, and the values of the columns it was sorted by."""
+
+    last_id: int | None
+    last_value: Mapping[str, Any] | None
+
+    def encode(self) -> str:
+        document = {"last_id": self.last_id, "last_value": self.last_value}
+        return base64.b64encode(json.dumps(document, separators=(",", ":")).encode()).decode()
+
+
+END_CURSOR = Cursor(None, None)
+
+
+def decode_cursor(text: str) -> Cursor:
+    """
+    Raises:
+        InvalidInput: it is none of ours.
+    """
+    try:
+        document = json.loads(base64.b64decode(text, validate=True))
+        last_id, last_value = document["last_id"], document["last_value"]
+        if not (last_id is None or isinstance(last_id, int)) or not (
+            last_value is None or isinstance(last_value, dict)
+        ):
+            raise ValueError(text)
+        return Cursor(last_id, last_value)
+    except (ValueError, KeyError, TypeError):
+        raise InvalidInput(
+            f"cursor {text[:100]!r} is not one that this service gave", hint="Start again without a cursor."
+        ) from None
+
+
+def count_of(connection: Connection, query: Select[Any]) -> int:
+    return connection.execute(select(func.count()).select_from(query.order_by(None).subquery())).scalar_one()
+
+
+def fetch_page(
+    connection: Connection,
+    query: Select[Any],
+    request: PageRequest,
+    columns: Mapping[str, Sequence[ColumnElement[Any]]],
+    default: Sequence[str],
+) -> tuple[Sequence[Any], int]:
+    """The rows of a page, and how many there are in all; `columns` are those it may be sorted by."""
+    count = count_of(connection, query)
+    names = [name for name in request.sort_by if name in columns] or list(default)
+    order = [column for name in names for column in columns[name]]
+    query = query.order_by(*(column.desc() if request.is_descending else column.asc() for column in order))
+    if request.size is not None:
+        query = query.limit(request.size).offset((request.page - 1) * request.size)
+    return connection.execute(query).all(), count
+
+
+def after(columns: Sequence[ColumnElement[Any]], values: Sequence[Any], *, is_descending: bool) -> ColumnElement[bool]:
+    """Rows that come after `values` in the order of `columns`: a comparison of tuples, spelled out."""
+    steps: list[ColumnElement[bool]] = []
+    for index, (column, value) in enumerate(zip(columns, values, strict=True)):
+        beyond = column < value if is_descending else column > value
+        equal = [earlier == known for earlier, known in zip(columns[:index], values[:index], strict=True)]
+        steps.append(and_(*equal, beyond))
+    return or_(*steps)

@@ -1,0 +1,112 @@
+"""Rows as the rest of conda-store sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from conda_store.domain.artifact import ArtifactState, ArtifactType
+from conda_store.domain.build import BuildStatus
+
+
+@dataclass(frozen=True)
+class NamespaceRecord:
+    id: int
+    name: str
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class EnvironmentRecord:
+    id: int
+    namespace: NamespaceRecord
+    name: str
+    current_build_id: int | None
+    description: str | None
+    activation_floor: int
+    linked_build_id: int | None
+
+
+@dataclass(frozen=True)
+class SpecificationRecord:
+    id: int
+    name: str
+    spec: Mapping[str, Any]
+    sha256: str
+    created_on: datetime
+    is_lockfile: bool
+
+
+@dataclass(frozen=True)
+class BuildRecord:
+    """A build with the names of its environment; `size` in bytes."""
+
+    id: int
+    specification_id: int
+    environment_id: int
+    namespace: str
+    environment: str
+    status: BuildStatus
+    status_info: str | None
+    size: int
+    scheduled_on: datetime
+    started_on: datetime | None
+    ended_on: datetime | None
+    deleted_on: datetime | None
+    build_key_version: int
+    key: str
+    prefix: str | None
+    lock_digest: str | None
+    progress: Mapping[str, Any] | None
+    attempt: int
+    owner: str | None
+    cancel_requested: bool
+
+
+@dataclass(frozen=True)
+class ArtifactRecord:
+    id: int
+    build_id: int
+    type: ArtifactType
+    key: str
+    state: ArtifactState
+    size: int
+    sha256: str | None
+    message: str | None
+    attempt: int
+    owner: str | None
+
+
+@dataclass(frozen=True)
+class ChannelRecord:
+    id: int
+    name: str
+    last_update: datetime | None
+
+
+@dataclass(frozen=True)
+class BuildPackageRecord:
+    id: int
+    channel: ChannelRecord
+    name: str
+    version: str
+    build: str
+    license: str | None
+
+
+@dataclass(frozen=True)
+class LogChunk:
+    sequence: int
+    text: str
+
+
+@dataclass(frozen=True)
+class NamespaceUsage:
+    """`storage` in bytes: what the builds hold, shared files counted in each."""
+
+    name: str
+    environments: int
+    builds: int
+    storage: int

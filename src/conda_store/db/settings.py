@@ -1,0 +1,33 @@
+"""Layers of settings, and other values by prefix and key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from conda_store.db.tables import keyvaluestore
+
+
+def prefix_of(namespace: str | None, environment: str | None) -> str:
+    return "/".join(["setting", *(part for part in (namespace, environment) if part is not None)])
+
+
+def layer(connection: Connection, namespace: str | None = None, environment: str | None = None) -> dict[str, Any]:
+    """What was set at this very level."""
+    query = select(keyvaluestore.c.key, keyvaluestore.c.value).where(
+        keyvaluestore.c.prefix == prefix_of(namespace, environment)
+    )
+    return {row.key: row.value for row in connection.execute(query)}
+
+
+def set_layer(
+    connection: Connection, values: Mapping[str, Any], namespace: str | None = None, environment: str | None = None
+) -> None:
+    """Set these keys at this level; others stay."""
+    prefix = prefix_of(namespace, environment)
+    for key, value in values.items():
+        same = (keyvaluestore.c.prefix == prefix, keyvaluestore.c.key == key)
+        if connection.execute(update(keyvaluestore).where(*same).values(value=value)).rowcount == 0:
+            connection.execute(insert(keyvaluestore).values(prefix=prefix, key=key, value=value))

@@ -1,0 +1,227 @@
+"""The tables. Names and columns that other programs read (`build.status` for scaling) are as they have always been."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Enum,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+from conda_store.domain.artifact import ArtifactState, ArtifactType
+from conda_store.domain.build import BuildStatus
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Moment(TypeDecorator[datetime]):
+    """Aware UTC inside, naive UTC in the database."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.astimezone(UTC).replace(tzinfo=None) if value else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.replace(tzinfo=UTC) if value else None
+
+
+def _enum(values: type, name: str) -> Enum:
+    return Enum(values, name=name, native_enum=False, length=32, values_callable=lambda e: [i.value for i in e])
+
+
+def _reference(column: str, **options: Any) -> ForeignKey:
+    return ForeignKey(column, ondelete="CASCADE", **options)
+
+
+namespace = Table(
+    "namespace",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("deleted_on", Moment),
+    Column("metadata_", JSON, nullable=False, default=dict),
+    Index("uq_namespace_name", "name", unique=True, sqlite_where=text("deleted_on IS NULL"),
+          postgresql_where=text("deleted_on IS NULL")),
+)  # fmt: skip
+
+environment = Table(
+    "environment",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("namespace_id", Id, _reference("namespace.id"), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("current_build_id", Id),
+    Column("deleted_on", Moment),
+    Column("description", Text),
+    # builds with an id up to this one do not become active by themselves
+    Column("activation_floor", Id, nullable=False, server_default="0"),
+    # the build that the symlink points to, as far as a worker has seen to it
+    Column("linked_build_id", Id),
+    Index("uq_environment_namespace_id", "namespace_id", "name", unique=True,
+          sqlite_where=text("deleted_on IS NULL"), postgresql_where=text("deleted_on IS NULL")),
+    Index("ix_environment_name", "name"),
+    Index("ix_environment_current_build_id", "current_build_id"),
+)  # fmt: skip
+
+specification = Table(
+    "specification",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("spec", JSON, nullable=False),
+    Column("sha256", String(64), nullable=False, unique=True),
+    Column("created_on", Moment, nullable=False),
+    Column("is_lockfile", Boolean, nullable=False),
+)
+
+lock = Table(
+    "lock",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+    Column("created_on", Moment, nullable=False),
+)
+
+solve = Table(
+    "solve",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("lock_digest", String(64)),
+    Column("error", Text),
+    Column("owner", String(255)),
+    Column("lease_until", Float, nullable=False),
+    Column("created_on", Moment, nullable=False),
+)
+
+build = Table(
+    "build",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("specification_id", Id, ForeignKey("specification.id"), nullable=False, index=True),
+    Column("environment_id", Id, _reference("environment.id"), nullable=False),
+    Column("status", _enum(BuildStatus, "buildstatus"), nullable=False),
+    Column("status_info", Text),
+    Column("size", BigInteger, nullable=False, server_default="0"),
+    Column("scheduled_on", Moment, nullable=False),
+    Column("started_on", Moment),
+    Column("ended_on", Moment),
+    Column("deleted_on", Moment),
+    Column("purged_on", Moment),
+    Column("build_key_version", Integer, nullable=False),
+    Column("key", String(512)),
+    Column("prefix", Text),
+    Column("lock_digest", String(64)),
+    Column("progress", JSON),
+    # whose turn it is: see db.leases
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("owner", String(255)),
+    Column("lease_until", Float),
+    Column("not_before", Float, nullable=False, server_default="0"),
+    Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
+    Index("ix_build_environment_id", "environment_id", "id"),
+    Index("ix_build_status", "status", "not_before"),
+    Index("ix_build_scheduled_on", "scheduled_on"),
+    Index("ix_build_key", "key"),
+    Index("ix_build_unpurged", "deleted_on", sqlite_where=text("deleted_on IS NOT NULL AND purged_on IS NULL"),
+          postgresql_where=text("deleted_on IS NOT NULL AND purged_on IS NULL")),
+    sqlite_autoincrement=True,
+)  # fmt: skip
+
+build_artifact = Table(
+    "build_artifact",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("build_id", Id, _reference("build.id"), nullable=False),
+    Column("artifact_type", _enum(ArtifactType, "buildartifacttype"), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("state", _enum(ArtifactState, "artifactstate"), nullable=False),
+    Column("size", BigInteger, nullable=False, server_default="0"),
+    Column("sha256", String(64)),
+    Column("message", Text),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("owner", String(255)),
+    Column("lease_until", Float),
+    UniqueConstraint("build_id", "artifact_type", "key"),
+    Index("ix_build_artifact_state", "state"),
+)
+
+conda_channel = Table(
+    "conda_channel",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("last_update", Moment),
+)
+
+conda_package = Table(
+    "conda_package",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("channel_id", Id, ForeignKey("conda_channel.id"), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("version", String(255), nullable=False),
+    Column("build", String(255), nullable=False),
+    Column("subdir", String(64), nullable=False),
+    Column("license", Text),
+    Column("size", BigInteger),
+    # what makes it this package: digest of URL and sha256
+    Column("identity", String(64), nullable=False, unique=True),
+    Index("ix_conda_package_name", "name"),
+)
+
+build_conda_package = Table(
+    "build_conda_package",
+    metadata,
+    Column("build_id", Id, _reference("build.id"), primary_key=True),
+    Column("conda_package_id", Id, ForeignKey("conda_package.id"), primary_key=True),
+    Index("ix_build_conda_package_conda_package_id", "conda_package_id"),
+    sqlite_with_rowid=False,
+)
+
+build_log = Table(
+    "build_log",
+    metadata,
+    Column("build_id", Id, _reference("build.id"), primary_key=True),
+    Column("sequence", Integer, primary_key=True, autoincrement=False),
+    Column("text", Text, nullable=False),
+)
+
+keyvaluestore = Table(
+    "keyvaluestore",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("prefix", String(255), nullable=False),
+    Column("key", String(255), nullable=False),
+    Column("value", JSON),
+    UniqueConstraint("prefix", "key"),
+)

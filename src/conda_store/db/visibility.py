@@ -1,0 +1,41 @@
+"""What an actor may read, as SQL: the same rule as `RoleBinding.covers`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, false, or_, true
+
+from conda_store.db.tables import environment, namespace
+from conda_store.domain.access import Actor, readable_patterns
+
+
+def escape_like(text: str) -> str:
+    """`text` as a literal in a LIKE pattern with `\\` as its escape."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _matches(column: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
+    if "*" not in pattern:
+        return column == pattern
+    if set(pattern) == {"*"}:
+        return true()
+    return column.like("%".join(escape_like(part) for part in pattern.split("*")), escape="\\")
+
+
+def environments_readable_by(actor: Actor) -> ColumnElement[bool]:
+    """A condition on `environment` joined with `namespace`."""
+    patterns = readable_patterns(actor)
+    if not patterns:
+        return false()
+    return or_(
+        *(and_(_matches(namespace.c.name, first), _matches(environment.c.name, second)) for first, second in patterns)
+    )
+
+
+def namespaces_readable_by(actor: Actor) -> ColumnElement[bool]:
+    """A condition on `namespace`: those of which all, or some environments, may be read."""
+    patterns = readable_patterns(actor)
+    if not patterns:
+        return false()
+    return or_(*(_matches(namespace.c.name, first) for first, _ in patterns))

@@ -1,0 +1,53 @@
+"""What the operator decided once for the whole deployment and cannot be changed while it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from conda_store.domain.settings import Settings
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Paths, limits and defaults.
+
+    `build_directory` and `environment_directory` are templates with the fields store_directory, namespace
+    and, for the latter, name. `link_script_packages` are the packages whose post-link scripts may run.
+    """
+
+    store_directory: Path
+    build_directory: str = "{store_directory}/{namespace}"
+    environment_directory: str = "{store_directory}/{namespace}/envs/{name}"
+    build_key_version: int = 2
+    settings: Settings = field(default_factory=Settings)
+    lease: timedelta = timedelta(seconds=30)
+    max_attempts: int = 3
+    first_retry_delay: timedelta = timedelta(seconds=2)
+    is_strict_channel_priority: bool = True
+    packs_on_completion: bool = False
+    compiles_pyc: bool = False
+    link_script_packages: frozenset[str] = frozenset()
+
+    @property
+    def trash_directory(self) -> Path:
+        """Where prefixes are set aside until there is time to delete them; `%` is in no name of a namespace."""
+        return self.store_directory / "%trash"
+
+    def prefix(self, namespace: str, key: str) -> Path:
+        """Where the build with this key is laid out."""
+        directory = self.build_directory.format(store_directory=self.store_directory, namespace=namespace)
+        return Path(directory) / key
+
+    def staging(self, prefix: Path, attempt: int) -> Path:
+        """Where an attempt works before it is renamed to the prefix: beside it, under a name of its own."""
+        return prefix.with_name(f"%{attempt}-{prefix.name}"[:255])
+
+    def environment_link(self, namespace: str, name: str) -> Path | None:
+        """The symlink to the active build; none with build keys of version 3."""
+        if self.build_key_version == 3:
+            return None
+        return Path(
+            self.environment_directory.format(store_directory=self.store_directory, namespace=namespace, name=name)
+        )

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from conda_store.db import migrate
+from conda_store.db.engine import Database
+from conda_store.db.tables import metadata
+from conda_store.errors import ConfigurationError
+
+
+def test_migrations_give_the_schema_of_the_tables(database: Database) -> None:
+    with database.read() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), metadata)
+    assert differences == []
+
+
+def test_upgrading_twice_changes_nothing(database: Database) -> None:
+    migrate.upgrade(database)
+
+
+def test_a_database_of_the_old_server_is_refused(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "old.sqlite") as connection:
+        connection.execute("CREATE TABLE build (id INTEGER)")
+    connection.close()
+    old = Database(f"sqlite:///{tmp_path}/old.sqlite")
+    with pytest.raises(ConfigurationError, match="earlier conda-store"):
+        migrate.upgrade(old)
+    old.close()
