@@ -12,6 +12,8 @@
     ├── NotFound                  absent, or not to be seen (404)
     ├── Conflict                  the present state does not permit it (409)
     ├── Unavailable               try again later (503)
+    │   └── StorageFailed         the blob store refused or could not be reached
+    ├── ArtifactFailed            an archive, installer or other artifact cannot be made of this environment
     ├── ConfigurationError        a program cannot start like this
     ├── ServerError               what a client says of a server's answer
     └── BuildFailed               ends an attempt at a build; `transient` says whether another may succeed
@@ -118,6 +120,14 @@ class Unavailable(CondaStoreError):
     def __init__(self, message: str, *, hint: str = "", retry_after: int = 5) -> None:
         super().__init__(message, hint=hint)
         self.retry_after = retry_after
+
+
+class StorageFailed(Unavailable):
+    code = "storage-failed"
+
+
+class ArtifactFailed(CondaStoreError):
+    code = "artifact-failed"
 
 
 class ConfigurationError(CondaStoreError):
