@@ -1,0 +1,125 @@
+"""The grammar of what a specification asks for: match specs, pip requirements and pip options."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from rattler import MatchSpec
+
+from conda_store.domain.channel import channel_url
+from conda_store.domain.specification import PIP_OPTIONS, Specification
+from conda_store.errors import InvalidSpecification, Problem
+
+MAX_LENGTH = 2000
+
+
+def specification_problems(specification: Specification) -> tuple[Problem, ...]:
+    """One problem for each match spec, requirement or option that cannot be read, with its path in the document."""
+    problems = [
+        Problem(f"Invalid conda package dependency specification {_shown(text)}", ("dependencies", index))
+        for index, text in enumerate(specification.dependencies)
+        if match_spec_problem(text)
+    ]
+    pip_path = ("dependencies", len(specification.dependencies), "pip")
+    for index, line in enumerate(specification.pip or ()):
+        if problem := _pip_problem(line):
+            problems.append(Problem(problem, (*pip_path, index)))
+    return tuple(problems)
+
+
+def match_spec_problem(text: str) -> str | None:
+    """Why a match spec cannot be read, in a few words; None where it can."""
+    try:
+        parse_match_spec(text)
+    except InvalidSpecification as error:
+        return error.hint
+    return None
+
+
+@lru_cache(maxsize=4096)
+def parse_match_spec(text: str) -> MatchSpec:
+    """A match spec, read leniently: `numpy=1.26.4=py311h_0`, `python=3.11.*` and `numpy 1.26` are accepted.
+
+    Raises:
+        InvalidSpecification: its hint says what the matter is.
+    """
+    message = f"Invalid conda package dependency specification {_shown(text)}"
+    if len(text) > MAX_LENGTH:
+        raise InvalidSpecification(message, hint=f"it is longer than {MAX_LENGTH} characters")
+    if not text.isprintable():
+        raise InvalidSpecification(message, hint="it holds a line break or a control character")
+    try:
+        spec = MatchSpec(text)
+    except Exception as error:
+        raise InvalidSpecification(message, hint=str(error).splitlines()[0][:300]) from error
+    if spec.build is not None and " " in spec.build:
+        raise InvalidSpecification(message, hint="name, version and build are all that words can name")
+    return spec
+
+
+def conda_name(text: str) -> str:
+    """The package name in a match spec, in lower case.
+
+    Raises:
+        InvalidSpecification: it is no match spec.
+    """
+    return str(parse_match_spec(text).name.normalized)
+
+
+def pypi_name(text: str) -> str:
+    """The distribution name in a requirement, normalized (PEP 503).
+
+    Raises:
+        InvalidSpecification: it is no requirement (PEP 508).
+    """
+    return canonicalize_name(parse_requirement(text).name)
+
+
+@lru_cache(maxsize=4096)
+def parse_requirement(text: str) -> Requirement:
+    """
+    Raises:
+        InvalidSpecification: it is no requirement (PEP 508).
+    """
+    try:
+        if len(text) > MAX_LENGTH:
+            raise InvalidRequirement(f"it is longer than {MAX_LENGTH} characters")
+        return Requirement(text)
+    except InvalidRequirement as error:
+        raise InvalidSpecification(_pypi_message(text), hint=str(error).splitlines()[0]) from error
+
+
+def with_channel_urls(text: str, alias: str) -> MatchSpec:
+    """A match spec whose `channel::` is the URL that the alias gives, since rattler knows no alias."""
+    spec = parse_match_spec(text)
+    if spec.channel is None or "::" not in text:
+        return spec
+    channel, _, rest = text.partition("::")
+    return parse_match_spec(f"{channel_url(channel, alias)}::{rest}")
+
+
+def _pip_problem(line: str) -> str | None:
+    if line.startswith("--"):
+        option, _, value = line.replace("=", " ", 1).partition(" ")
+        if option in PIP_OPTIONS and value.strip():
+            return None
+        return f"Invalid pip option {_shown(line)!r} supported options are {list(PIP_OPTIONS)}"
+    try:
+        parse_requirement(line)
+    except InvalidSpecification as error:
+        return error.problems[0].message
+    return None
+
+
+def _pypi_message(text: str) -> str:
+    return (
+        f'Invalid pypi package dependency "{_shown(text)}" ensure it follows peps '
+        "https://peps.python.org/pep-0508/ and https://peps.python.org/pep-0440/"
+    )
+
+
+def _shown(text: str) -> str:
+    text = text if text.isprintable() else repr(text)[1:-1]
+    return text if len(text) <= 200 else f"{text[:200]}…"
