@@ -44,6 +44,8 @@ class InstallRequest:
 
     `link_script_packages` names the packages whose post-link scripts may run (`*` for all).
     `permissions` is the octal mode of directories, None leaves what the umask gave.
+    `trash` is a directory on the file system of `prefix` where leftovers go at once, to be deleted later; None is
+    `.trash` beside `staging`.
     """
 
     lock: PlatformLock
@@ -57,6 +59,7 @@ class InstallRequest:
     permissions: int | None = None
     uid: int | None = None
     gid: int | None = None
+    trash: Path | None = None
 
 
 @dataclass(frozen=True)
