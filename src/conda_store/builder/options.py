@@ -17,7 +17,8 @@ def bundled_uv() -> Path:
 class BuilderOptions:
     """Times in seconds, sizes in bytes.
 
-    `download_timeout` bounds a request for repodata, `package_timeout` one for a package, `stall_timeout` how long an installation may go on without any progress.
+    `download_timeout` bounds a request for repodata, `package_timeout` one for a package, `stall_timeout` how long
+    an installation may go on without any progress.
     `repodata_check_interval` is how long a channel is taken to be unchanged before it is asked again.
     `is_offline` forbids the network: only repodata and packages in the cache are used.
     `authentication_file` is a rattler authentication file (host without port -> credentials).
