@@ -1,0 +1,284 @@
+"""conda-store's REST API as methods."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from conda_store.client import downloading, following
+from conda_store.client.address import path_segment
+from conda_store.client.models import (
+    Build,
+    Environment,
+    Namespace,
+    Package,
+    Permissions,
+    Row,
+    SolvedPackage,
+    parsed,
+)
+from conda_store.client.transport import Parameters, Transport
+from conda_store.client.uri import BuildUri, EnvironmentName
+from conda_store.domain.artifact import ArtifactType
+from conda_store.domain.build import BuildStatus
+from conda_store.errors import BuildFailed, InvalidInput, NotFound, ServerError
+
+T = TypeVar("T")
+
+PAGE_SIZE = 100
+LONGEST_SOLVE = 900.0
+FIRST_POLL = 0.5
+
+
+class Session:
+    """All methods raise ServerError where the server refuses, is not reached, or is no conda-store."""
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.transport.close()
+
+    # --- server, permissions, namespaces ------------------------------------------------------------------------
+
+    def version(self) -> str:
+        return parsed(lambda row: str(row["data"]["version"]), self.transport.get("/api/v1/"))
+
+    def permissions(self) -> Permissions:
+        return self._one("/api/v1/permission/", Permissions.read)
+
+    def create_token(
+        self,
+        primary_namespace: str | None = None,
+        role_bindings: Mapping[str, Sequence[str]] | None = None,
+        expiration: datetime | None = None,
+    ) -> str:
+        """A new token; what is left out is as for the caller. `expiration` is aware."""
+        body: dict[str, Any] = {}
+        if primary_namespace is not None:
+            body["primary_namespace"] = primary_namespace
+        if role_bindings:
+            body["role_bindings"] = {entity: list(roles) for entity, roles in role_bindings.items()}
+        if expiration is not None:
+            body["expiration"] = expiration.isoformat()
+        answer = self.transport.change("POST", "/api/v1/token/", body)
+        return parsed(lambda row: str(row["data"]["token"]), answer)
+
+    def namespaces(self) -> Iterator[Namespace]:
+        return self._pages("/api/v1/namespace/", {}, Namespace.read)
+
+    def create_namespace(self, namespace: str) -> None:
+        self.transport.change("POST", f"/api/v1/namespace/{path_segment(namespace)}/")
+
+    def delete_namespace(self, namespace: str) -> None:
+        self.transport.change("DELETE", f"/api/v1/namespace/{path_segment(namespace)}/")
+
+    # --- environments -------------------------------------------------------------------------------------------
+
+    def environments(
+        self,
+        *,
+        status: str | None = None,
+        artifact: str | None = None,
+        packages: Sequence[str] = (),
+        namespace: str | None = None,
+        search: str | None = None,
+    ) -> Iterator[Environment]:
+        """Those that fulfil all conditions; status, artifact and packages are of the current build."""
+        parameters = _filters(status, artifact, packages) | {"namespace": namespace, "search": search}
+        return self._pages("/api/v1/environment/", parameters, Environment.read)
+
+    def environment(self, name: EnvironmentName) -> Environment:
+        return self._one(_environment_path(name), Environment.read)
+
+    def create_environment(
+        self,
+        specification: str,
+        *,
+        namespace: str | None = None,
+        name: str | None = None,
+        description: str | None = None,
+        format: str | None = None,
+        is_lockfile: bool = False,
+    ) -> int:
+        """Hand in a specification's text; the id of its build. Without a namespace it is the caller's own."""
+        body: dict[str, Any] = {"specification": specification, "namespace": namespace}
+        optional = {"environment_name": name, "environment_description": description, "format": format}
+        body |= {key: value for key, value in optional.items() if value is not None}
+        if is_lockfile:
+            body["is_lockfile"] = True
+        return _build_id(self.transport.change("POST", "/api/v1/specification/", body))
+
+    def activate(self, name: EnvironmentName, build_id: int) -> None:
+        self.transport.change("PUT", _environment_path(name), {"build_id": build_id}, is_repeatable=True)
+
+    def describe(self, name: EnvironmentName, description: str) -> None:
+        self.transport.change("PUT", _environment_path(name), {"description": description}, is_repeatable=True)
+
+    def delete_environment(self, name: EnvironmentName) -> None:
+        self.transport.change("DELETE", _environment_path(name))
+
+    def solve(
+        self, channels: Sequence[str], conda: Sequence[str], pip: Sequence[str] = ()
+    ) -> tuple[SolvedPackage, ...]:
+        """The packages that a specification comes to; nothing is built."""
+        parameters: Parameters = {"channel": list(channels), "conda": list(conda), "pip": list(pip)}
+        answer = self.transport.get("/api/v1/specification/", parameters, timeout=LONGEST_SOLVE)
+        return parsed(lambda row: tuple(parsed(SolvedPackage.read, item) for item in row["solve"]), answer)
+
+    # --- builds -------------------------------------------------------------------------------------------------
+
+    def builds(
+        self,
+        *,
+        status: str | None = None,
+        artifact: str | None = None,
+        packages: Sequence[str] = (),
+        environment: EnvironmentName | None = None,
+    ) -> Iterator[Build]:
+        parameters = _filters(status, artifact, packages)
+        if environment is not None:
+            parameters |= {"namespace": environment.namespace, "name": environment.name}
+        return self._pages("/api/v1/build/", parameters, Build.read)
+
+    def build(self, build_id: int) -> Build:
+        return self._one(f"/api/v1/build/{build_id}/", Build.read)
+
+    def find_build(self, uri: BuildUri) -> Build:
+        """The build that a URI names.
+
+        Raises:
+            InvalidInput: the build is another environment's.
+            NotFound: the environment has no build.
+        """
+        if uri.environment is None:
+            return self.build(uri.build_id or 0)
+        environment = self.environment(uri.environment)
+        build_id = uri.build_id if uri.build_id is not None else environment.current_build_id
+        if build_id is None:
+            raise NotFound(f"environment {uri.environment} has no build")
+        build = self.build(build_id)
+        if build.environment_id != environment.id:
+            raise InvalidInput(f"build {build_id} does not belong to environment {uri.environment}")
+        return build
+
+    def packages(self, build_id: int) -> Iterator[Package]:
+        return self._pages(f"/api/v1/build/{build_id}/packages/", {}, Package.read)
+
+    def rebuild(self, build_id: int) -> int:
+        """The id of a new build of the same specification."""
+        return _build_id(self.transport.change("PUT", f"/api/v1/build/{build_id}/"))
+
+    def cancel(self, build_id: int) -> str:
+        """What the server says to it."""
+        answer = self.transport.change("PUT", f"/api/v1/build/{build_id}/cancel/", is_repeatable=True)
+        return parsed(lambda row: str(row.get("message") or f"build {build_id} canceled"), answer)
+
+    def delete_build(self, build_id: int) -> None:
+        self.transport.change("DELETE", f"/api/v1/build/{build_id}/")
+
+    def logs(self, build_id: int) -> Iterator[bytes]:
+        """The build's log so far, UTF-8, in pieces."""
+        import httpx
+
+        from conda_store.client.answers import no_answer
+
+        try:
+            with self.transport.stream(f"/api/v1/build/{build_id}/logs/") as response:
+                yield from response.iter_bytes()
+        except httpx.TransportError as error:
+            raise no_answer(error, self.transport.url) from error
+
+    def follow(self, build_id: int, *, logs: bool = True) -> Iterator[following.Event]:
+        """Progress and log from the build's beginning to its end, as it happens."""
+        return following.follow(self.transport, build_id, logs=logs)
+
+    def wait(
+        self,
+        build_id: int,
+        *,
+        timeout: float,
+        interval: float,
+        artifact: ArtifactType | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> Build:
+        """Wait until the build is completed and, where one is named, the artifact is there.
+
+        Asks after half a second, then less and less often, at most every `interval` seconds.
+
+        Raises:
+            BuildFailed: it failed or was cancelled.
+            ServerError: `timeout` seconds passed.
+        """
+        deadline = clock() + timeout
+        pause = min(FIRST_POLL, interval)
+        while True:
+            build = self.build(build_id)
+            if build.status is BuildStatus.FAILED:
+                raise BuildFailed(f"Build {build_id} failed", hint=build.status_info)
+            if build.status is BuildStatus.CANCELED:
+                raise BuildFailed(f"Build {build_id} was canceled")
+            if build.status is BuildStatus.COMPLETED and (artifact is None or artifact in build.artifacts):
+                return build
+            left = deadline - clock()
+            if left <= 0:
+                raise ServerError(f"Build {build_id} failed to complete in {timeout:g} seconds")
+            self.transport.sleep(min(pause, left))
+            pause = min(pause * 2, interval)
+
+    def download(
+        self,
+        build_id: int,
+        artifact: str,
+        target: Path,
+        *,
+        parameters: Parameters | None = None,
+        on_progress: downloading.OnProgress = lambda done, total: None,
+    ) -> Path:
+        """`artifact` is the last part of its route: logs, yaml, lockfile, archive, installer.
+
+        Raises:
+            OSError: `target` cannot be written.
+        """
+        path = f"/api/v1/build/{build_id}/{path_segment(artifact)}/"
+        return downloading.download(self.transport, path, target, parameters=parameters, on_progress=on_progress)
+
+    # --- how answers are read -----------------------------------------------------------------------------------
+
+    def _one(self, path: str, read: Callable[[Row], T]) -> T:
+        answer = self.transport.get(path)
+        return parsed(lambda row: parsed(read, row["data"]), answer)
+
+    def _pages(self, path: str, parameters: Parameters, read: Callable[[Row], T]) -> Iterator[T]:
+        """Every row of every page, each page asked for when it is needed."""
+        page, seen = 1, 0
+        while True:
+            answer = self.transport.get(path, {**parameters, "page": page, "size": PAGE_SIZE})
+            rows, count = parsed(lambda body: (list(body["data"]), int(body["count"])), answer)
+            for row in rows:
+                yield parsed(read, row)
+            seen += len(rows)
+            if not rows or seen >= count:
+                return
+            page += 1
+
+
+def _filters(status: str | None, artifact: str | None, packages: Sequence[str]) -> dict[str, Any]:
+    return {"status": status, "artifact": artifact, "packages": list(packages)}
+
+
+def _environment_path(name: EnvironmentName) -> str:
+    return f"/api/v1/environment/{path_segment(name.namespace)}/{path_segment(name.name)}/"
+
+
+def _build_id(answer: Any) -> int:
+    return parsed(lambda row: int(row["data"]["build_id"]), answer)
