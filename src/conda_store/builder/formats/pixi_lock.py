@@ -1,0 +1,89 @@
+"""`pixi.lock`, read by rattler (every version of the format that it knows)."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from rattler import LockFile, PypiLockedPackage
+
+from conda_store.builder.conda_lock_document import document_from_lock
+from conda_store.builder.formats.conda_lock import read_conda_lock
+from conda_store.builder.formats.documents import Document
+from conda_store.builder.guard import described, is_from_rattler
+from conda_store.builder.solved_records import package_from_record
+from conda_store.domain.lock import Lock, PlatformLock, PyPIPackage
+from conda_store.domain.platform import Platform
+from conda_store.domain.specification import LockfileSpecification
+from conda_store.errors import InvalidSpecification
+
+
+def read_pixi_lock(document: Document, text: str, environment: str, name: str | None) -> LockfileSpecification:
+    """The named environment of the lock, in conda-lock's format.
+
+    Raises:
+        InvalidSpecification: it is no pixi.lock, or holds what a lock cannot (sources on a disk, unknown platforms).
+    """
+    if not isinstance(document.value, dict) or "environments" not in document.value:
+        raise InvalidSpecification("Unable to parse. Invalid YAML\nA pixi.lock has `version:` and `environments:`")
+    with tempfile.TemporaryDirectory(prefix="conda-store-") as directory:
+        path = Path(directory) / "pixi.lock"
+        path.write_text(text, encoding="utf-8")
+        try:
+            lock = _lock(LockFile.from_path(path), environment)
+        except BaseException as error:
+            if not is_from_rattler(error):
+                raise
+            message = described(error).replace(str(path), "pixi.lock")
+            raise InvalidSpecification(f"Unable to read the pixi.lock\n{message}") from error
+    return read_conda_lock(document_from_lock(lock), name)
+
+
+def _lock(lock_file: LockFile, name: str) -> Lock:
+    environments = dict(lock_file.environments())
+    environment = environments.get(name)
+    if environment is None:
+        raise InvalidSpecification(
+            f"The pixi.lock has no environment {name!r}", hint=f"It has {', '.join(sorted(environments))}."
+        )
+    conda = environment.conda_repodata_records()
+    pypi = environment.pypi_packages()
+    platforms = [platform.name for platform in environment.platforms()]
+    if unknown := set(platforms) - set(Platform):
+        raise InvalidSpecification(f"The pixi.lock has the platform {min(unknown)!r}, which is not known here")
+    return Lock(
+        channels=tuple(str(channel).rstrip("/") for channel in environment.channels()),
+        platforms=tuple(
+            PlatformLock(
+                Platform(platform),
+                tuple(
+                    sorted((package_from_record(record) for record in conda.get(platform, [])), key=lambda p: p.name)
+                ),
+                _pypi(pypi.get(platform, [])),
+            )
+            for platform in platforms
+        ),
+    )
+
+
+def _pypi(packages: Iterable[PypiLockedPackage]) -> tuple[PyPIPackage, ...]:
+    found = []
+    for package in packages:
+        if "://" not in package.location:
+            raise InvalidSpecification(
+                f"The pixi.lock holds {package.name} out of the directory {package.location!r}",
+                hint="Only packages with a URL can be installed on a server.",
+            )
+        hashes = package.hashes
+        digest = hashes.sha256 if hashes else None
+        found.append(
+            PyPIPackage(
+                package.name,
+                package.version,
+                package.location.partition("#")[0],
+                (f"sha256:{digest.hex()}",) if digest else (),
+                tuple(package.requires_dist),
+            )
+        )
+    return tuple(sorted(found, key=lambda package: package.name))

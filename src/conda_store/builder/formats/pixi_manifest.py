@@ -1,0 +1,186 @@
+"""`pixi.toml`: one of its environments as a specification.
+
+Taken are channels, `dependencies`, `pypi-dependencies`, `activation.env` and `system-requirements` of the workspace
+and of the features of the environment; below `target` what is for the platform that this process runs on.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from conda_store.domain.platform import current_platform
+from conda_store.domain.specification import Specification, parse_specification
+from conda_store.errors import InvalidSpecification, Problem
+
+Path = tuple[str | int, ...]
+_SYSTEM = {"cuda": "CONDA_OVERRIDE_CUDA", "macos": "CONDA_OVERRIDE_OSX", "linux": "CONDA_OVERRIDE_LINUX"}
+_SOURCES = ("path", "git", "url", "editable")
+_KEYS = {key: key for key in ("version", "build", "md5", "sha256", "license")} | {
+    "build-number": "build_number",
+    "file-name": "fn",
+}
+
+
+@dataclass
+class _Parts:
+    """What was gathered so far; later features win over earlier ones, and a feature over the workspace."""
+
+    channels: list[str] = field(default_factory=list)
+    conda: dict[str, str] = field(default_factory=dict)
+    pip: dict[str, str] = field(default_factory=dict)
+    options: list[str] = field(default_factory=list)
+    variables: dict[str, str] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def say(self, message: str, path: Path) -> None:
+        self.problems.append(Problem(message, path))
+
+
+def read_pixi_manifest(text: str, environment: str, name: str | None) -> Specification:
+    """The named environment of a manifest.
+
+    Raises:
+        InvalidSpecification: it is no TOML, there is no such environment, or it asks for what is not in a channel.
+    """
+    try:
+        manifest = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise InvalidSpecification(f"Unable to parse. Invalid TOML\n{error}") from error
+    workspace = manifest.get("workspace", manifest.get("project"))
+    if not isinstance(workspace, Mapping):
+        raise InvalidSpecification(
+            (Problem("Field required", ("workspace",), "missing"),), hint="A pixi.toml begins with [workspace]."
+        )
+    parts = _Parts()
+    features, has_default = _features(manifest, environment)
+    for feature, path in features:
+        _channels(feature.get("channels", []), (*path, "channels"), parts)
+    _channels(workspace.get("channels", []), ("workspace", "channels"), parts)
+    sections = ([(manifest, ())] if has_default else []) + features[::-1]
+    for section, path in sections:
+        for table, table_path in _with_targets(section, path):
+            _take(table, table_path, parts)
+    if parts.problems:
+        raise InvalidSpecification(tuple(parts.problems))
+    return parse_specification(_document(parts, name or workspace.get("name"), workspace))
+
+
+def _document(parts: _Parts, name: Any, workspace: Mapping[str, Any]) -> dict[str, Any]:
+    dependencies: list[Any] = list(parts.conda.values())
+    if parts.pip:
+        dependencies.append({"pip": [*parts.options, *parts.pip.values()]})
+    return {
+        "name": name,
+        "channels": list(dict.fromkeys(parts.channels)),
+        "dependencies": dependencies,
+        "description": workspace.get("description", ""),
+        "variables": parts.variables or None,
+    }
+
+
+def _features(manifest: Mapping[str, Any], environment: str) -> tuple[list[tuple[Mapping[str, Any], Path]], bool]:
+    """The features of an environment with their paths, and whether the workspace's own tables belong to it."""
+    environments = manifest.get("environments", {})
+    if environment not in environments:
+        if environment == "default":
+            return [], True
+        raise InvalidSpecification(
+            f"The pixi.toml has no environment {environment!r}",
+            hint=f"It has {', '.join(['default', *environments])}.",
+        )
+    entry = environments[environment]
+    names = entry if isinstance(entry, list) else entry.get("features", []) if isinstance(entry, Mapping) else []
+    known = manifest.get("feature", {})
+    if missing := [name for name in names if name not in known and name != "default"]:
+        raise InvalidSpecification((Problem(f"There is no feature {missing[0]!r}", ("environments", environment)),))
+    has_default = not (isinstance(entry, Mapping) and entry.get("no-default-feature"))
+    return [(known[name], ("feature", name)) for name in names if name != "default"], has_default
+
+
+def _with_targets(section: Mapping[str, Any], path: Path) -> Iterator[tuple[Mapping[str, Any], Path]]:
+    yield section, path
+    platform = current_platform()
+    family = {"linux": "linux", "osx": "osx", "win": "win"}[platform.value.partition("-")[0]]
+    for target in ("win" if platform.is_windows else "unix", family, platform.value):
+        table = section.get("target", {}).get(target)
+        if isinstance(table, Mapping):
+            yield table, (*path, "target", target)
+
+
+def _take(table: Mapping[str, Any], path: Path, parts: _Parts) -> None:
+    for kind in ("host-dependencies", "build-dependencies"):
+        if table.get(kind):
+            parts.say("Dependencies for building packages are not supported here", (*path, kind))
+    for name, value in table.get("dependencies", {}).items():
+        parts.conda[name.lower()] = _match_spec(name, value, (*path, "dependencies", name), parts)
+    for name, value in table.get("pypi-dependencies", {}).items():
+        parts.pip[name.lower()] = _requirement(name, value, (*path, "pypi-dependencies", name), parts)
+    options = table.get("pypi-options", {})
+    if "index-url" in options:
+        parts.options.append(f"--index-url {options['index-url']}")
+    parts.options += [f"--extra-index-url {url}" for url in options.get("extra-index-urls", [])]
+    for variable, value in table.get("activation", {}).get("env", {}).items():
+        parts.variables[variable] = str(value)
+    _system_requirements(table.get("system-requirements", {}), parts)
+
+
+def _system_requirements(table: Mapping[str, Any], parts: _Parts) -> None:
+    for key, variable in _SYSTEM.items():
+        if key in table:
+            parts.variables[variable] = str(table[key])
+    libc = table.get("libc")
+    if isinstance(libc, Mapping):
+        libc = libc.get("version")
+    if libc:
+        parts.variables["CONDA_OVERRIDE_GLIBC"] = str(libc)
+
+
+def _channels(value: Any, path: Path, parts: _Parts) -> None:
+    for index, item in enumerate(value if isinstance(value, list) else []):
+        channel = item.get("channel") if isinstance(item, Mapping) else item
+        if isinstance(channel, str):
+            parts.channels.append(channel)
+        else:
+            parts.say("Input should be a valid string", (*path, index))
+
+
+def _match_spec(name: str, value: Any, path: Path, parts: _Parts) -> str:
+    if isinstance(value, str):
+        return name if value.strip() in ("", "*") else f"{name} {value}"
+    if not isinstance(value, Mapping) or set(value) & set(_SOURCES) - {"url"}:
+        parts.say("Only packages out of a channel are supported, not sources", path)
+        return name
+    if unknown := set(value) - set(_KEYS) - {"channel", "subdir"}:
+        parts.say(f"{sorted(unknown)[0]!r} is not supported in a dependency", path)
+    fields = {_KEYS[key]: item for key, item in value.items() if key in _KEYS and item not in ("", "*")}
+    channel = value.get("channel", "")
+    prefix = f"{channel}{'/' + value['subdir'] if 'subdir' in value else ''}::" if channel else ""
+    inner = ", ".join(f'{key}="{item}"' for key, item in fields.items())
+    return f"{prefix}{name}[{inner}]" if inner else f"{prefix}{name}"
+
+
+def _requirement(name: str, value: Any, path: Path, parts: _Parts) -> str:
+    if isinstance(value, str):
+        return name if value.strip() in ("", "*") else f"{name}{_pep440(value)}"
+    if not isinstance(value, Mapping) or "path" in value or value.get("editable"):
+        parts.say("A directory cannot be a dependency here, since only the pixi.toml was handed in", path)
+        return name
+    extras = f"[{','.join(value['extras'])}]" if value.get("extras") else ""
+    marker = f" ; {value['markers']}" if value.get("markers") else ""
+    if "git" in value:
+        revision = value.get("rev") or value.get("tag") or value.get("branch")
+        at = f"@{revision}" if revision else ""
+        directory = f"#subdirectory={value['subdirectory']}" if "subdirectory" in value else ""
+        return f"{name}{extras} @ git+{str(value['git']).removeprefix('git+')}{at}{directory}{marker}"
+    if "url" in value:
+        return f"{name}{extras} @ {value['url']}{marker}"
+    version = str(value.get("version", "*")).strip()
+    return f"{name}{extras}{'' if version in ('', '*') else _pep440(version)}{marker}"
+
+
+def _pep440(version: str) -> str:
+    """A bare version means that version."""
+    return version if version.strip()[:1] in "<>=!~" else f"=={version.strip()}"
