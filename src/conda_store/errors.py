@@ -20,7 +20,7 @@
         ├── Unsolvable            no set of packages satisfies the specification
         ├── ChannelUnavailable    transient: repodata cannot be had
         ├── PackageUnavailable    transient: a package cannot be downloaded
-        ├── PackageCorrupt        tried once more, since a proxy may have cut it
+        ├── PackageCorrupt        downloaded twice, and not what the lock says
         ├── PrefixTooLong
         ├── PipFailed
         ├── LinkScriptFailed
@@ -165,7 +165,6 @@ class PackageUnavailable(BuildFailed):
 
 class PackageCorrupt(BuildFailed):
     code = "package-corrupt"
-    transient = True
 
 
 class PrefixTooLong(BuildFailed):

@@ -70,6 +70,54 @@ class Installed:
     files: int
 
 
+@dataclass(frozen=True)
+class PackageQuery:
+    """`search` and `build` are parts of a name and of a build string; `is_exact` takes `search` as the whole name.
+
+    One row comes per distinct value of the columns in `distinct_on` (channel, name, version), which are then
+    sorted by first. `channels` are URLs. Pages count from 1.
+    """
+
+    channels: tuple[str, ...]
+    search: str | None = None
+    is_exact: bool = False
+    build: str | None = None
+    distinct_on: tuple[str, ...] = ()
+    sort_by: tuple[str, ...] = ()
+    is_descending: bool = False
+    page: int = 1
+    size: int = 100
+
+
+@dataclass(frozen=True)
+class IndexedPackage:
+    """A version of a package in a channel; builds of it are not told apart."""
+
+    id: int
+    channel: str
+    name: str
+    version: str
+    license: str | None = None
+    summary: str | None = None
+
+
+@dataclass(frozen=True)
+class PackagePage:
+    """`count` is the number of rows on all pages."""
+
+    rows: tuple[IndexedPackage, ...]
+    count: int
+
+
+class PackageSearch(Protocol):
+    """Finds packages in what the channels offer (not in what has been installed)."""
+
+    def search(self, query: PackageQuery) -> PackagePage: ...
+
+    async def refresh(self, channels: tuple[str, ...], platforms: tuple[str, ...]) -> tuple[str, ...]:
+        """Read anew the channels that changed, and give their URLs; one that cannot be read keeps its old index."""
+
+
 class Builder(Protocol):
     def problems(self, specification: Specification) -> tuple[Problem, ...]:
         """What is wrong with the grammar of its match specs, pip requirements and pip options."""

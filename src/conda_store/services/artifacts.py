@@ -1,0 +1,136 @@
+"""Artifacts of builds: where they are, and having those made that are made on request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from conda_store.artifacts import explicit
+from conda_store.db import artifacts, builds, environments, locks, logs
+from conda_store.db.records import ArtifactRecord, BuildRecord
+from conda_store.domain.access import Actor, Permission, Target
+from conda_store.domain.artifact import ArtifactState, ArtifactType, content_type, parse_blob_key
+from conda_store.domain.lock import Lock
+from conda_store.domain.platform import Platform, current_platform
+from conda_store.errors import Conflict, InvalidInput, NotFound
+from conda_store.services.builds import find_build
+from conda_store.services.context import Context
+
+_NAMES = {
+    ArtifactType.LOGS: "log",
+    ArtifactType.LOCKFILE: "lockfile",
+    ArtifactType.YAML: "pinned environment.yaml",
+    ArtifactType.CONDA_PACK: "archive",
+    ArtifactType.CONSTRUCTOR_INSTALLER: "installer",
+    ArtifactType.DOCKER_MANIFEST: "docker manifest",
+}
+
+
+def request_artifact(context: Context, actor: Actor, build_id: int, artifact: ArtifactType) -> ArtifactRecord:
+    """The artifact of a build as it stands; one that is made on request is asked for now.
+
+    Raises:
+        NotFound: the build does not have it, and will not.
+        InvalidInput: as for NotFound, for installers and images, as clients know it.
+    """
+    build = find_build(context, actor, build_id)
+    with context.database.read() as connection:
+        found = artifacts.find(connection, build_id, artifact)
+    if found is None:
+        raise _missing(build, artifact)
+    if found.state in {ArtifactState.ON_REQUEST, ArtifactState.FAILED}:
+        with context.database.write() as connection:
+            artifacts.request(connection, found.id)
+            return artifacts.get(connection, found.id) or found
+    return found
+
+
+def _missing(build: BuildRecord, artifact: ArtifactType) -> NotFound | InvalidInput:
+    name = _NAMES[artifact]
+    if artifact in {ArtifactType.CONSTRUCTOR_INSTALLER, ArtifactType.DOCKER_MANIFEST}:
+        article = "an" if name[0] in "aeiou" else "a"
+        return InvalidInput(f"Build {build.id} doesn't have {article} {name}")
+    if not build.status.has_ended:
+        return NotFound(
+            f"build {build.id} has no {name} yet", hint=f"It is {build.status}; try again when it has ended."
+        )
+    return NotFound(f"build {build.id} has no {name}")
+
+
+def artifact_state(context: Context, actor: Actor, build_id: int, artifact_id: int) -> ArtifactRecord:
+    """How far the making of an artifact is.
+
+    Raises:
+        Conflict: it could not be made; the message says why.
+    """
+    find_build(context, actor, build_id)
+    with context.database.read() as connection:
+        found = artifacts.get(connection, artifact_id)
+    if found is None:
+        raise NotFound(f"build {build_id} has no such artifact any more")
+    if found.state is ArtifactState.FAILED:
+        raise Conflict(f"the {_NAMES[found.type]} of build {build_id} could not be made: {found.message}")
+    return found
+
+
+def current_build_id(context: Context, actor: Actor, namespace: str, name: str) -> int:
+    """The current build of an environment."""
+    actor.require(Permission.ENVIRONMENT_READ, Target(namespace, name))
+    with context.database.read() as connection:
+        found = environments.find(connection, namespace, name)
+    if found is None or found.current_build_id is None:
+        raise NotFound("environment does not exist")
+    return found.current_build_id
+
+
+def log_text(context: Context, actor: Actor, build_id: int) -> str | None:
+    """The log so far; None once it is a blob."""
+    find_build(context, actor, build_id)
+    with context.database.read() as connection:
+        if artifacts.find(connection, build_id, ArtifactType.LOGS):
+            return None
+        return logs.whole(connection, build_id)
+
+
+def get_lock(context: Context, actor: Actor, build_id: int) -> tuple[BuildRecord, Lock]:
+    """The lock of a build, from which every further form is rendered.
+
+    Raises:
+        NotFound: it has not been solved (yet).
+    """
+    build = find_build(context, actor, build_id)
+    if build.lock_digest is None:
+        raise NotFound(f"build {build_id} has no lock")
+    with context.database.read() as connection:
+        return build, locks.load(connection, build.lock_digest)
+
+
+def explicit_text(context: Context, actor: Actor, build_id: int, platform: Platform | None = None) -> str:
+    """The lock of one platform (by default ours, or the only one) as an `@EXPLICIT` list."""
+    _, lock = get_lock(context, actor, build_id)
+    wanted = platform or (lock.platforms[0].platform if len(lock.platforms) == 1 else current_platform())
+    found = lock.on(wanted)
+    if found is None:
+        solved = ", ".join(item.platform for item in lock.platforms)
+        raise NotFound(f"build {build_id} was not solved for {wanted}", hint=f"It was solved for {solved}.")
+    return explicit.render(found)
+
+
+@dataclass(frozen=True)
+class Blob:
+    """What to send: the key in storage and the content type."""
+
+    key: str
+    content_type: str
+
+
+def find_blob(context: Context, actor: Actor, key: str) -> Blob:
+    """A blob of an artifact, if the actor may read the environment that it belongs to."""
+    parsed = parse_blob_key(key)
+    if parsed is None:
+        raise NotFound("no such file")
+    artifact, build_key = parsed
+    with context.database.read() as connection:
+        build = builds.by_key(connection, build_key)
+    if build is None or not actor.may(Permission.ENVIRONMENT_READ, Target(build.namespace, build.environment)):
+        raise NotFound("no such file")
+    return Blob(key, content_type(artifact))

@@ -1,0 +1,125 @@
+"""Builds: listed, shown, tried again, cancelled, deleted."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from conda_store.db import artifacts, builds, leases, logs, packages, specifications
+from conda_store.db import environments as stored_environments
+from conda_store.db.builds import BuildFilter
+from conda_store.db.packages import PackageFilter
+from conda_store.db.paging import Page, PageRequest
+from conda_store.db.records import (
+    ArtifactRecord,
+    BuildPackageRecord,
+    BuildRecord,
+    LogChunk,
+    SpecificationRecord,
+)
+from conda_store.domain.access import Actor, Permission, Target
+from conda_store.domain.build import BuildStatus
+from conda_store.errors import Conflict, Forbidden, InvalidInput, NotFound
+from conda_store.services.context import Context
+from conda_store.services.settings import effective_settings
+from conda_store.services.specifications import require_room
+
+
+def list_builds(context: Context, actor: Actor, wanted: BuildFilter, request: PageRequest) -> Page[BuildRecord]:
+    """Deleted builds included, as long as their environment exists."""
+    with context.database.read() as connection:
+        return builds.list_readable(connection, actor, wanted, request)
+
+
+def find_build(
+    context: Context, actor: Actor, build_id: int, permission: Permission = Permission.ENVIRONMENT_READ
+) -> BuildRecord:
+    """A build, if the actor holds the permission on its environment; looking it up is part of the check.
+
+    Raises:
+        NotFound: there is none, or the actor may not see it.
+        Forbidden: they may see it, but not do this.
+    """
+    with context.database.read() as connection:
+        found = builds.get(connection, build_id)
+    target = Target(found.namespace, found.environment) if found else Target()
+    if found is None or not actor.may(Permission.ENVIRONMENT_READ, target):
+        raise NotFound("build id does not exist")
+    if not actor.may(permission, target):
+        raise Forbidden
+    return found
+
+
+def get_build(
+    context: Context, actor: Actor, build_id: int
+) -> tuple[BuildRecord, SpecificationRecord, tuple[ArtifactRecord, ...]]:
+    """A build with its specification and its artifacts."""
+    found = find_build(context, actor, build_id)
+    with context.database.read() as connection:
+        return (
+            found,
+            specifications.get(connection, found.specification_id),
+            artifacts.of_build(connection, build_id),
+        )
+
+
+def rebuild(context: Context, actor: Actor, build_id: int) -> int:
+    """Queue another build of the same specification, to be solved anew; returns its id."""
+    found = find_build(context, actor, build_id, Permission.ENVIRONMENT_UPDATE)
+    settings = effective_settings(context.database, context.deployment, found.namespace, found.environment)
+    require_room(context, settings, Permission.ENVIRONMENT_UPDATE)
+    with context.database.write() as connection:
+        environment = stored_environments.get(connection, found.environment_id)
+        if environment is None:
+            raise NotFound("environment does not exist")
+        specification = specifications.get(connection, found.specification_id)
+        return builds.create(
+            connection, environment, specification, datetime.now(UTC), context.deployment.build_key_version
+        )
+
+
+def cancel_build(context: Context, actor: Actor, build_id: int) -> None:
+    """A waiting build is cancelled at once, a running one within a second.
+
+    Raises:
+        Conflict: it has ended already.
+    """
+    found = find_build(context, actor, build_id, Permission.BUILD_CANCEL)
+    with context.database.write() as connection:
+        status = leases.request_cancel(connection, build_id)
+        if found.status is BuildStatus.QUEUED and status is BuildStatus.CANCELED:
+            logs.append(connection, build_id, cancelled_text(build_id))
+    if status in {BuildStatus.COMPLETED, BuildStatus.FAILED}:
+        raise Conflict(f"build {build_id} has already ended: {status}")
+
+
+def cancelled_text(build_id: int) -> str:
+    return f"build {build_id} marked as CANCELED due to being canceled from the REST API\n"
+
+
+def delete_build(context: Context, actor: Actor, build_id: int) -> None:
+    """Its files go, except the kinds of artifacts that `build_artifacts_kept_on_deletion` names.
+
+    Raises:
+        InvalidInput: it has not ended.
+    """
+    found = find_build(context, actor, build_id, Permission.BUILD_DELETE)
+    if not found.status.has_ended:
+        raise InvalidInput("cannot delete build since not finished building", hint="Cancel it first, then delete it.")
+    if found.deleted_on is None:
+        with context.database.write() as connection:
+            builds.mark_deleted(connection, build_id, datetime.now(UTC))
+
+
+def list_packages(
+    context: Context, actor: Actor, build_id: int, wanted: PackageFilter, request: PageRequest
+) -> Page[BuildPackageRecord]:
+    find_build(context, actor, build_id)
+    with context.database.read() as connection:
+        return packages.list_of_build(connection, build_id, wanted, request)
+
+
+def log_after(context: Context, actor: Actor, build_id: int, sequence: int) -> tuple[BuildRecord, tuple[LogChunk, ...]]:
+    """The build as it stands, and the chunks of its log behind `sequence` (0: all), while they are not yet a blob."""
+    found = find_build(context, actor, build_id)
+    with context.database.read() as connection:
+        return found, logs.after(connection, build_id, sequence)

@@ -1,0 +1,56 @@
+"""Getting rid of files: renamed away at once, deleted when there is time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from conda_store.builder.removal import set_aside
+from conda_store.db import artifacts, builds, logs
+from conda_store.db.builds import DeletedBuild
+from conda_store.db.records import BuildRecord
+from conda_store.domain.artifact import ArtifactType
+from conda_store.services.context import Context
+from conda_store.services.links import update_links
+from conda_store.services.settings import effective_settings
+
+
+def discard_prefix(context: Context, build: BuildRecord) -> None:
+    """Take away whatever attempts at this build have left: its prefix and its staging directories."""
+    prefix = context.deployment.prefix(build.namespace, build.key)
+    found = [prefix, *(context.deployment.staging(prefix, attempt) for attempt in range(1, build.attempt + 1))]
+    if build.prefix and Path(build.prefix) != prefix:
+        found.append(Path(build.prefix))
+    for path in found:
+        set_aside(path, context.deployment.trash_directory)
+
+
+def purge_deleted(context: Context) -> int:
+    """Remove the files of deleted builds, environments and namespaces; returns how many builds were cleared."""
+    with context.database.read() as connection:
+        doomed = builds.to_purge(connection)
+    update_links(context)
+    for item in doomed:
+        _purge(context, item)
+    with context.database.write() as connection:
+        builds.remove_emptied(connection)
+    return len(doomed)
+
+
+def _purge(context: Context, doomed: DeletedBuild) -> None:
+    build = doomed.build
+    kept: tuple[str, ...] = ()
+    if not doomed.is_environment_deleted:
+        kept = effective_settings(context.database, context.deployment).build_artifacts_kept_on_deletion
+    discard_prefix(context, build)
+    with context.database.read() as connection:
+        found = artifacts.of_build(connection, build.id)
+    removed = [item for item in found if item.type not in kept]
+    for item in removed:
+        if item.type is not ArtifactType.DIRECTORY:
+            context.blobs.delete(item.key)
+    with context.database.write() as connection:
+        artifacts.remove(connection, [item.id for item in removed])
+        if ArtifactType.LOGS not in kept:
+            logs.remove(connection, build.id)
+        builds.set_purged(connection, build.id, datetime.now(UTC))

@@ -1,0 +1,57 @@
+"""What the channels offer, and which channels are known."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from conda_store.builder.ports import IndexedPackage, PackageQuery
+from conda_store.db import channels
+from conda_store.db.paging import Page, PageRequest
+from conda_store.db.records import ChannelRecord
+from conda_store.domain.access import Actor
+from conda_store.domain.channel import channel_url
+from conda_store.services.context import Context
+from conda_store.services.settings import effective_settings
+
+
+def indexed_channels(context: Context) -> tuple[str, ...]:
+    """The URLs of the channels that are indexed."""
+    settings = effective_settings(context.database, context.deployment)
+    return tuple(channel_url(name, settings.conda_channel_alias) for name in settings.conda_indexed_channels)
+
+
+def list_channels(context: Context, actor: Actor, request: PageRequest) -> Page[ChannelRecord]:
+    """Open to everybody who reaches the service, as `actor` documents."""
+    del actor
+    with context.database.read() as connection:
+        return channels.list_all(connection, request)
+
+
+def search_packages(
+    context: Context, actor: Actor, query: PackageQuery
+) -> tuple[tuple[tuple[IndexedPackage, ChannelRecord], ...], int]:
+    """The packages of a page, each with its channel, and how many there are on all pages."""
+    del actor
+    with context.database.read() as connection:
+        known = channels.ids(connection)
+    page = context.packages.search(query)
+    return tuple((row, known.get(row.channel, ChannelRecord(0, row.channel, None))) for row in page.rows), page.count
+
+
+def ensure_channels(context: Context) -> None:
+    """Make the indexed channels known by name before anything has been read of them."""
+    with context.database.write() as connection:
+        for url in indexed_channels(context):
+            channels.ensure(connection, url)
+
+
+async def refresh_index(context: Context) -> None:
+    """Bring the package index up to the present state of the channels."""
+    settings = effective_settings(context.database, context.deployment)
+    refreshed = await context.packages.refresh(indexed_channels(context), settings.conda_platforms)
+    if refreshed:
+        now = datetime.now(UTC)
+        with context.database.write() as connection:
+            for url in refreshed:
+                channels.ensure(connection, url)
+                channels.set_updated(connection, url, now)

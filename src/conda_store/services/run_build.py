@@ -1,0 +1,253 @@
+"""The pipeline: from a claimed build to a complete prefix, or to a reason why there is none."""
+
+from __future__ import annotations
+
+import errno
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+
+from conda_store.artifacts import conda_lock, environment_yaml
+from conda_store.builder.conda_lock_document import lock_from_document
+from conda_store.builder.ports import InstallRequest, SolveRequest
+from conda_store.db import artifacts, builds, environments, leases, locks, logs, packages, specifications
+from conda_store.db.leases import Lease
+from conda_store.db.records import BuildRecord
+from conda_store.domain.artifact import ArtifactState, ArtifactType, blob_key, content_type
+from conda_store.domain.build import MAX_PREFIX_LENGTH, BuildStatus, retry_delay
+from conda_store.domain.lock import Lock
+from conda_store.domain.platform import Platform, current_platform
+from conda_store.domain.settings import Settings
+from conda_store.domain.specification import (
+    AnySpecification,
+    LockfileSpecification,
+    Specification,
+    stored_specification,
+)
+from conda_store.errors import BuildFailed, CondaStoreError, DiskFull, PrefixTooLong, Unsolvable
+from conda_store.services.clearing import discard_prefix
+from conda_store.services.context import Context
+from conda_store.services.links import update_links
+from conda_store.services.logs import keep_log
+from conda_store.services.reporting import BuildReporter, stamp
+from conda_store.services.settings import effective_settings
+from conda_store.services.solving import solve_once
+
+logger = structlog.get_logger()
+
+
+async def run_build(context: Context, lease: Lease) -> None:
+    """Do the work that `lease` gives the right to, and write its end down: COMPLETED, FAILED or queued again."""
+    with context.database.read() as connection:
+        build = builds.get(connection, lease.build_id)
+        if build is None:
+            return
+        specification = stored_specification(specifications.get(connection, build.specification_id).spec)
+    reporter = BuildReporter(context.database, lease)
+    reporter.log(f"starting build of conda environment {stamp()}\n")
+    if build.attempt > 1:
+        reporter.log(f"attempt {build.attempt} of {context.deployment.max_attempts}\n")
+    reporter.start()
+    try:
+        await _Pipeline(context, lease, build, specification, reporter).run()
+    except BuildFailed as failure:
+        await reporter.stop()
+        give_up(context, lease, failure)
+    except OSError as failure:
+        await reporter.stop()
+        give_up(context, lease, _of_os_error(failure))
+    except CondaStoreError as failure:
+        await reporter.stop()
+        give_up(context, lease, BuildFailed(failure.message, hint=failure.hint))
+    except Exception:
+        logger.exception("build ended by an unexpected error", build_id=lease.build_id, attempt=lease.attempt)
+        await reporter.stop()
+        give_up(
+            context,
+            lease,
+            BuildFailed(
+                "an unexpected error in conda-store ended the build",
+                hint=f"The worker's log tells more under build {lease.build_id}; please report it.",
+            ),
+        )
+    finally:
+        await reporter.stop()
+
+
+def _of_os_error(error: OSError) -> BuildFailed:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return DiskFull(
+            f"no space is left on the disk: {error.strerror}", hint="Delete builds that nobody needs, or add disk."
+        )
+    return BuildFailed(f"the operating system refused: {error.strerror or error}")
+
+
+def give_up(context: Context, lease: Lease, failure: BuildFailed) -> None:
+    """End an attempt: try again later where that may help and attempts are left, else FAILED with the reason."""
+    deployment = context.deployment
+    delay: timedelta | None = None
+    if failure.transient:
+        delay = retry_delay(lease.attempt, deployment.max_attempts, deployment.first_retry_delay)
+    with context.database.write() as connection:
+        build = builds.get(connection, lease.build_id)
+        if delay is not None:
+            seconds = f"{delay.total_seconds():g} s"
+            held = leases.queue_again(connection, lease, delay, f"{failure.message} (trying again in {seconds})")
+            text = f"{failure}\nattempt {lease.attempt} failed, trying again in {seconds}\n"
+        else:
+            held = leases.end(connection, lease, BuildStatus.FAILED, _reason(failure))
+            text = f"{failure}\nbuild failed {stamp()}\n"
+        if held:
+            logs.append(connection, lease.build_id, text)
+    if not held:
+        return
+    if build is not None:
+        discard_prefix(context, build)
+    if delay is None:
+        keep_log(context, lease.build_id)
+
+
+def _reason(failure: BuildFailed) -> str:
+    return str(failure) if isinstance(failure, Unsolvable) else failure.message
+
+
+class _Pipeline:
+    """One attempt at one build."""
+
+    def __init__(
+        self,
+        context: Context,
+        lease: Lease,
+        build: BuildRecord,
+        specification: AnySpecification,
+        reporter: BuildReporter,
+    ) -> None:
+        self.context = context
+        self.lease = lease
+        self.build = build
+        self.specification = specification
+        self.reporter = reporter
+        self.settings: Settings = effective_settings(
+            context.database, context.deployment, build.namespace, build.environment
+        )
+
+    async def run(self) -> None:
+        prefix = self._prefix()
+        discard_prefix(self.context, self.build)
+        started = time.monotonic()
+        lock = await self._lock()
+        self._step("lock", started)
+        started = time.monotonic()
+        self._keep_lock(lock)
+        installed = await self.context.builder.install(self._install_request(lock, prefix), self.reporter)
+        self._step("install", started)
+        self.reporter.log(f"{installed.files} files, {installed.size / 1e6:.1f} MB\n")
+        self._complete(lock, prefix, installed.size)
+
+    def _step(self, name: str, started: float) -> None:
+        self.reporter.log(f"{name}: completed in {time.monotonic() - started:.3f} s\n")
+
+    def _prefix(self) -> Path:
+        """Where the environment will be, written down before anything is there."""
+        prefix = self.context.deployment.prefix(self.build.namespace, self.build.key)
+        if len(str(prefix)) > MAX_PREFIX_LENGTH:
+            raise PrefixTooLong(
+                f"build_path too long: must be <= {MAX_PREFIX_LENGTH} characters",
+                hint="Shorten the names or c.CondaStore.store_directory, or set c.CondaStore.build_key_version = 3.",
+            )
+        with self.context.database.write() as connection:
+            leases.note(connection, self.lease, {"prefix": str(prefix)})
+        return prefix
+
+    async def _lock(self) -> Lock:
+        if isinstance(self.specification, LockfileSpecification):
+            return lock_from_document(self.specification.lockfile)
+        platforms = tuple(Platform(name) for name in self.settings.conda_solve_platforms)
+        request = SolveRequest(
+            self.specification,
+            platforms,
+            self.settings.conda_channel_alias,
+            self.context.deployment.is_strict_channel_priority,
+            self.settings.conda_max_solve_time,
+        )
+        return await solve_once(self.context, request, self.reporter)
+
+    def _keep_lock(self, lock: Lock) -> None:
+        """The lock is to be had while the packages are still being installed."""
+        body = conda_lock.render(lock)
+        key = blob_key(ArtifactType.LOCKFILE, self.build.key)
+        stored = self.context.blobs.put(key, body, content_type(ArtifactType.LOCKFILE))
+        with self.context.database.write() as connection:
+            digest = locks.store(connection, lock)
+            if leases.note(connection, self.lease, {"lock_digest": digest}):
+                artifacts.add(
+                    connection,
+                    self.build.id,
+                    ArtifactType.LOCKFILE,
+                    key,
+                    size=stored.size,
+                    sha256=stored.sha256,
+                )
+
+    def _install_request(self, lock: Lock, prefix: Path) -> InstallRequest:
+        platform = current_platform()
+        ours = lock.on(platform)
+        if ours is None:
+            solved = ", ".join(item.platform for item in lock.platforms) or "none"
+            raise Unsolvable(
+                f"the lock has no packages for {platform}, on which it is to be built (it has {solved})",
+                hint=f"Lock for {platform} as well, or add it to the setting conda_solve_platforms.",
+            )
+        specification = self.specification
+        requested: tuple[str, ...] = ()
+        variables: dict[str, str] = {}
+        if isinstance(specification, Specification):
+            requested = specification.dependencies
+            variables = {name: str(value) for name, value in (specification.variables or {}).items()}
+        permissions = self.settings.default_permissions
+        return InstallRequest(
+            lock=ours,
+            staging=self.context.deployment.staging(prefix, self.lease.attempt),
+            prefix=prefix,
+            requested=requested,
+            variables=variables,
+            pip_options=lock.pip_options,
+            link_script_packages=self.context.deployment.link_script_packages,
+            compiles_pyc=self.context.deployment.compiles_pyc,
+            permissions=int(permissions, 8) if permissions else None,
+            uid=self.settings.default_uid,
+            gid=self.settings.default_gid,
+            trash=self.context.deployment.trash_directory,
+        )
+
+    def _complete(self, lock: Lock, prefix: Path, size: int) -> None:
+        """COMPLETED, with packages, artifacts and activation, in one transaction; then the symlink and the log."""
+        ours = lock.on(current_platform())
+        yaml_key = blob_key(ArtifactType.YAML, self.build.key)
+        has_yaml = ArtifactType.YAML in self.settings.build_artifacts and ours is not None
+        if has_yaml and ours is not None:
+            body = environment_yaml.render(ours, self.specification, lock)
+            stored = self.context.blobs.put(yaml_key, body, content_type(ArtifactType.YAML))
+        self.reporter.log(f"build completed {stamp()}\n")
+        self.reporter.flush()
+        with self.context.database.write() as connection:
+            if not leases.complete(connection, self.lease, size=size):
+                return
+            packages.set_packages(connection, self.build.id, ours.conda if ours else ())
+            artifacts.add(connection, self.build.id, ArtifactType.DIRECTORY, str(prefix), size=size)
+            if has_yaml:
+                artifacts.add(
+                    connection, self.build.id, ArtifactType.YAML, yaml_key, size=stored.size, sha256=stored.sha256
+                )
+            wanted = (
+                ArtifactState.REQUESTED if self.context.deployment.packs_on_completion else ArtifactState.ON_REQUEST
+            )
+            for artifact in (ArtifactType.CONDA_PACK, ArtifactType.CONSTRUCTOR_INSTALLER):
+                if artifact in self.settings.build_artifacts:
+                    key = blob_key(artifact, self.build.key)
+                    artifacts.add(connection, self.build.id, artifact, key, state=wanted)
+            environments.activate_if_newest(connection, self.build.environment_id, self.build.id)
+        update_links(self.context)
+        keep_log(self.context, self.build.id)

@@ -1,0 +1,106 @@
+"""Solving each question once: results are kept by question and state of the channels, and shared in the making."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import socket
+import time
+import uuid
+from datetime import timedelta
+
+from conda_store.builder.ports import Reporter, SolveRequest
+from conda_store.db import locks
+from conda_store.domain.build import Progress
+from conda_store.domain.lock import Lock
+from conda_store.errors import Unsolvable
+from conda_store.services.context import Context
+
+_LEASE = timedelta(seconds=15)
+_RENEWAL = 5.0
+_LOOK_AGAIN = 0.05
+# what a Python package index holds can change without a channel changing
+_PIP_SECONDS = 60
+
+
+class Silent:
+    """A reporter for work that nobody watches."""
+
+    def log(self, text: str) -> None:
+        pass
+
+    def progress(self, progress: Progress) -> None:
+        pass
+
+
+def solve_key(request: SolveRequest, channel_state: str) -> str:
+    """sha256 (hex) over everything that the result depends on."""
+    model = request.specification.model()
+    variables = {
+        name: value for name, value in (model["variables"] or {}).items() if name.startswith("CONDA_OVERRIDE_")
+    }
+    moment = int(time.time() // _PIP_SECONDS) if request.specification.pip_requirements else None
+    question = {
+        "channels": model["channels"],
+        "dependencies": model["dependencies"],
+        "variables": variables,
+        "platforms": sorted(request.platforms),
+        "alias": request.channel_alias,
+        "strict": request.is_strict_channel_priority,
+        "channel_state": channel_state,
+        "moment": moment,
+    }
+    return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
+
+
+async def solve_once(context: Context, request: SolveRequest, reporter: Reporter | None = None) -> Lock:
+    """The lock for a request; at most one process solves it at a time, the others wait for its result.
+
+    Raises:
+        Unsolvable: also when somebody else found that out while the channels were as they are now.
+    """
+    reporter = reporter or Silent()
+    key = solve_key(request, await context.builder.channel_state(request))
+    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    has_waited = False
+    while True:
+        with context.database.write() as connection:
+            ticket = locks.begin_solve(connection, key, owner, _LEASE)
+            if ticket.lock_digest:
+                reporter.log("solve: taken from the cache\n")
+                return locks.load(connection, ticket.lock_digest)
+        if ticket.error:
+            raise Unsolvable(ticket.error)
+        if ticket.is_mine:
+            return await _solve(context, request, reporter, key, owner)
+        if not has_waited:
+            reporter.log("solve: the same specification is being solved already, waiting for it\n")
+            has_waited = True
+        await asyncio.sleep(_LOOK_AGAIN)
+
+
+async def _solve(context: Context, request: SolveRequest, reporter: Reporter, key: str, owner: str) -> Lock:
+    renewal = asyncio.create_task(_renew(context, key, owner))
+    digest: str | None = None
+    error: str | None = None
+    try:
+        lock = await context.builder.solve(request, reporter)
+        with context.database.write() as connection:
+            digest = locks.store(connection, lock)
+        return lock
+    except Unsolvable as unsolvable:
+        error = str(unsolvable)
+        raise
+    finally:
+        renewal.cancel()
+        with context.database.write() as connection:
+            locks.end_solve(connection, key, owner, lock_digest=digest, error=error)
+
+
+async def _renew(context: Context, key: str, owner: str) -> None:
+    while True:
+        await asyncio.sleep(_RENEWAL)
+        with context.database.write() as connection:
+            locks.renew_solve(connection, key, owner, _LEASE)

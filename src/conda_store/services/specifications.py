@@ -1,0 +1,183 @@
+"""Handing in specifications, solving them, and finding them again."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from conda_store.builder.ports import SolveRequest
+from conda_store.db import builds, environments, namespaces, specifications
+from conda_store.db.paging import Page, PageRequest
+from conda_store.db.records import SpecificationRecord
+from conda_store.domain.access import SYSTEM, Actor, Permission, Target
+from conda_store.domain.lock import Lock
+from conda_store.domain.names import parse_name
+from conda_store.domain.platform import Platform
+from conda_store.domain.policy import apply_policy
+from conda_store.domain.settings import Settings
+from conda_store.domain.specification import AnySpecification, LockfileSpecification, Specification
+from conda_store.errors import Forbidden, InvalidSpecification, NotFound, QuotaExceeded
+from conda_store.services.context import Context
+from conda_store.services.settings import effective_settings
+from conda_store.services.solving import solve_once
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A specification as it was handed in. `format` None: found out from the text.
+
+    `environment_name` and `environment_description` serve formats that have neither.
+    """
+
+    text: bytes
+    namespace: str | None = None
+    format: str | None = None
+    environment_name: str | None = None
+    environment_description: str | None = None
+
+
+def submit(context: Context, actor: Actor, submission: Submission) -> int:
+    """Queue a build of a specification, in an environment that is made if need be; returns the build's id.
+
+    Raises:
+        InvalidSpecification: with every problem found.
+        PolicyViolation: a setting of the namespace forbids it.
+        QuotaExceeded: no room is left.
+        Forbidden: the actor may not create environments there.
+    """
+    specification = read_specification(context, submission)
+    namespace = parse_name(submission.namespace or _home(context, actor), "namespace")
+    target = Target(namespace, specification.name)
+    if not actor.may(Permission.ENVIRONMENT_CREATE, target):
+        raise Forbidden
+    settings = effective_settings(context.database, context.deployment, namespace, specification.name)
+    return _queue(context, actor, namespace, checked(context, specification, settings), settings)
+
+
+def submit_watched(context: Context, text: bytes, file_name: str) -> int | None:
+    """Queue a build for a watched file unless this very specification was built already; None then."""
+    specification = read_specification(context, Submission(text, environment_name=file_name))
+    namespace = effective_settings(context.database, context.deployment).filesystem_namespace
+    settings = effective_settings(context.database, context.deployment, namespace, specification.name)
+    specification = checked(context, specification, settings)
+    with context.database.read() as connection:
+        found = environments.find(connection, namespace, specification.name)
+        if found and specifications.has_build_in(connection, specification.sha256, found.id):
+            return None
+    return _queue(context, SYSTEM, namespace, specification, settings)
+
+
+def read_specification(context: Context, submission: Submission) -> AnySpecification:
+    """The specification in a submission's text.
+
+    Raises:
+        InvalidSpecification: with line or path of each problem.
+    """
+    specification = context.builder.read(submission.text, format=submission.format, name=submission.environment_name)
+    if isinstance(specification, LockfileSpecification) and submission.environment_description is not None:
+        return LockfileSpecification(specification.name, specification.lockfile, submission.environment_description)
+    return specification
+
+
+def checked(context: Context, specification: AnySpecification, settings: Settings) -> AnySpecification:
+    """The specification as it will be stored: its grammar checked, the policies applied."""
+    if isinstance(specification, LockfileSpecification):
+        return specification
+    if problems := context.builder.problems(specification):
+        raise InvalidSpecification(problems)
+    return apply_policy(
+        specification, settings, conda_name=context.builder.conda_name, pypi_name=context.builder.pypi_name
+    )
+
+
+def _home(context: Context, actor: Actor) -> str:
+    if actor.is_authenticated and actor.primary_namespace:
+        return actor.primary_namespace
+    return effective_settings(context.database, context.deployment).default_namespace
+
+
+def _queue(context: Context, actor: Actor, namespace: str, specification: AnySpecification, settings: Settings) -> int:
+    require_room(context, settings, Permission.ENVIRONMENT_CREATE)
+    now = datetime.now(UTC)
+    with context.database.write() as connection:
+        home = namespaces.find(connection, namespace)
+        if home is None:
+            if not actor.may(Permission.NAMESPACE_CREATE, Target(namespace)):
+                raise Forbidden
+            home = namespaces.create(connection, namespace)
+        environment = environments.find(connection, namespace, specification.name)
+        if environment is None:
+            environment = environments.create(connection, home, specification.name, specification.description)
+        elif specification.description and specification.description != environment.description:
+            environments.set_description(connection, environment.id, specification.description)
+        stored = specifications.ensure(connection, specification, now)
+        build_id = builds.create(connection, environment, stored, now, context.deployment.build_key_version)
+        if environment.current_build_id is None:
+            environments.set_current(connection, environment.id, build_id)
+    return build_id
+
+
+def require_room(context: Context, settings: Settings, permission: Permission) -> None:
+    """
+    Raises:
+        QuotaExceeded: less disk is free than `storage_threshold` asks for.
+    """
+    directory = context.deployment.store_directory
+    while not directory.exists():
+        directory = directory.parent
+    if shutil.disk_usage(directory).free < settings.storage_threshold:
+        raise QuotaExceeded(
+            f"`CondaStore.storage_threshold` reached. Action {permission} prevented due to insufficient storage space",
+            hint="Delete builds that nobody needs, or lower the setting storage_threshold.",
+        )
+
+
+@dataclass(frozen=True)
+class SolveQuestion:
+    """What to solve without building. No platforms: those of the settings."""
+
+    channels: tuple[str, ...] = ()
+    conda: tuple[str, ...] = ()
+    pip: tuple[str, ...] = ()
+    platforms: tuple[Platform, ...] = ()
+
+
+async def solve(context: Context, actor: Actor, question: SolveQuestion) -> Lock:
+    """The packages that a build would consist of; answered from the cache where the channels have not changed.
+
+    Raises:
+        Forbidden: the actor may solve nowhere.
+        InvalidSpecification, PolicyViolation: as for `submit`.
+        Unsolvable: with the explanation.
+    """
+    namespace = _home(context, actor)
+    if not any(binding.role.value != "viewer" for binding in actor.bindings):
+        raise Forbidden
+    settings = effective_settings(context.database, context.deployment, namespace)
+    wanted = Specification("solve", question.channels, question.conda, question.pip or None)
+    specification = checked(context, wanted, settings)
+    assert isinstance(specification, Specification)
+    platforms = question.platforms or tuple(Platform(name) for name in settings.conda_solve_platforms)
+    request = SolveRequest(
+        specification,
+        platforms,
+        settings.conda_channel_alias,
+        context.deployment.is_strict_channel_priority,
+        settings.conda_max_solve_time,
+    )
+    return await solve_once(context, request)
+
+
+def list_specifications(context: Context, actor: Actor, request: PageRequest) -> Page[SpecificationRecord]:
+    with context.database.read() as connection:
+        return specifications.list_readable(connection, actor, request)
+
+
+def get_specification(context: Context, actor: Actor, sha256: str) -> SpecificationRecord:
+    """A specification by its hash, if the actor may read an environment that was built from it."""
+    with context.database.read() as connection:
+        found = specifications.find_readable(connection, actor, sha256)
+    if found is None:
+        raise NotFound("specification does not exist")
+    return found
