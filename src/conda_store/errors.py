@@ -19,6 +19,7 @@
     └── BuildFailed               ends an attempt at a build; `transient` says whether another may succeed
         ├── Unsolvable            no set of packages satisfies the specification
         ├── ChannelUnavailable    transient: repodata cannot be had
+        │   └── ChannelNotFound   not transient: there is no such channel, or it is closed to us
         ├── PackageUnavailable    transient: a package cannot be downloaded
         ├── PackageCorrupt        downloaded twice, and not what the lock says
         ├── PrefixTooLong
@@ -156,6 +157,11 @@ class Unsolvable(BuildFailed):
 class ChannelUnavailable(BuildFailed):
     code = "channel-unavailable"
     transient = True
+
+
+class ChannelNotFound(ChannelUnavailable):
+    code = "channel-not-found"
+    transient = False
 
 
 class PackageUnavailable(BuildFailed):

@@ -25,7 +25,7 @@ class BuilderOptions:
     `default_index_url` and `find_links` are where pip packages come from unless the specification says otherwise.
     """
 
-    download_timeout: float = 60.0
+    download_timeout: float = 300.0
     package_timeout: float = 3600.0
     stall_timeout: float = 120.0
     concurrent_downloads: int = 16
