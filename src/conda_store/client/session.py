@@ -9,8 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
+import httpx
+
 from conda_store.client import downloading, following
 from conda_store.client.address import path_segment
+from conda_store.client.answers import no_answer
 from conda_store.client.models import (
     Build,
     Environment,
@@ -32,6 +35,14 @@ T = TypeVar("T")
 PAGE_SIZE = 100
 LONGEST_SOLVE = 900.0
 FIRST_POLL = 0.5
+
+# the last part of the path of each artifact that the server may have to make first
+ROUTES = {
+    ArtifactType.LOCKFILE: "lockfile",
+    ArtifactType.YAML: "yaml",
+    ArtifactType.CONDA_PACK: "archive",
+    ArtifactType.CONSTRUCTOR_INSTALLER: "installer",
+}
 
 
 class Session:
@@ -188,10 +199,6 @@ class Session:
 
     def logs(self, build_id: int) -> Iterator[bytes]:
         """The build's log so far, UTF-8, in pieces."""
-        import httpx
-
-        from conda_store.client.answers import no_answer
-
         try:
             with self.transport.stream(f"/api/v1/build/{build_id}/logs/") as response:
                 yield from response.iter_bytes()
@@ -213,7 +220,8 @@ class Session:
     ) -> Build:
         """Wait until the build is completed and, where one is named, the artifact is there.
 
-        Asks after half a second, then less and less often, at most every `interval` seconds.
+        Asks after half a second, then less and less often, at least every `interval` seconds. An artifact that is made
+        on request is requested.
 
         Raises:
             BuildFailed: it failed or was cancelled.
@@ -227,13 +235,29 @@ class Session:
                 raise BuildFailed(f"Build {build_id} failed", hint=build.status_info)
             if build.status is BuildStatus.CANCELED:
                 raise BuildFailed(f"Build {build_id} was canceled")
-            if build.status is BuildStatus.COMPLETED and (artifact is None or artifact in build.artifacts):
-                return build
+            if build.status is BuildStatus.COMPLETED:
+                if artifact is None or artifact in build.artifacts:
+                    return build
+                self._request_artifact(build_id, artifact)
             left = deadline - clock()
             if left <= 0:
                 raise ServerError(f"Build {build_id} failed to complete in {timeout:g} seconds")
             self.transport.sleep(min(pause, left))
             pause = min(pause * 2, interval)
+
+    def _request_artifact(self, build_id: int, artifact: ArtifactType) -> None:
+        """Ask for it, so that it is made where it is made on request."""
+        if artifact not in ROUTES:
+            return
+        try:
+            with self.transport.stream(f"/api/v1/build/{build_id}/{ROUTES[artifact]}/"):
+                pass
+        except ServerError as error:
+            # absent so far, or in the making; a conflict says why it cannot be made
+            if error.status == 409:
+                raise
+        except httpx.TransportError as error:
+            raise no_answer(error, self.transport.url) from error
 
     def download(
         self,

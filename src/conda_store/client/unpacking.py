@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import tarfile
-import zlib
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
+
+from isal import igzip
+from isal.igzip_lib import IsalError
 
 from conda_store.errors import CondaStoreError, ServerError
 
@@ -28,10 +30,10 @@ def unpack(archive: Path, directory: Path) -> int:
     directory.mkdir(mode=0o755)
     unpacker = _Unpacker(directory)
     try:
-        with _decompressed(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as members:
+        with _decompressed(archive) as stream, tarfile.open(fileobj=stream, mode="r|", bufsize=_PIECE) as members:
             for member in members:
                 unpacker.take(members, member)
-    except (tarfile.TarError, EOFError, zlib.error) as error:
+    except (tarfile.TarError, EOFError, IsalError) as error:  # type: ignore[misc]
         raise _refused(f"it is damaged ({error})") from error
     except OSError as error:
         # gzip reports damage as an OSError without number
@@ -42,13 +44,7 @@ def unpack(archive: Path, directory: Path) -> int:
 
 
 def _decompressed(archive: Path) -> IO[bytes]:
-    try:
-        from isal import igzip
-    except ImportError:
-        import gzip
-
-        return cast(IO[bytes], gzip.open(archive, "rb"))
-    return cast(IO[bytes], igzip.open(archive, "rb"))
+    return cast(IO[bytes], igzip.IGzipFile(archive, "rb"))  # type: ignore[no-untyped-call]
 
 
 def _refused(reason: str) -> CondaStoreError:
