@@ -1,0 +1,94 @@
+"""What rattler says when an installation fails, told as an error of ours without credentials."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from conda_store.domain.channel import without_credentials
+from conda_store.domain.lock import CondaPackage
+from conda_store.errors import BuildFailed, DiskFull, PackageCorrupt, PackageUnavailable
+
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s'\"<>)]+", re.IGNORECASE)
+_CORRUPT = (
+    "hash mismatch", "invalid checksum", "data corruption", "invalid zip archive", "failed to unpack", "corrupt",
+    "invalid tar", "unexpected end of file", "failed to iterate", "archive header", "unknown frame descriptor",
+    "incomplete frame", "bzip2",
+)  # fmt: skip
+_TRUNCATED = ("end of file before message length", "connection closed before message completed")
+_NO_SPACE = ("os error 28)", "os error 122)", "no space left on device", "disk quota exceeded")
+_DAMAGED_CACHE = ("no such file or directory", "failed to read 'paths.json'", "failed to read 'index.json'")
+
+
+class DamagedCache(BuildFailed):
+    """A cached package lacks files. The installation drops it and tries again, so nobody else sees this."""
+
+    def __init__(self, message: str, package: CondaPackage | None) -> None:
+        super().__init__(message)
+        self.package = package
+
+
+def redacted(text: str) -> str:
+    """The text with every URL in it freed of user, password and token."""
+    return _URL.sub(lambda match: without_credentials(match[0]), text)
+
+
+def install_failure(text: str, packages: Iterable[CondaPackage], *, cache: Path, prefix: Path) -> BuildFailed:
+    """The error for rattler's message; `cache` and `prefix` are named where the disk is full."""
+    lower = text.lower()
+    package = named_package(text, packages)
+    cause = redacted(text.strip().splitlines()[-1].removeprefix("Caused by: ")) if text.strip() else "unknown cause"
+    if any(mark in lower for mark in _NO_SPACE):
+        return disk_full(cache if "package cache" in lower else prefix)
+    if "failed to fetch" in lower or "package cache" in lower:
+        return fetch_failure(package, cause, lower)
+    if any(mark in lower for mark in _DAMAGED_CACHE):
+        return DamagedCache(f"{_shown(package)} is incomplete in the package cache: {cause}", package)
+    chain = ": ".join(line.removeprefix("Caused by: ") for line in redacted(text).splitlines())
+    return BuildFailed(f"linking failed: {chain}")
+
+
+def fetch_failure(package: CondaPackage | None, cause: str, text: str) -> BuildFailed:
+    """A failure to get a package into the cache: it is corrupt, or it is not to be had."""
+    where = f" from {_channel(package)}" if package else ""
+    if any(mark in text for mark in _CORRUPT) and not any(mark in text for mark in _TRUNCATED):
+        return PackageCorrupt(
+            f"{_shown(package)}{where} is corrupt: {cause}",
+            hint="The channel, or a proxy before it, delivers another file than its repodata promises.",
+        )
+    if any(mark in text for mark in _TRUNCATED):
+        return PackageCorrupt(
+            f"{_shown(package)}{where} is cut short: {cause}",
+            hint="The channel, or a proxy before it, closes the connection before the file has ended.",
+        )
+    return PackageUnavailable(f"{_shown(package)} cannot be downloaded{where}: {cause}", hint=_hint(text))
+
+
+def disk_full(path: Path) -> DiskFull:
+    return DiskFull(
+        f"no space left on the disk of {path}",
+        hint="Delete builds that are not needed, or give that disk more room; the build is then tried again.",
+    )
+
+
+def named_package(text: str, packages: Iterable[CondaPackage]) -> CondaPackage | None:
+    """The package whose file name stands in the text, the longest where several do."""
+    found = [package for package in packages if package.file_name in text]
+    return max(found, key=lambda package: len(package.file_name), default=None)
+
+
+def _hint(text: str) -> str:
+    if "404" in text:
+        return "The channel no longer has this file: solve again, or correct the lockfile."
+    if "401" in text or "403" in text:
+        return "The channel refuses access: check the credentials that the service is configured with."
+    return "The channel may be down or slow; the build is tried again."
+
+
+def _shown(package: CondaPackage | None) -> str:
+    return f"package {package.file_name}" if package else "a package"
+
+
+def _channel(package: CondaPackage) -> str:
+    return without_credentials(package.channel or package.url)

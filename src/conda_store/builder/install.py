@@ -1,0 +1,231 @@
+"""Laying out an environment: from a lock to a complete prefix, or to nothing.
+
+Order of events: link into the staging directory (paths written into files are already the prefix's), compiled
+modules, pip part, `conda-meta`, modes and owners, then one rename to the prefix. Post-link scripts, where policy lets
+any run, come last and in the prefix, since they write its path wherever they like; should one fail, the prefix is
+renamed away again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rattler import MatchSpec
+from rattler.networking import Client
+
+from conda_store.builder.activation import write_variables
+from conda_store.builder.conda_meta import clobbered, extracted_directory, finish_conda_meta
+from conda_store.builder.failures import DamagedCache, disk_full
+from conda_store.builder.link_scripts import choose_scripts, run_scripts
+from conda_store.builder.options import BuilderOptions
+from conda_store.builder.package_cache import DamagedPackage, PackageCache, Seal
+from conda_store.builder.permissions import Ownership, apply_ownership, apply_root_ownership, creation_mode
+from conda_store.builder.pip_install import install_pip_part
+from conda_store.builder.ports import Installed, InstallRequest, Reporter
+from conda_store.builder.pyc import EnvironmentPython, compile_and_link, environment_python
+from conda_store.builder.removal import TRASH_NAME, set_aside
+from conda_store.builder.transaction import Transaction, package_client
+from conda_store.domain.build import MAX_PREFIX_LENGTH, Phase, Progress
+from conda_store.domain.lock import CondaPackage
+from conda_store.errors import BuildFailed, PackageCorrupt, PrefixTooLong
+
+_PAUSE_BEFORE_RETRY = 0.2  # seconds: rattler may still be busy with what it began before it failed
+
+
+async def install(
+    request: InstallRequest,
+    reporter: Reporter,
+    *,
+    cache: PackageCache,
+    options: BuilderOptions,
+    client: Client | None = None,
+) -> Installed:
+    """Make `request.prefix` as the lock says. When it returns the prefix is complete; when it raises there is none.
+
+    What was at `staging` or `prefix` before, from an attempt that was killed, is set aside first. `client` downloads
+    the packages; None takes one made from the options.
+
+    Raises:
+        BuildFailed: PrefixTooLong, PackageUnavailable, PackageCorrupt, DiskFull, PipFailed or LinkScriptFailed,
+            or itself where the lock cannot be installed.
+    """
+    if len(str(request.prefix)) > MAX_PREFIX_LENGTH:
+        raise PrefixTooLong(f"build_path too long: must be <= {MAX_PREFIX_LENGTH} characters")
+    installation = _Installation(request, reporter, cache, options, client or package_client(options))
+    try:
+        return await installation.run()
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise disk_full(Path(error.filename or request.staging)) from error
+        raise BuildFailed(f"installing failed: {error}") from error
+    finally:
+        if not installation.is_complete:
+            await installation.clear()
+
+
+@dataclass
+class _Installation:
+    request: InstallRequest
+    reporter: Reporter
+    cache: PackageCache
+    options: BuilderOptions
+    client: Client
+    seals: dict[str, Seal] = field(default_factory=dict)
+    is_complete: bool = False
+
+    @property
+    def trash(self) -> Path:
+        return self.request.trash or self.request.staging.parent / TRASH_NAME
+
+    @property
+    def packages(self) -> tuple[CondaPackage, ...]:
+        return self.request.lock.conda
+
+    async def run(self) -> Installed:
+        request, reporter = self.request, self.reporter
+        for path in (request.staging, request.prefix):
+            set_aside(path, self.trash)
+            path.parent.mkdir(parents=True, exist_ok=True)
+        ownership = Ownership(request.permissions, request.uid, request.gid)
+        with creation_mode(request.permissions):
+            await self.link()
+            scripts, skipped = choose_scripts(self.packages, self.seals, request.link_script_packages)
+            for package in skipped:
+                reporter.log(f"The post-link script of {package.name} was not run: policy does not name it")
+            installed, own_files = await self.complete()
+            # where scripts will run nobody knows what they write, so every file is looked at afterwards
+            if not scripts:
+                apply_ownership(request.staging, ownership, own_files)
+        request.staging.rename(request.prefix)
+        if scripts:
+            await run_scripts(request.prefix, scripts, reporter)
+            await asyncio.to_thread(apply_ownership, request.prefix, ownership, None)
+        apply_root_ownership(request.prefix, ownership)
+        self.is_complete = True
+        reporter.progress(self.finished())
+        return installed
+
+    async def link(self) -> None:
+        """Download, extract and link the conda packages; one more try where a package or the cache was damaged."""
+        self.reporter.log(f"Preparing transaction: {len(self.packages)} packages")
+        requested = _match_specs(self.request.requested)
+        for is_last in (False, True):
+            self.seals = {package.name: seal for package in self.packages if (seal := self.cache.seal_of(package))}
+            if not is_last:
+                self.log_plan()
+            transaction = Transaction(self.packages, self.cache, self.options, self.reporter, self.seals)
+            try:
+                await transaction.run(self.client, self.request.staging, self.request.prefix, requested)
+                self.seals = transaction.seals
+                await asyncio.to_thread(self.seal_rest)
+                break
+            except (PackageCorrupt, DamagedCache) as error:
+                if is_last:
+                    raise PackageCorrupt(error.message, hint=error.hint) from error
+                self.reporter.log(f"{error.message}; trying once more")
+                self.drop_damaged(error)
+                await self.clear()
+        for collision in clobbered(self.request.staging):
+            winner = f"the one of {collision.winner}" if collision.winner else "another package's"
+            self.reporter.log(f"{collision.path} is in several packages: {winner} is used, not {collision.loser}'s")
+
+    def log_plan(self) -> None:
+        missing = [package for package in self.packages if package.name not in self.seals]
+        size = sum(package.size or 0 for package in missing)
+        self.reporter.log(
+            f"Executing transaction: {len(self.packages) - len(missing)} packages from the cache, "
+            f"{len(missing)} to download ({size / 1e6:.1f} MB)"
+        )
+
+    def seal_rest(self) -> None:
+        """Seal what was extracted while nobody looked.
+
+        Raises:
+            DamagedCache: a package was linked whose extracted files are not all there.
+        """
+        for package in self.packages:
+            if package.name not in self.seals:
+                try:
+                    directory = self.cache.directory(package)
+                    if not directory.exists():
+                        directory = extracted_directory(self.request.staging, package) or directory
+                    self.seals[package.name] = self.cache.seal(package, directory)
+                except DamagedPackage as error:
+                    raise DamagedCache(str(error), package) from error
+
+    def drop_damaged(self, error: PackageCorrupt | DamagedCache) -> None:
+        """Drop the package that is named, or else whatever does not match its seal."""
+        if isinstance(error, DamagedCache):
+            if error.package is not None:
+                self.cache.drop(error.package)
+            else:
+                for _ in self.cache.check():
+                    pass
+
+    async def complete(self) -> tuple[Installed, list[str]]:
+        """All that rattler does not do. Returns the totals, and the environment's own files (relative paths)."""
+        request = self.request
+        python = environment_python(request.lock)
+        seals = [(package, self.seals[package.name]) for package in self.packages]
+        files = sum(seal.files + len(seal.commands) for _, seal in seals)
+        size = sum(seal.size for _, seal in seals)
+        own_files = [path for _, seal in seals for path in _own_paths(seal, python)]
+        if request.compiles_pyc and python is not None and python.is_cpython:
+            compiled = await compile_and_link(seals, self.cache, request.staging, python, self.reporter)
+            files, size = files + compiled.files, size + compiled.size
+        if request.lock.pypi:
+            self.reporter.progress(self.finished(Phase.PIP))
+            pip = await install_pip_part(request, python, self.cache, self.options, self.reporter)
+            files, size = files + pip.files, size + pip.size
+            own_files += pip.own
+        self.reporter.progress(self.finished())
+        write_variables(request.staging, request.variables)
+        meta = finish_conda_meta(request.staging, self.packages, request.requested)
+        own_files += (f"conda-meta/{path.name}" for path in (request.staging / "conda-meta").iterdir())
+        files += len(self.packages) + 1 + bool(request.variables)
+        return Installed(size=size + meta, files=files), own_files
+
+    def finished(self, phase: Phase = Phase.FINISHING) -> Progress:
+        count = len(self.packages)
+        return Progress(phase, packages_done=count, packages_total=count)
+
+    async def clear(self) -> None:
+        """Rename away whatever is at staging and prefix; rattler may for a moment go on creating files there."""
+        for _ in range(5):
+            with contextlib.suppress(OSError):
+                found = [set_aside(path, self.trash) for path in (self.request.staging, self.request.prefix)]
+                if not any(found):
+                    break
+            await asyncio.sleep(_PAUSE_BEFORE_RETRY / 4)
+        await asyncio.sleep(_PAUSE_BEFORE_RETRY / 4)
+
+
+def _match_specs(requested: Sequence[str]) -> list[MatchSpec]:
+    """Those of the requested texts that are match specs."""
+    specs = []
+    for text in requested:
+        with contextlib.suppress(Exception):
+            specs.append(MatchSpec(text))
+    return specs
+
+
+def _own_paths(seal: Seal, python: EnvironmentPython | None) -> list[str]:
+    """Where the files of a package that an environment gets copies of are in it."""
+    if not seal.is_noarch_python or python is None:
+        return list(seal.own)
+    return [
+        *(
+            path.replace("site-packages/", f"{python.site_packages}/", 1)
+            if path.startswith("site-packages/")
+            else path.replace("python-scripts/", "bin/", 1)
+            if path.startswith("python-scripts/")
+            else path
+            for path in seal.own
+        ),
+        *(f"bin/{command}" for command in seal.commands),
+    ]

@@ -1,0 +1,196 @@
+"""Linking the lock's conda packages into a directory through rattler, with progress, log lines and a stall limit."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+import rattler
+from rattler import Config, MatchSpec
+from rattler.install import InstallerReporter
+from rattler.networking import Client
+
+import conda_store
+from conda_store.builder.failures import fetch_failure, install_failure
+from conda_store.builder.options import BuilderOptions
+from conda_store.builder.package_cache import DamagedPackage, PackageCache, Seal
+from conda_store.builder.ports import Reporter
+from conda_store.builder.records import install_records
+from conda_store.domain.build import Phase, Progress
+from conda_store.domain.lock import CondaPackage
+from conda_store.errors import PackageUnavailable
+
+_TICK = 0.1  # seconds between two looks at what rattler has done
+
+
+def package_client(options: BuilderOptions) -> Client:
+    """The client for downloading packages: it tries 5xx, 429 and refused connections again, with backoff."""
+    file = options.authentication_file
+    config = Config() if file is None else Config.from_toml(f"authentication-override-file = {_toml(str(file))}")
+    return Client.from_config(
+        config,
+        max_retries=options.download_retries,
+        user_agent=f"conda-store/{conda_store.__version__}",
+        timeout=int(options.package_timeout),
+    )
+
+
+def _toml(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+class Transaction:
+    """One try at linking `packages` into `target`, made for `prefix`. `seals` are those held before it."""
+
+    def __init__(
+        self,
+        packages: Sequence[CondaPackage],
+        cache: PackageCache,
+        options: BuilderOptions,
+        reporter: Reporter,
+        seals: Mapping[str, Seal],
+    ) -> None:
+        self._packages = packages
+        self._cache = cache
+        self._options = options
+        self._reporter = reporter
+        self.seals = dict(seals)
+        self._missing = {package.name.lower(): package for package in packages if package.name not in seals}
+        self._events = Events(packages, self._missing)
+        self._logged = 0
+
+    async def run(self, client: Client, target: Path, prefix: Path, requested: Sequence[MatchSpec]) -> None:
+        """
+        Raises:
+            BuildFailed: a package cannot be had or linked; `target` is then in any state.
+        """
+        self._refuse_downloads_when_offline()
+        work = asyncio.ensure_future(
+            rattler.install(
+                install_records(self._packages),
+                target,
+                client=client,
+                config=Config.from_toml(f"[concurrency]\ndownloads = {self._options.concurrent_downloads}"),
+                package_cache=self._cache.rattler,
+                alternative_target_prefix=prefix,
+                execute_link_scripts=False,
+                requested_specs=[spec._match_spec for spec in requested],
+                reporter=cast(InstallerReporter, self._events),
+                show_progress=False,
+            )
+        )
+        try:
+            while not work.done():
+                await asyncio.wait({work}, timeout=_TICK)
+                await self._tick(is_last=work.done())
+            await self._result(work, target)
+        finally:
+            work.cancel()
+
+    async def _result(self, work: asyncio.Future[None], target: Path) -> None:
+        try:
+            await work
+        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # a panic in Rust is no Exception
+            raise install_failure(str(error), self._packages, cache=self._cache.root, prefix=target) from error
+
+    async def _tick(self, *, is_last: bool) -> None:
+        """Report what happened since the last tick, seal what was extracted, and see whether anything moves."""
+        events = self._events
+        while events.extracted:
+            package = self._missing.get(events.extracted.popleft())
+            if package is None:
+                continue
+            self._logged += 1
+            self._reporter.log(f"DOWNLOAD {package.file_name} | {self._logged} of {len(self._missing)}")
+            await asyncio.to_thread(self._seal, package)
+        self._reporter.progress(events.progress())
+        if not is_last and time.monotonic() - events.moved_at > self._options.stall_timeout:
+            raise self._stalled()
+
+    def _seal(self, package: CondaPackage) -> None:
+        try:
+            self.seals[package.name] = self._cache.seal(package)
+        except DamagedPackage:
+            return  # rattler fails on it too, or it will be sealed when all is linked
+
+    def _stalled(self) -> PackageUnavailable:
+        waiting = [self._missing[name] for name in self._events.fetching if name in self._missing]
+        names = ", ".join(sorted(package.file_name for package in waiting)[:5]) or "the packages"
+        cause = f"nothing arrived for {self._options.stall_timeout:g} seconds"
+        if len(waiting) == 1:
+            return fetch_failure(waiting[0], cause, cause)  # type: ignore[return-value]
+        return PackageUnavailable(
+            f"downloading {names} stalled: {cause}", hint="The channel may be down or slow; the build is tried again."
+        )
+
+    def _refuse_downloads_when_offline(self) -> None:
+        if not self._options.is_offline:
+            return
+        for package in self._missing.values():
+            if not package.url.startswith("file:") and not self._cache.directory(package).exists():
+                raise PackageUnavailable(
+                    f"package {package.file_name} is not in the package cache, and the builder is offline",
+                    hint="Build it once with access to its channel, or choose versions that are in the cache.",
+                )
+
+
+class Events:
+    """What rattler tells (it skips methods that are not there), from its own threads: counters and queues only."""
+
+    def __init__(self, packages: Sequence[CondaPackage], missing: Mapping[str, CondaPackage]) -> None:
+        self._sizes = {name: package.size or 0 for name, package in missing.items()}
+        self._names: list[str] = []
+        self._downloads: list[int] = []
+        self._total = len(packages)
+        self._bytes_total = sum(self._sizes.values())
+        self._populated = 0
+        self._linked = 0
+        self._bytes: dict[int, int] = {}
+        self.extracted: deque[str] = deque()
+        self.fetching: set[str] = set()
+        self.moved_at = time.monotonic()
+
+    def progress(self) -> Progress:
+        """Bytes count the packages that were not in the cache; what is extracted counts in full."""
+        is_downloading = bool(self._sizes) and self._populated < self._total
+        done = min(sum(list(self._bytes.values())), self._bytes_total)
+        return Progress(
+            phase=Phase.DOWNLOADING if is_downloading else Phase.LINKING,
+            packages_done=self._populated if is_downloading else self._linked,
+            packages_total=self._total,
+            bytes_done=done if is_downloading else self._bytes_total,
+            bytes_total=self._bytes_total,
+        )
+
+    def on_populate_cache_start(self, operation: int, package_name: str) -> int:
+        self._names.append(package_name)
+        self.fetching.add(package_name)
+        return len(self._names) - 1
+
+    def on_download_start(self, cache_entry: int) -> int:
+        self._downloads.append(cache_entry)
+        self.moved_at = time.monotonic()
+        return len(self._downloads) - 1
+
+    def on_download_progress(self, download_idx: int, progress: int, total: int | None) -> None:
+        self._bytes[self._downloads[download_idx]] = progress
+        self.moved_at = time.monotonic()
+
+    def on_populate_cache_complete(self, cache_entry: int) -> None:
+        name = self._names[cache_entry]
+        self._populated += 1
+        self.fetching.discard(name)
+        if name in self._sizes:
+            self._bytes[cache_entry] = self._sizes[name]
+            self.extracted.append(name)
+        self.moved_at = time.monotonic()
+
+    def on_link_complete(self, index: int) -> None:
+        self._linked += 1
+        self.moved_at = time.monotonic()
