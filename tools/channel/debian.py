@@ -6,6 +6,7 @@ import functools
 import io
 import re
 import tarfile
+import tempfile
 from pathlib import Path
 
 from .conda_package import Entry, File, Symlink
@@ -31,7 +32,7 @@ class Debian:
             known = set(run("apt-cache", "pkgnames").decode().split())
             missing = [name if name in known else f"{name}t64" for name in missing]
             say(f"downloading {len(missing)} Debian packages")
-            run(*_APT, "download", *missing, cwd=self._debs, hint="sudo apt-get update, then try again")
+            _download_into(self._debs, "download", *missing)
 
     def deb(self, name: str) -> Path:
         found = self._find(name)
@@ -95,11 +96,19 @@ class Debian:
         listed = run("apt-cache", *options, "showsrc", package).decode()
         versions = [one for one in re.findall(r"^Version: (.+)$", listed, re.M) if one.startswith(version)]
         if versions:
-            run(*_APT, *options, "source", "--download-only", f"{package}={versions[0]}", cwd=self._sources)
+            _download_into(self._sources, *options, "source", "--download-only", f"{package}={versions[0]}")
 
     def _find(self, name: str) -> Path | None:
         found = [*self._debs.glob(f"{name}_*.deb"), *self._debs.glob(f"{name}t64_*.deb")]
         return max(found, default=None)
+
+
+def _download_into(folder: Path, *arguments: str) -> None:
+    """Files appear in the folder only once they are whole."""
+    with tempfile.TemporaryDirectory(dir=folder) as directory:
+        run(*_APT, *arguments, cwd=Path(directory), hint="sudo apt-get update, then try again")
+        for file in Path(directory).iterdir():
+            file.replace(folder / file.name)
 
 
 def _mirror() -> str:

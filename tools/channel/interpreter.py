@@ -220,7 +220,7 @@ def _from_debian(cache: Cache, debian: Debian, minor: str) -> _Home:
     tree = _standard_library(debian.source(f"python{minor}", debian.version(minimal)), minor)
     for path, entry in unpacked.items():
         if place := _place_of_debian(path, minor):
-            tree[place] = entry
+            tree[place] = _without_multiarch(entry) if place.endswith(".py") else entry
     program = unpacked[f"usr/bin/python{minor}"]
     assert isinstance(program, File)
     # a frozen site.py is in the executable: the two names have the same length
@@ -241,6 +241,11 @@ def _place_of_debian(path: str, minor: str) -> str | None:
     if re.match(rf"lib/python{minor}/_sysconfigdata__x86", path):
         return f"lib/python{minor}/_sysconfigdata__linux_x86_64-linux-gnu.py"
     return None
+
+
+def _without_multiarch(entry: Entry) -> Entry:
+    """Build settings that look for libraries right in lib/."""
+    return File(entry.data.replace(b"/usr/lib/x86_64-linux-gnu", b"/usr/lib")) if isinstance(entry, File) else entry
 
 
 def _standard_library(tarball: Path, minor: str) -> dict[str, Entry]:

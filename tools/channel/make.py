@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import platform
+import shutil
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +16,7 @@ from .interpreter import Interpreter, abi_package, choose, interpreter
 from .libraries import Sonames, debian_packages
 from .oddities import oddities
 from .plan import Plan, read_plan
-from .process import say
+from .process import ChannelError, say
 from .stand_ins import stand_ins
 from .store import Cache, Made, assemble, package_key, write_text
 from .wheels import Wheel, Wheels, download, resolve
@@ -31,6 +34,8 @@ def make_channel(out: Path, packages: Path, cache: Path | None = None, *, refres
     versions are looked for again. Several processes may call it at once. Raises ChannelError with a hint.
     """
     start = time.monotonic()
+    if (sys.platform, platform.machine()) != ("linux", "x86_64") or not shutil.which("apt-get"):
+        raise ChannelError("channels are made on x86-64 machines with Debian or Ubuntu only", "use such a container")
     out = Path(out).resolve()
     plan = read_plan(Path(packages))
     store = Cache(Path(cache or default_cache()).resolve())

@@ -11,6 +11,7 @@ from __future__ import annotations
 import email.parser
 import functools
 import hashlib
+import importlib.util
 import re
 import sys
 import tempfile
@@ -171,9 +172,16 @@ def _pip_download(folder: Path, pins: list[str], minor: str) -> None:
     options += [word for abi in (tag, "abi3", "none") for word in ("--abi", abi)]
     options += [word for platform in _PLATFORMS for word in ("--platform", platform)]
     with tempfile.TemporaryDirectory(dir=folder) as directory:
-        run(sys.executable, "-m", "pip", "download", *options, "--dest", directory, *pins)
+        run(*_pip(), "download", *options, "--dest", directory, *pins)
         for wheel in Path(directory).iterdir():
             wheel.replace(folder / wheel.name)
+
+
+def _pip() -> list[str]:
+    """pip of this virtual environment, or uv's where it has none (uv makes such environments)."""
+    if importlib.util.find_spec("pip"):
+        return [sys.executable, "-m", "pip"]
+    return [program("uv"), "tool", "run", "--quiet", "pip"]
 
 
 Known = dict[tuple[NormalizedName, Version], list[tuple[Path, frozenset[Tag]]]]
