@@ -27,7 +27,13 @@ from conda_store.artifacts.relocation import (
     packaged_files,
     relocate,
 )
-from conda_store.artifacts.scripts import UNPACK_FILES, activation_scripts, environment_variables, unpack_scripts
+from conda_store.artifacts.scripts import (
+    LAUNCHER,
+    UNPACK_FILES,
+    activation_scripts,
+    environment_variables,
+    unpack_scripts,
+)
 from conda_store.artifacts.tar_members import TarStream
 from conda_store.domain.lock import PlatformLock
 from conda_store.errors import ArtifactFailed, DiskFull
@@ -212,9 +218,9 @@ class _Packer:
                 continue
             if OWN_PLACEHOLDER in script:
                 self._rewrites.append((OWN_PLACEHOLDER, Rewrite.TEXT, path))
-            self._add_content(tar, path, script, 0o755, EPOCH)
+            self._add_content(tar, path, script, 0o644, EPOCH)
         for path, script in sorted(unpack_scripts(self._rewrites).items()):
-            self._add_content(tar, path, script, 0o755 if path.startswith("bin/") else 0o644, EPOCH)
+            self._add_content(tar, path, script, 0o755 if path == LAUNCHER else 0o644, EPOCH)
 
 
 def _read(descriptor: int, size: int) -> bytes:

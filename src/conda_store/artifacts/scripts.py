@@ -13,10 +13,10 @@ from pathlib import Path
 import conda_store
 from conda_store.artifacts.relocation import OWN_PLACEHOLDER, Rewritten
 
-_LAUNCHER = "bin/conda-unpack"
+LAUNCHER = "bin/conda-unpack"
 _PROGRAM = "share/conda-store/conda-unpack.py"
 _LIST = "share/conda-store/conda-unpack.files"
-UNPACK_FILES = frozenset({_LAUNCHER, _PROGRAM, _LIST})
+UNPACK_FILES = frozenset({LAUNCHER, _PROGRAM, _LIST})
 
 _SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -62,7 +62,7 @@ def unpack_scripts(rewrites: Iterable[Rewritten]) -> dict[str, bytes]:
         escaped = path.replace("\\", "\\\\").replace("\n", "\\n")
         lines.append(f"{rewrite.value} {escaped}".encode("utf-8", "surrogateescape"))
     return {
-        _LAUNCHER: render("conda-unpack.sh", {"VERSION": conda_store.__version__}),
+        LAUNCHER: render("conda-unpack.sh", {"VERSION": conda_store.__version__}),
         _PROGRAM: render("conda_unpack.py", {}),
         _LIST: b"".join(line + b"\n" for line in lines),
     }
