@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, insert, or_, select, update
 
 from conda_store.db.records import ArtifactRecord
 from conda_store.db.tables import build, build_artifact
@@ -97,8 +99,31 @@ def request(connection: Connection, artifact_id: int) -> None:
     )
 
 
-def claim(connection: Connection, owner: str, now: float, lease_until: float) -> ArtifactRecord | None:
-    """Take the next artifact that is asked for, or whose maker was lost. The installer waits for the archive."""
+def set_ready(connection: Connection, artifact_id: int, *, size: int, sha256: str) -> None:
+    """The blob is there, whoever made it."""
+    connection.execute(
+        update(build_artifact)
+        .where(build_artifact.c.id == artifact_id)
+        .values(state=ArtifactState.READY, size=size, sha256=sha256, message=None)
+    )
+
+
+def has_requested(connection: Connection) -> bool:
+    """Whether an artifact is asked for, or the lease of its maker has run out."""
+    query = select(build_artifact.c.id).where(_is_due(time.time())).limit(1)
+    return connection.execute(query).first() is not None
+
+
+def _is_due(now: float) -> ColumnElement[bool]:
+    return or_(
+        build_artifact.c.state == ArtifactState.REQUESTED,
+        and_(build_artifact.c.state == ArtifactState.MAKING, build_artifact.c.lease_until < now),
+    )
+
+
+def claim(connection: Connection, owner: str, duration: timedelta) -> ArtifactRecord | None:
+    """Take the next artifact that is asked for, or whose maker was lost."""
+    now = time.time()
     candidate = (
         select(build_artifact.c.id)
         .join(build, build.c.id == build_artifact.c.build_id)
@@ -106,10 +131,7 @@ def claim(connection: Connection, owner: str, now: float, lease_until: float) ->
             build.c.status == BuildStatus.COMPLETED,
             build.c.deleted_on.is_(None),
             build_artifact.c.artifact_type.in_(PACKED),
-            or_(
-                build_artifact.c.state == ArtifactState.REQUESTED,
-                (build_artifact.c.state == ArtifactState.MAKING) & (build_artifact.c.lease_until < now),
-            ),
+            _is_due(now),
         )
         .order_by(build_artifact.c.id)
         .limit(1)
@@ -122,7 +144,7 @@ def claim(connection: Connection, owner: str, now: float, lease_until: float) ->
         .values(
             state=ArtifactState.MAKING,
             owner=owner,
-            lease_until=lease_until,
+            lease_until=now + duration.total_seconds(),
             attempt=build_artifact.c.attempt + 1,
         )
         .returning(build_artifact)
@@ -130,8 +152,8 @@ def claim(connection: Connection, owner: str, now: float, lease_until: float) ->
     return _record(row) if row else None
 
 
-def renew(connection: Connection, artifact: ArtifactRecord, lease_until: float) -> bool:
-    return _mine(connection, artifact, {"lease_until": lease_until})
+def renew(connection: Connection, artifact: ArtifactRecord, duration: timedelta) -> bool:
+    return _mine(connection, artifact, {"lease_until": time.time() + duration.total_seconds()})
 
 
 def finish(connection: Connection, artifact: ArtifactRecord, *, size: int, sha256: str) -> bool:

@@ -157,6 +157,14 @@ def to_purge(connection: Connection, limit: int = 20) -> tuple[DeletedBuild, ...
     return tuple(DeletedBuild(record(row), row.environment_deleted_on is not None) for row in connection.execute(query))
 
 
+def has_deleted(connection: Connection) -> bool:
+    """Whether there is a deleted build to clear up after."""
+    query = select(build.c.id).where(
+        build.c.deleted_on.is_not(None), build.c.purged_on.is_(None), build.c.status != BuildStatus.BUILDING
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
 def set_purged(connection: Connection, build_id: int, now: datetime) -> None:
     connection.execute(update(build).where(build.c.id == build_id).values(purged_on=now, size=0))
 

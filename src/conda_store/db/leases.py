@@ -156,10 +156,24 @@ def expired(connection: Connection) -> tuple[tuple[Lease, BuildRecord], ...]:
     return tuple((Lease(row.id, row.owner, row.attempt), builds.record(row)) for row in connection.execute(query))
 
 
-def abandoned_by(connection: Connection, owner: str) -> tuple[tuple[Lease, BuildRecord], ...]:
-    """Builds that a worker which is known to be gone was working on."""
-    query = builds.columns().where(build.c.status == BuildStatus.BUILDING, build.c.owner == owner)
+def owned_by_host(connection: Connection, prefix: str) -> tuple[tuple[Lease, BuildRecord], ...]:
+    """Builds that workers are at whose owner's name begins like this."""
+    query = builds.columns().where(build.c.status == BuildStatus.BUILDING, build.c.owner.startswith(prefix))
     return tuple((Lease(row.id, row.owner, row.attempt), builds.record(row)) for row in connection.execute(query))
+
+
+def has_due(connection: Connection) -> bool:
+    """Whether a build waits whose time has come."""
+    query = select(build.c.id).where(
+        build.c.status == BuildStatus.QUEUED, build.c.not_before <= time.time(), build.c.deleted_on.is_(None)
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def release(connection: Connection, lease: Lease) -> bool:
+    """BUILDING → QUEUED because the worker is told to stop: it does not count as an attempt."""
+    values = {**_waiting(timedelta(0), "the worker was stopped"), "attempt": lease.attempt - 1}
+    return connection.execute(update(build).where(_held(lease)).values(**values)).rowcount == 1
 
 
 def request_cancel(connection: Connection, build_id: int) -> BuildStatus | None:

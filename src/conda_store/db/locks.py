@@ -58,6 +58,11 @@ def begin_solve(connection: Connection, key: str, owner: str, duration: timedelt
     return SolveTicket(None, None, True)
 
 
+def renew_solve(connection: Connection, key: str, owner: str, duration: timedelta) -> None:
+    until = time.time() + duration.total_seconds()
+    connection.execute(update(solve).where(solve.c.key == key, solve.c.owner == owner).values(lease_until=until))
+
+
 def end_solve(connection: Connection, key: str, owner: str, *, lock_digest: str | None, error: str | None) -> None:
     """Write the result down; with neither, the solve is given up for the next one to take on."""
     mine = (solve.c.key == key, solve.c.owner == owner)

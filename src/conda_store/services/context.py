@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from conda_store.builder.ports import Builder, PackageSearch
 from conda_store.db.engine import Database
 from conda_store.domain.deployment import Deployment
 from conda_store.storage.blobs import BlobStore
+
+
+class Parts(Protocol):
+    """The configuration's side: it makes the adapters."""
+
+    @property
+    def deployment(self) -> Deployment: ...
+
+    def database(self) -> Database: ...
+
+    def blobs(self) -> BlobStore: ...
+
+    def builder(self) -> Builder: ...
+
+    def packages(self) -> PackageSearch: ...
 
 
 @dataclass(frozen=True)
@@ -17,6 +33,10 @@ class Context:
     builder: Builder
     packages: PackageSearch
     deployment: Deployment
+
+    @classmethod
+    def assemble(cls, parts: Parts) -> Context:
+        return cls(parts.database(), parts.blobs(), parts.builder(), parts.packages(), parts.deployment)
 
     async def close(self) -> None:
         await self.builder.close()

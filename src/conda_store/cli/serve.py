@@ -1,0 +1,316 @@
+"""`serve`, `worker` and `migrate`: where the parts are put together."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import structlog
+
+from conda_store.client import credentials
+from conda_store.config.blueprint import Blueprint
+from conda_store.config.core import CondaStore, LocalStorage, data_directory
+from conda_store.config.programs import Program
+from conda_store.config.server import (
+    AuthenticationBackend,
+    CondaStoreServer,
+    CondaStoreWorker,
+    RBACAuthorizationBackend,
+)
+from conda_store.errors import ConfigurationError
+
+_RESTART_DELAYS = (0.2, 1.0, 5.0)
+_STOP_SECONDS = 10
+
+_config = click.option("--config", "config_file", type=click.Path(dir_okay=False), help="Configuration file.")
+_arguments = click.argument("options", nargs=-1, type=click.UNPROCESSED)
+_settings = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
+
+
+@click.command(context_settings=_settings)
+@_config
+@click.option("--address", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=None, help="Port; 0: any free one.  [default: 8080]")
+@click.option("--worker/--no-worker", "has_worker", default=True, help="Start a worker too.")
+@_arguments
+def serve(config_file: str | None, address: str, port: int | None, has_worker: bool, options: tuple[str, ...]) -> None:
+    """Serve conda-store on this machine: web, API and a worker.
+
+    What is kept lies in the user's data directory unless the configuration says otherwise. Any option of the
+    configuration may be given as `--Class.option=value`.
+    """
+    arguments = [f"--CondaStoreServer.address={address}"]
+    if port is not None:
+        arguments.append(f"--CondaStoreServer.port={port}")
+    arguments += options
+    run_server(_read(config_file, arguments), has_worker=has_worker, remembers_token=True)
+
+
+@click.command(context_settings=_settings)
+@_config
+@click.option("--concurrency", type=click.IntRange(1), help="Builds made at once.  [default: one per processor]")
+@click.option("--die-with-parent", is_flag=True, hidden=True)
+@_arguments
+def worker(config_file: str | None, concurrency: int | None, die_with_parent: bool, options: tuple[str, ...]) -> None:
+    """Run a worker that builds environments."""
+    arguments = list(options)
+    if concurrency is not None:
+        arguments.append(f"--CondaStoreWorker.concurrency={concurrency}")
+    run_worker(_read(config_file, arguments), dies_with_parent=die_with_parent)
+
+
+@click.command(context_settings=_settings)
+@_config
+@_arguments
+def migrate(config_file: str | None, options: tuple[str, ...]) -> None:
+    """Bring the database to this version's tables."""
+    from conda_store.db.migrate import upgrade
+
+    database = blueprint_of(_read(config_file, options)).database()
+    upgrade(database)
+    click.echo("The database is up to date.")
+
+
+def _read(config_file: str | None, arguments: Sequence[str]) -> Program:
+    program = Program()
+    given = [f"--config={config_file}"] if config_file else []
+    program.read([*given, *arguments])
+    return program
+
+
+def blueprint_of(program: Program) -> Blueprint:
+    core: CondaStore = program.part(CondaStore)
+    storage: LocalStorage = program.part(LocalStorage)
+    return core.blueprint(storage)
+
+
+def run_worker(program: Program, *, dies_with_parent: bool = False) -> None:
+    """Work until told to stop."""
+    from conda_store.worker import app
+
+    options: CondaStoreWorker = program.part(CondaStoreWorker)
+    configure_logging(options.log_level)
+    app.run_worker(
+        blueprint_of(program),
+        concurrency=options.concurrency,
+        watch_paths=tuple(options.watch_paths),
+        watch_polls=options.watch_polls,
+        indexes_channels=options.index_channels,
+        dies_with_parent=dies_with_parent,
+    )
+
+
+def run_server(program: Program, *, has_worker: bool, remembers_token: bool) -> None:
+    """Serve until told to stop; the worker, if there is one, ends with the server.
+
+    Raises:
+        ConfigurationError: the address is in use, or something of the configuration cannot be used.
+    """
+    options: CondaStoreServer = program.part(CondaStoreServer)
+    configure_logging(options.log_level)
+    blueprint = blueprint_of(program)
+    listener = _listen(options.address, options.port)
+    port = listener.getsockname()[1]
+    token = _admin_token() if remembers_token else None
+    if blueprint.upgrades_database:
+        from conda_store.db.migrate import upgrade
+
+        database = blueprint.database()
+        upgrade(database)
+        database.close()
+    supervisor = Supervisor(_worker_command(program)) if has_worker else None
+    if supervisor is not None:
+        supervisor.start()
+    urls = [f"http://{host}:{port}{_prefix(options)}" for host in _names(options.address)]
+    if token is not None:
+        for url in urls:
+            credentials.remember(url, token)
+    try:
+        click.echo(f"conda-store is served at {urls[0]}/", err=True)
+        _serve(program, blueprint, options, token, listener)
+    finally:
+        if supervisor is not None:
+            supervisor.stop()
+        if token is not None:
+            for url in urls:
+                credentials.forget(url, token=token)
+
+
+def _prefix(options: CondaStoreServer) -> str:
+    return str(options.url_prefix).rstrip("/")
+
+
+def _names(address: str) -> tuple[str, ...]:
+    if address in {"127.0.0.1", "::1", "localhost", "0.0.0.0", "::"}:  # noqa: S104
+        return ("localhost", "127.0.0.1")
+    return (address,)
+
+
+def _listen(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((address, port))
+    except OSError as error:
+        listener.close()
+        raise ConfigurationError(
+            f"{address}:{port} cannot be listened on: {error.strerror}",
+            hint="Is another server running there? Choose another port with --port.",
+        ) from error
+    listener.listen(2048)
+    return listener
+
+
+def _admin_token() -> str:
+    """The token of whoever runs `serve`: random, kept in a file that only they can read."""
+    path = data_directory() / "admin-token"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text().strip()
+    token = f"cst_{secrets.token_urlsafe(32)}"
+    with os.fdopen(descriptor, "w") as file:
+        file.write(token)
+    return token
+
+
+def _serve(
+    program: Program, blueprint: Blueprint, options: CondaStoreServer, token: str | None, listener: socket.socket
+) -> None:
+    import uvicorn
+
+    from conda_store.server.app import create_app
+    from conda_store.server.options import ServerOptions
+    from conda_store.services.context import Context
+
+    tokens: dict[str, Any] = dict(program.part(AuthenticationBackend).predefined_tokens)
+    if token is not None:
+        tokens[token] = {"primary_namespace": "default", "role_bindings": {"*/*": ["admin"]}}
+    bindings: RBACAuthorizationBackend = program.part(RBACAuthorizationBackend)
+    server_options = ServerOptions.of(
+        url_prefix=_prefix(options),
+        max_page_size=options.max_page_size,
+        tokens=tokens,
+        unauthenticated_role_bindings=_plain(bindings.unauthenticated_role_bindings),
+        authenticated_role_bindings=_plain(bindings.authenticated_role_bindings),
+        enable_api=options.enable_api,
+        enable_metrics=options.enable_metrics,
+        cors_allow_origins=tuple(options.cors_allow_origins),
+        cors_allow_origin_regex=options.cors_allow_origin_regex,
+        allowed_hosts=tuple(options.allowed_hosts) or _loopback_hosts(options.address),
+        packing_wait=float(options.packing_wait),
+        registry_external_url=options.registry_external_url,
+    )
+    app = create_app(Context.assemble(blueprint), server_options)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        proxy_headers=options.behind_proxy,
+        forwarded_allow_ips="*" if options.behind_proxy else None,
+        timeout_graceful_shutdown=5,
+        server_header=False,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _plain(bindings: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    return {entity: tuple(roles) for entity, roles in bindings.items()}
+
+
+def _loopback_hosts(address: str) -> tuple[str, ...]:
+    """On loopback only loopback's names are answered, so that no web page elsewhere can pose as one of ours."""
+    return ("localhost", "127.0.0.1", "[::1]") if address in {"127.0.0.1", "::1", "localhost"} else ()
+
+
+def _worker_command(program: Program) -> list[str]:
+    command = [sys.executable, "-m", "conda_store", "worker", "--die-with-parent"]
+    if program.config_file:
+        command.append(f"--config={Path(program.config_file).absolute()}")
+    for section, values in program.cli_config.items():
+        if section in {"Program", "CondaStoreServer"}:
+            continue
+        for name, value in values.items():
+            for item in value if isinstance(value, list) else [value]:
+                command.append(f"--{section}.{name}={item}")
+    return command
+
+
+class Supervisor:
+    """Keeps a worker running: started anew when it ends, a little later each time."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._command = list(command)
+        self._stopping = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        # the kernel ends the worker with the thread that started it, so that this one has to live as long as we do
+        self._thread = threading.Thread(target=self._run, daemon=True, name="worker-supervisor")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+        self._thread.join(_STOP_SECONDS + 1)
+
+    def _run(self) -> None:
+        logger = structlog.get_logger()
+        failures = 0
+        while not self._stopping.is_set():
+            started = time.monotonic()
+            self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, start_new_session=True)
+            status = self._wait(self._process)
+            if self._stopping.is_set():
+                return
+            failures = 0 if time.monotonic() - started > 60 else failures + 1
+            delay = _RESTART_DELAYS[min(failures, len(_RESTART_DELAYS)) - 1] if failures else 0.0
+            logger.warning("worker ended, starting another", exit_status=status, delay=delay)
+            self._stopping.wait(delay)
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> int:
+        while True:
+            try:
+                return process.wait(0.2)
+            except subprocess.TimeoutExpired:
+                if self._stopping.is_set():
+                    break
+        try:
+            return process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            return process.wait()
+
+
+def configure_logging(level: int) -> None:
+    """One line for each event on standard error: for people on a terminal, JSON otherwise."""
+    is_terminal = sys.stderr.isatty()
+    renderer: Any = structlog.dev.ConsoleRenderer() if is_terminal else structlog.processors.JSONRenderer()
+    processors: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if not is_terminal:
+        processors.append(structlog.processors.format_exc_info)
+    structlog.configure(
+        processors=[*processors, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(level=max(level, logging.WARNING), stream=sys.stderr)

@@ -1,0 +1,47 @@
+"""The whole configuration as plain values that can be sent to another process, and the adapters made from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from conda_store.builder.options import BuilderOptions
+from conda_store.domain.deployment import Deployment
+
+if TYPE_CHECKING:
+    from conda_store.builder.ports import Builder, PackageSearch
+    from conda_store.db.engine import Database
+    from conda_store.storage.blobs import BlobStore
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """`cache_directory` holds packages, repodata and indexes: it may be emptied while nothing runs."""
+
+    database_url: str
+    storage_path: Path
+    cache_directory: Path
+    deployment: Deployment
+    builder_options: BuilderOptions = field(default_factory=BuilderOptions)
+    upgrades_database: bool = True
+
+    def database(self) -> Database:
+        from conda_store.db.engine import Database
+
+        return Database(self.database_url)
+
+    def blobs(self) -> BlobStore:
+        from conda_store.storage.local import local_blobs
+
+        return local_blobs(self.storage_path)
+
+    def builder(self) -> Builder:
+        from conda_store.builder.engine import RattlerBuilder
+
+        return RattlerBuilder(self.cache_directory, options=self.builder_options)
+
+    def packages(self) -> PackageSearch:
+        from conda_store.builder.package_index import PackageIndex
+
+        return PackageIndex(self.cache_directory / "index")

@@ -1,0 +1,229 @@
+"""`c.CondaStore` and `c.LocalStorage`: what server and worker share."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from traitlets import Bool, Float, Int, List, Set, Unicode, validate
+from traitlets.config import Configurable
+
+from conda_store.builder.options import BuilderOptions
+from conda_store.config.blueprint import Blueprint
+from conda_store.domain.artifact import ArtifactType
+from conda_store.domain.deployment import Deployment
+from conda_store.domain.platform import current_platform
+from conda_store.domain.settings import Settings, checked_settings, layered_settings
+from conda_store.errors import ConfigurationError, InvalidInput
+
+
+def data_directory() -> Path:
+    """Where everything is kept unless told otherwise: `~/.local/share/conda-store` on Linux (`XDG_DATA_HOME`)."""
+    return Path(platformdirs.user_data_dir("conda-store", appauthor=False))
+
+
+def cache_directory() -> Path:
+    """Where what can be had again is kept: inside the data directory, so that hardlinks into prefixes work."""
+    return data_directory() / "cache"
+
+
+class LocalStorage(Configurable):  # type: ignore[misc]
+    storage_path = Unicode(help="Directory for artifacts and logs.", config=True)
+    storage_url = Unicode("", help="Accepted for older configurations; the server decides it.", config=True)
+
+    def _storage_path_default(self) -> str:
+        return str(data_directory() / "storage")
+
+
+class CondaStore(Configurable):  # type: ignore[misc]
+    store_directory = Unicode(help="Root directory of the environments.", config=True)
+    build_directory = Unicode(
+        "{store_directory}/{namespace}",
+        help="Template of the directory of a namespace's builds; fields: store_directory, namespace.",
+        config=True,
+    )
+    environment_directory = Unicode(
+        "{store_directory}/{namespace}/envs/{name}",
+        help="Template of the symlink to an environment's active build; fields: store_directory, namespace, name.",
+        config=True,
+    )
+    build_key_version = Int(2, min=1, max=3, help="Form of the build keys: 1, 2 or 3.", config=True)
+    database_url = Unicode(help="SQLAlchemy URL of the database.", config=True)
+    upgrade_db = Bool(True, help="Bring the database to the present schema at the start.", config=True)
+    cache_directory = Unicode(
+        help="Directory of packages and repodata; on the file system of store_directory, so that files can be "
+        "hard-linked instead of copied.",
+        config=True,
+    )
+
+    conda_flags = Unicode(
+        "--strict-channel-priority",
+        help="Channel priority is strict if this names --strict-channel-priority.",
+        config=True,
+    )
+    conda_command = Unicode("mamba", help="Accepted for older configurations; nothing is run.", config=True)
+    conda_solve_platforms = List(Unicode(), [current_platform().value], help="Platforms that are locked.", config=True)
+    conda_channel_alias = Unicode(
+        "https://conda.anaconda.org", help="What short names of channels are below.", config=True
+    )
+    conda_platforms = List(
+        Unicode(), [current_platform().value, "noarch"], help="Subdirs that are indexed.", config=True
+    )
+    conda_default_channels = List(
+        Unicode(), ["conda-forge"], help="Channels of specifications that name none.", config=True
+    )
+    conda_allowed_channels = List(Unicode(), [], help="Channels that may be used; empty: all.", config=True)
+    conda_indexed_channels = List(
+        Unicode(),
+        ["main", "conda-forge", "https://repo.anaconda.com/pkgs/main"],
+        help="Channels whose packages are listed and searched.",
+        config=True,
+    )
+    conda_default_packages = List(Unicode(), [], help="Packages of specifications that ask for none.", config=True)
+    conda_required_packages = List(Unicode(), [], help="Packages that every specification must name.", config=True)
+    conda_included_packages = List(Unicode(), [], help="Packages that are added where missing.", config=True)
+    pypi_default_packages = List(Unicode(), [], help="The same for the pip part: defaults.", config=True)
+    pypi_required_packages = List(Unicode(), [], help="The same for the pip part: required.", config=True)
+    pypi_included_packages = List(Unicode(), [], help="The same for the pip part: included.", config=True)
+    conda_max_solve_time = Int(300, min=1, help="Seconds after which a solve is given up.", config=True)
+    build_artifacts = List(
+        Unicode(),
+        [
+            ArtifactType.LOCKFILE.value,
+            ArtifactType.YAML.value,
+            ArtifactType.CONDA_PACK.value,
+            ArtifactType.CONSTRUCTOR_INSTALLER.value,
+        ],
+        help="Artifacts that builds offer; the lockfile always is one.",
+        config=True,
+    )
+    build_artifacts_kept_on_deletion = List(
+        Unicode(),
+        [ArtifactType.LOGS.value, ArtifactType.LOCKFILE.value, ArtifactType.YAML.value],
+        help="Artifacts that stay when a build is deleted.",
+        config=True,
+    )
+    pack_on_completion = Bool(
+        False, help="Make archive and installer when a build ends, not when first asked for.", config=True
+    )
+    storage_threshold = Int(5 * 1024**3, min=0, help="Bytes that must be free for another build.", config=True)
+
+    default_namespace = Unicode("default", help="Namespace of those who name none.", config=True)
+    filesystem_namespace = Unicode("filesystem", help="Namespace of watched files.", config=True)
+    default_uid = Int(None, allow_none=True, help="Owner of environments; None: the worker's user.", config=True)
+    default_gid = Int(None, allow_none=True, help="Group of environments; None: the worker's.", config=True)
+    default_permissions = Unicode(
+        "775", allow_none=True, help="Mode of directories, three octal digits; None: as it comes.", config=True
+    )
+
+    lease_seconds = Float(30.0, min=1, help="After so long without a sign a worker is taken to be lost.", config=True)
+    max_build_attempts = Int(
+        3, min=1, help="Attempts at a build whose worker is lost or that fails transiently.", config=True
+    )
+    first_retry_delay = Float(
+        2.0, min=0, help="Seconds before the second attempt; doubled for each further.", config=True
+    )
+    compile_noarch_pyc = Bool(
+        False, help="Compile noarch Python packages, once per package and Python version.", config=True
+    )
+    link_script_packages = Set(
+        Unicode(), set(), help="Packages whose post-link scripts may run; `*`: all.", config=True
+    )
+    download_timeout = Float(60.0, min=1, help="Seconds for a request for repodata.", config=True)
+    stall_timeout = Float(120.0, min=1, help="Seconds without any progress that end an installation.", config=True)
+    concurrent_downloads = Int(16, min=1, help="Packages that are downloaded at once.", config=True)
+    repodata_check_interval = Float(
+        5.0, min=0, help="Seconds for which a channel is taken to be unchanged.", config=True
+    )
+    pip_index_url = Unicode(None, allow_none=True, help="Python package index of pip parts.", config=True)
+    pip_find_links = List(Unicode(), [], help="Further places with Python packages.", config=True)
+    pip_timeout = Float(600.0, min=1, help="Seconds for solving or installing a pip part.", config=True)
+    virtual_packages = List(
+        Unicode(), [], help="Virtual packages instead of those found, as `__cuda=12.4`.", config=True
+    )
+
+    # accepted so that older configurations load; they decide nothing
+    redis_url = Unicode(None, allow_none=True, help="Accepted; no broker is needed.", config=True)
+    celery_broker_url = Unicode(None, allow_none=True, help="Accepted; no broker is needed.", config=True)
+    celery_results_backend = Unicode(None, allow_none=True, help="Accepted; no broker is needed.", config=True)
+    lock_backend = Unicode("rattler", help="Accepted; py-rattler always solves.", config=True)
+    serialize_builds = Bool(False, help="Accepted; builds may always run at once.", config=True)
+    win_extended_length_prefix = Bool(False, help="Accepted; Windows is not supported.", config=True)
+
+    def _store_directory_default(self) -> str:
+        return str(data_directory() / "state")
+
+    def _cache_directory_default(self) -> str:
+        return str(cache_directory())
+
+    def _database_url_default(self) -> str:
+        return f"sqlite:///{data_directory() / 'conda-store.sqlite'}"
+
+    def _default_uid_default(self) -> int | None:
+        return os.getuid() if sys.platform != "win32" else None
+
+    def _default_gid_default(self) -> int | None:
+        return os.getgid() if sys.platform != "win32" else None
+
+    @validate("build_directory", "environment_directory")
+    def _check_template(self, proposal: dict[str, str]) -> str:
+        try:
+            proposal["value"].format(store_directory="s", namespace="n", name="e")
+        except (KeyError, IndexError, ValueError) as error:
+            raise ConfigurationError(
+                f"the template {proposal['value']!r} cannot be filled in: {error}",
+                hint="Its fields are {store_directory}, {namespace} and, for environments, {name}.",
+            ) from error
+        return proposal["value"]
+
+    def settings(self) -> Settings:
+        """The layer below all others.
+
+        Raises:
+            ConfigurationError: a value is not what a setting may be.
+        """
+        values: dict[str, Any] = {name: getattr(self, name) for name in Settings.__dataclass_fields__}
+        try:
+            checked_settings(values, is_global=True)
+        except InvalidInput as error:
+            raise ConfigurationError(f"c.CondaStore: {error.message}") from error
+        return layered_settings(Settings(), values)
+
+    def deployment(self) -> Deployment:
+        return Deployment(
+            store_directory=Path(self.store_directory).absolute(),
+            build_directory=self.build_directory,
+            environment_directory=self.environment_directory,
+            build_key_version=self.build_key_version,
+            settings=self.settings(),
+            lease=timedelta(seconds=self.lease_seconds),
+            max_attempts=self.max_build_attempts,
+            first_retry_delay=timedelta(seconds=self.first_retry_delay),
+            is_strict_channel_priority="--strict-channel-priority" in self.conda_flags,
+            packs_on_completion=self.pack_on_completion,
+            compiles_pyc=self.compile_noarch_pyc,
+            link_script_packages=frozenset(self.link_script_packages),
+        )
+
+    def blueprint(self, storage: LocalStorage) -> Blueprint:
+        return Blueprint(
+            database_url=self.database_url,
+            storage_path=Path(storage.storage_path).absolute(),
+            cache_directory=Path(self.cache_directory).absolute(),
+            deployment=self.deployment(),
+            builder_options=BuilderOptions(
+                download_timeout=self.download_timeout,
+                stall_timeout=self.stall_timeout,
+                concurrent_downloads=self.concurrent_downloads,
+                repodata_check_interval=self.repodata_check_interval,
+                default_index_url=self.pip_index_url,
+                find_links=tuple(self.pip_find_links),
+                pip_timeout=self.pip_timeout,
+                virtual_packages=tuple(self.virtual_packages),
+            ),
+            upgrades_database=self.upgrade_db,
+        )

@@ -1,0 +1,64 @@
+"""`c.CondaStoreServer`, `c.CondaStoreWorker` and who is known by a token."""
+
+from __future__ import annotations
+
+from traitlets import Bool, Dict, Int, List, Unicode
+from traitlets.config import Configurable
+
+
+class CondaStoreServer(Configurable):  # type: ignore[misc]
+    address = Unicode(
+        "0.0.0.0",  # noqa: S104 - only tokens of the configuration let anybody in
+        help="Address to listen on; 127.0.0.1 serves this machine only.",
+        config=True,
+    )
+    port = Int(8080, min=0, max=65535, help="Port to listen on; 0: any free one.", config=True)
+    url_prefix = Unicode("/", help="Path below which everything but the registry is served.", config=True)
+    log_level = Int(20, help="Level of the log, as in Python's logging: 20 is INFO.", config=True)
+    enable_ui = Bool(True, help="Serve the pages.", config=True)
+    enable_api = Bool(True, help="Serve the REST API.", config=True)
+    enable_registry = Bool(False, help="Serve images.", config=True)
+    enable_metrics = Bool(True, help="Serve /metrics.", config=True)
+    registry_external_url = Unicode("localhost:8080", help="How clients name the registry, no scheme.", config=True)
+    behind_proxy = Bool(False, help="Believe X-Forwarded-* headers.", config=True)
+    template_vars = Dict(help="`banner` and `logo` of the pages.", config=True)
+    cors_allow_origins = List(Unicode(), [], help="Origins whose pages may call the API.", config=True)
+    cors_allow_origin_regex = Unicode(None, allow_none=True, help="The same as a pattern.", config=True)
+    allowed_hosts = List(
+        Unicode(), [], help="Host names under which the server may be asked; empty: any, loopback names on loopback.",
+        config=True,
+    )  # fmt: skip
+    max_page_size = Int(100, min=1, help="Most rows on a page.", config=True)
+    packing_wait = Int(300, min=1, help="Seconds that a request waits for an artifact being made.", config=True)
+    reload = Bool(False, help="Accepted; the server does not reload itself.", config=True)
+    standalone = Bool(False, help="Start a worker along with the server.", config=True)
+
+
+class CondaStoreWorker(Configurable):  # type: ignore[misc]
+    log_level = Int(20, help="Level of the log, as in Python's logging: 20 is INFO.", config=True)
+    watch_paths = List(Unicode(), [], help="Files and directories of specifications to follow.", config=True)
+    watch_polls = Bool(
+        False, help="Look at watched files once a second instead of being told: for network file systems.", config=True
+    )
+    concurrency = Int(
+        None, min=1, allow_none=True, help="Builds and artifacts made at once; None: one per processor.", config=True
+    )
+    index_channels = Bool(True, help="Keep the index of packages up to date.", config=True)
+
+
+class AuthenticationBackend(Configurable):  # type: ignore[misc]
+    secret = Unicode("", help="Secret that signs what the server hands out; kept in a file when not set.", config=True)
+    predefined_tokens = Dict(
+        help="Tokens of machines: {token: {primary_namespace, role_bindings, expiration}}.", config=True
+    )
+
+
+class RBACAuthorizationBackend(Configurable):  # type: ignore[misc]
+    unauthenticated_role_bindings = Dict(
+        {"default/*": {"viewer"}}, help="What anybody may do: {namespace/environment: roles}.", config=True
+    )
+    authenticated_role_bindings = Dict(
+        {"default/*": {"viewer"}, "filesystem/*": {"viewer"}},
+        help="What everybody with a login or token may do.",
+        config=True,
+    )

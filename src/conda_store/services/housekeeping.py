@@ -1,0 +1,127 @@
+"""What has to be done beside builds: lost workers, symlinks, deleted things, old results."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from conda_store.builder.removal import empty_trash
+from conda_store.db import artifacts, builds, environments, leases, locks, logs
+from conda_store.db.leases import Lease
+from conda_store.db.records import BuildRecord
+from conda_store.domain.build import BuildStatus
+from conda_store.errors import Interrupted
+from conda_store.services.builds import cancelled_text
+from conda_store.services.clearing import discard_prefix, purge_deleted
+from conda_store.services.context import Context
+from conda_store.services.logs import keep_log
+from conda_store.services.run_build import give_up
+
+logger = structlog.get_logger()
+
+_SOLVES_ARE_KEPT = timedelta(days=7)
+
+
+def end_cancelled(context: Context, lease: Lease) -> None:
+    """A build whose process has been ended because somebody cancelled it: CANCELED, and nothing left of it."""
+    with context.database.write() as connection:
+        build = builds.get(connection, lease.build_id)
+        held = leases.end(connection, lease, BuildStatus.CANCELED, "canceled while it was building")
+        if held:
+            logs.append(connection, lease.build_id, cancelled_text(lease.build_id))
+    if held and build is not None:
+        discard_prefix(context, build)
+        keep_log(context, lease.build_id)
+
+
+def end_interrupted(context: Context, lease: Lease, build: BuildRecord | None, reason: str) -> None:
+    """A build whose process is gone: cancelled if that was wanted, else tried again or FAILED."""
+    if build is not None and build.cancel_requested:
+        end_cancelled(context, lease)
+    else:
+        give_up(context, lease, Interrupted(reason))
+
+
+def recover_expired(context: Context) -> None:
+    """Take up the builds that nobody renews the lease of."""
+    with context.database.read() as connection:
+        found = leases.expired(connection)
+    for lease, build in found:
+        logger.warning("lease has run out", build_id=lease.build_id, owner=lease.owner)
+        end_interrupted(context, lease, build, "the worker that built it was lost")
+
+
+def recover_of_this_host(context: Context, prefix: str) -> None:
+    """Take up the builds of workers on this machine that are no longer running, without waiting for their lease."""
+    with context.database.read() as connection:
+        found = leases.owned_by_host(connection, prefix)
+    for lease, build in found:
+        if not _is_running(lease.owner):
+            end_interrupted(context, lease, build, "the worker that built it was stopped")
+
+
+def owner_name(instance: str) -> str:
+    """Who holds a lease: host, process id and a random part, since process ids come again."""
+    return f"{host_prefix()}{os.getpid()}:{instance}"
+
+
+def host_prefix() -> str:
+    return f"{socket.gethostname()}:"
+
+
+def _is_running(owner: str) -> bool:
+    try:
+        os.kill(int(owner.split(":")[1]), 0)
+    except (ProcessLookupError, ValueError, IndexError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What there is to do."""
+
+    builds: bool
+    artifacts: bool
+    deletions: bool
+    links: bool
+    trash: bool
+
+
+def look(context: Context) -> Waiting:
+    """What waits for a worker: one read."""
+    with context.database.read() as connection:
+        return Waiting(
+            builds=leases.has_due(connection),
+            artifacts=artifacts.has_requested(connection),
+            deletions=builds.has_deleted(connection),
+            links=bool(environments.links_to_change(connection)),
+            trash=_has_trash(context),
+        )
+
+
+def _has_trash(context: Context) -> bool:
+    try:
+        with os.scandir(context.deployment.trash_directory) as entries:
+            return next(entries, None) is not None
+    except FileNotFoundError:
+        return False
+
+
+async def clear(context: Context) -> None:
+    """Remove the files of what was deleted, and old results of solves."""
+    while purge_deleted(context):
+        pass
+    with context.database.write() as connection:
+        locks.forget_solves(connection, _SOLVES_ARE_KEPT)
+
+
+async def take_out_trash(context: Context) -> None:
+    """Delete what was set aside, slowly; may be interrupted at any time."""
+    await empty_trash(context.deployment.trash_directory)

@@ -1,0 +1,70 @@
+"""The worker as a program: made from the configuration, and stopped by a signal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from functools import partial
+
+from conda_store.config.blueprint import Blueprint
+from conda_store.db import migrate
+from conda_store.db.engine import Changes
+from conda_store.queue.doorbell import PollingDoorbell
+from conda_store.services.context import Context
+from conda_store.services.packages import ensure_channels
+from conda_store.worker.child import die_with_parent
+from conda_store.worker.loop import Worker
+from conda_store.worker.processes import Nursery
+
+_CHEAP_INTERVAL = 0.025
+_INTERVAL = 0.25
+
+
+def run_worker(
+    blueprint: Blueprint,
+    *,
+    concurrency: int | None = None,
+    watch_paths: tuple[str, ...] = (),
+    watch_polls: bool = False,
+    indexes_channels: bool = True,
+    dies_with_parent: bool = False,
+) -> None:
+    """Work until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigurationError: the database or the directories cannot be used.
+    """
+    if dies_with_parent:
+        die_with_parent(signal.SIGTERM)
+    nursery = Nursery(partial(Context.assemble, blueprint))
+    context = Context.assemble(blueprint)
+    if blueprint.upgrades_database:
+        migrate.upgrade(context.database)
+    ensure_channels(context)
+    changes = Changes(context.database)
+    doorbell = PollingDoorbell(changes.any, interval=_CHEAP_INTERVAL if changes.is_cheap else _INTERVAL)
+    worker = Worker(
+        context,
+        nursery,
+        doorbell,
+        concurrency=concurrency or os.cpu_count() or 1,
+        indexes_channels=indexes_channels,
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: worker.stop())
+    stop_watching = threading.Event()
+    watcher: threading.Thread | None = None
+    if watch_paths:
+        from conda_store.worker.watcher import watch
+
+        watcher = threading.Thread(target=watch, args=(context, watch_paths, stop_watching, watch_polls), daemon=True)
+        watcher.start()
+    worker.run()
+    stop_watching.set()
+    if watcher is not None:
+        watcher.join(2)
+    changes.close()
+    context.database.close()
+    sys.stdout.flush()

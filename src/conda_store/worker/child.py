@@ -1,0 +1,74 @@
+"""The process in which jobs run: it dies with its worker, and can be killed at any moment.
+
+Started by `multiprocessing`'s fork server, which has imported everything before (see `processes`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+
+import structlog
+
+from conda_store.services.context import Context
+from conda_store.services.housekeeping import clear, take_out_trash
+from conda_store.services.packages import refresh_index
+from conda_store.services.packing import make_artifact
+from conda_store.services.run_build import run_build
+from conda_store.worker.jobs import ArtifactJob, BuildJob, Chore, Job
+
+logger = structlog.get_logger()
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(make_context: Callable[[], Context], pipe: Connection) -> None:
+    """Do the jobs that come through the pipe, one after the other, and answer each with True, until it is closed."""
+    die_with_parent(signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    asyncio.run(_serve(make_context, pipe))
+
+
+def die_with_parent(number: signal.Signals) -> None:
+    """Ask the kernel for a signal when the parent process ends (Linux; elsewhere the closed pipe has to do)."""
+    if sys.platform != "linux":
+        return
+    parent = os.getppid()
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, number)
+    if os.getppid() != parent:  # it ended before the kernel was asked
+        os.kill(os.getpid(), number)
+
+
+async def _serve(make_context: Callable[[], Context], pipe: Connection) -> None:
+    context = make_context()
+    try:
+        while True:
+            try:
+                job: Job = await asyncio.to_thread(pipe.recv)
+            except EOFError:
+                return
+            await _do(context, job)
+            pipe.send(True)
+    finally:
+        await context.close()
+
+
+async def _do(context: Context, job: Job) -> None:
+    if isinstance(job, BuildJob):
+        await run_build(context, job.lease)
+    elif isinstance(job, ArtifactJob):
+        await asyncio.to_thread(make_artifact, context, job.artifact)
+    else:
+        try:
+            await _CHORES[job.chore](context)
+        except Exception:
+            logger.exception("chore failed", chore=job.chore.value)
+
+
+_CHORES = {Chore.CLEAR: clear, Chore.TRASH: take_out_trash, Chore.INDEX: refresh_index}

@@ -1,0 +1,35 @@
+"""What a child process of the worker can be told to do. Everything here is sent through a pipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from conda_store.db.leases import Lease
+from conda_store.db.records import ArtifactRecord
+
+
+@dataclass(frozen=True)
+class BuildJob:
+    lease: Lease
+
+
+@dataclass(frozen=True)
+class ArtifactJob:
+    artifact: ArtifactRecord
+
+
+class Chore(StrEnum):
+    """Work that nobody waits for, one at a time."""
+
+    CLEAR = "clear"
+    TRASH = "trash"
+    INDEX = "index"
+
+
+@dataclass(frozen=True)
+class ChoreJob:
+    chore: Chore
+
+
+Job = BuildJob | ArtifactJob | ChoreJob

@@ -1,0 +1,70 @@
+"""Child processes for jobs, forked in milliseconds from a server that has imported everything."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+
+from conda_store.services.context import Context
+from conda_store.worker import child
+from conda_store.worker.jobs import Job
+
+# a child is replaced after so many jobs: rattler's thread pools and caches grow
+JOBS_OF_A_CHILD = 50
+
+
+class Child:
+    """A process that does one job at a time. `job` is what it is at, None while it waits."""
+
+    def __init__(self, process: BaseProcess, pipe: Connection) -> None:
+        self.process = process
+        self.pipe = pipe
+        self.job: Job | None = None
+        self.jobs_done = 0
+
+    def give(self, job: Job) -> None:
+        self.job = job
+        self.pipe.send(job)
+
+    def has_finished(self) -> bool:
+        """Whether it has answered since the job was given to it.
+
+        Raises:
+            EOFError: it is gone.
+        """
+        if not self.pipe.poll():
+            return False
+        self.pipe.recv()
+        self.jobs_done += 1
+        self.job = None
+        return True
+
+    @property
+    def is_worn(self) -> bool:
+        return self.jobs_done >= JOBS_OF_A_CHILD
+
+    def kill(self) -> None:
+        """End it now, whatever it does."""
+        self.process.kill()
+        self.process.join(5)
+        self.pipe.close()
+
+
+class Nursery:
+    """Makes children."""
+
+    def __init__(self, make_context: Callable[[], Context]) -> None:
+        self._make_context = make_context
+        self._multiprocessing = multiprocessing.get_context("forkserver")
+        self._multiprocessing.set_forkserver_preload(["conda_store.worker.preloaded"])
+
+    def new(self) -> Child:
+        ours, theirs = self._multiprocessing.Pipe()
+        process = self._multiprocessing.Process(
+            target=child.main, args=(self._make_context, theirs), daemon=True, name="conda-store-job"
+        )
+        process.start()
+        theirs.close()
+        return Child(process, ours)

@@ -1,0 +1,70 @@
+"""Follows files and directories of specifications; what changes is handed in to the filesystem namespace."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import structlog
+from watchfiles import watch as follow
+
+from conda_store.errors import CondaStoreError
+from conda_store.services.context import Context
+from conda_store.services.specifications import submit_watched
+
+logger = structlog.get_logger()
+
+SUFFIXES = (".yaml", ".yml")
+_LOOK_ANYWAY_SECONDS = 60.0
+
+
+def watch(context: Context, paths: Iterable[str], stop: threading.Event, polls: bool) -> None:
+    """Hand in every specification found, now and whenever one changes, until `stop` is set.
+
+    One broken file is reported and stops no other. What is not there yet is looked for again every minute.
+    """
+    wanted = [Path(path) for path in paths]
+    submit_all(context, wanted)
+    while not stop.is_set():
+        followed = {path if path.is_dir() else path.parent for path in wanted}
+        present = [path for path in followed if path.is_dir()]
+        if not present:
+            stop.wait(_LOOK_ANYWAY_SECONDS)
+        else:
+            for _ in follow(
+                *present,
+                stop_event=stop,
+                recursive=False,
+                force_polling=polls or None,
+                rust_timeout=int(_LOOK_ANYWAY_SECONDS * 1000),
+                yield_on_timeout=True,
+                raise_interrupt=False,
+            ):
+                submit_all(context, wanted)
+                if any(path.is_dir() for path in followed if path not in present):
+                    break
+        if not stop.is_set():
+            submit_all(context, wanted)
+
+
+def specification_files(paths: Iterable[Path]) -> Iterator[Path]:
+    """The files among the paths, and those directly in the directories."""
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(file for file in path.iterdir() if file.suffix in SUFFIXES and file.is_file())
+        elif path.is_file():
+            yield path
+
+
+def submit_all(context: Context, paths: Iterable[Path]) -> None:
+    for file in specification_files(paths):
+        try:
+            build_id = submit_watched(context, file.read_bytes(), file.stem)
+        except (CondaStoreError, OSError) as error:
+            logger.warning("watched file left aside", path=str(file), error=str(error))
+        except Exception:
+            logger.exception("watched file left aside", path=str(file))
+        else:
+            if build_id is not None:
+                logger.info("watched file handed in", path=str(file), build_id=build_id)
