@@ -1,0 +1,78 @@
+"""What is looked at before any route: the host's name, bytes that no text holds, and HEAD."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import unquote
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from conda_store.server.rendering import refusal
+
+
+class AllowedHosts:
+    """Refuses requests under names that are not ours.
+
+    Without it a page of another site could have its own name resolve to 127.0.0.1 and read what a server there tells
+    (DNS rebinding).
+    """
+
+    def __init__(self, app: ASGIApp, names: Sequence[str]) -> None:
+        self._app = app
+        self._names = frozenset(name.lower() for name in names if not name.startswith("*"))
+        self._domains = tuple(name[1:].lower() for name in names if name.startswith("*."))
+        self._allows_all = not names or "*" in names
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan" or self._allows_all or self._is_allowed(host_name(scope)):
+            await self._app(scope, receive, send)
+            return
+        answer = refusal(
+            400,
+            f"this server does not answer to the name {host_name(scope)[:100]!r}",
+            hint="Use one of its own names, or add this one to the allowed hosts of the server.",
+        )
+        await answer(scope, receive, send)
+
+    def _is_allowed(self, name: str) -> bool:
+        return name in self._names or (bool(self._domains) and name.endswith(self._domains))
+
+
+def host_name(scope: Scope) -> str:
+    """The name in the Host header, in lower case, without port; an IPv6 address without its brackets."""
+    host = next((value for key, value in scope["headers"] if key == b"host"), b"").decode("latin-1").lower()
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.rpartition(":")[0] or host if host.rpartition(":")[2].isdigit() else host
+
+
+class PlainText:
+    """Refuses the zero byte in paths and queries: no name holds it, and databases refuse it less politely."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and ("\0" in scope["path"] or b"%00" in scope["query_string"]):
+            await refusal(400, f"the address holds a zero byte: {unquote(scope['path'])[:100]!r}")(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+class Head:
+    """Answers HEAD below a path as GET, without the body. Streams that do not end are left out."""
+
+    def __init__(self, app: ASGIApp, path: str) -> None:
+        self._app = app
+        self._path = path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_ours = scope["type"] == "http" and scope["method"] == "HEAD" and scope["path"].startswith(self._path)
+        if not is_ours or scope["path"].rstrip("/").endswith("/events"):
+            await self._app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+        await self._app({**scope, "method": "GET"}, receive, send_head)

@@ -1,0 +1,50 @@
+"""What the operator decides about the HTTP server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from conda_store.auth.tokens import Grant
+from conda_store.domain.access import Role, RoleBinding
+
+MEBIBYTE = 1024**2
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """Sizes in bytes, times in seconds.
+
+    `url_prefix` stands before every path (`/conda-store`). `allowed_hosts` are the host names that a request may
+    name, without ports, `*.example.org` for those below a domain; none at all allows every name, which is right only
+    behind a proxy or a firewall: pages of other sites could reach a loopback server under a name of their own.
+    `behind_proxy` trusts the X-Forwarded-* headers.
+    """
+
+    url_prefix: str = ""
+    enable_api: bool = True
+    enable_metrics: bool = True
+    max_page_size: int = 100
+    max_body_size: int = 12 * MEBIBYTE
+    packing_wait: float = 300.0
+    heartbeat: float = 15.0
+    behind_proxy: bool = False
+    allowed_hosts: tuple[str, ...] = ()
+    cors_allow_origins: tuple[str, ...] = ()
+    cors_allow_origin_regex: str | None = None
+    registry_external_url: str = "localhost:8080"
+    cookie_name: str = "conda-store-auth"
+    signed_url_lifetime: timedelta = timedelta(hours=1)
+    tokens: Mapping[str, Grant] = field(default_factory=dict, repr=False)
+    unauthenticated_role_bindings: tuple[RoleBinding, ...] = (RoleBinding("default", "*", Role.VIEWER),)
+    authenticated_role_bindings: tuple[RoleBinding, ...] = (
+        RoleBinding("default", "*", Role.VIEWER),
+        RoleBinding("filesystem", "*", Role.VIEWER),
+    )
+
+    @property
+    def prefix(self) -> str:
+        """`url_prefix` with a slash before it and none behind; empty for none."""
+        stripped = self.url_prefix.strip("/")
+        return f"/{stripped}" if stripped else ""

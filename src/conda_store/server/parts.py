@@ -1,0 +1,53 @@
+"""What routes work with: the parts of the app, and the actor who asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from conda_store.domain.access import Actor
+from conda_store.server.authentication import Authenticator
+from conda_store.server.background import BackgroundLoop
+from conda_store.server.options import ServerOptions
+from conda_store.server.watching import Watcher
+from conda_store.services.context import Context
+
+
+@dataclass(frozen=True)
+class Parts:
+    context: Context
+    options: ServerOptions
+    authenticator: Authenticator
+    watcher: Watcher
+    background: BackgroundLoop
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request: who asks, and what answers it."""
+
+    parts: Parts
+    actor: Actor
+
+    @property
+    def context(self) -> Context:
+        return self.parts.context
+
+    @property
+    def options(self) -> ServerOptions:
+        return self.parts.options
+
+
+def parts_of(request: Request) -> Parts:
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+def _call(request: Request) -> Call:
+    parts = parts_of(request)
+    return Call(parts, parts.authenticator.actor(request))
+
+
+Caller = Annotated[Call, Depends(_call)]
