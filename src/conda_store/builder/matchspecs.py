@@ -103,7 +103,7 @@ def with_channel_urls(text: str, alias: str) -> MatchSpec:
 def _pip_problem(line: str) -> str | None:
     if line.startswith("--"):
         option, _, value = line.replace("=", " ", 1).partition(" ")
-        if option in PIP_OPTIONS and value.strip():
+        if option in PIP_OPTIONS and value.strip() and line.isprintable():
             return None
         return f"Invalid pip option {_shown(line)!r} supported options are {list(PIP_OPTIONS)}"
     try:

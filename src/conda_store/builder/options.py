@@ -22,7 +22,8 @@ class BuilderOptions:
     `repodata_check_interval` is how long a channel is taken to be unchanged before it is asked again.
     `is_offline` forbids the network: only repodata and packages in the cache are used.
     `authentication_file` is a rattler authentication file (host without port -> credentials).
-    `default_index_url` and `find_links` are where pip packages come from unless the specification says otherwise.
+    `default_index_url` and `find_links` are where pip packages come from unless the specification says otherwise;
+    None is uv's own default, an empty `default_index_url` no index at all.
     """
 
     download_timeout: float = 300.0

@@ -1,0 +1,78 @@
+"""The builder that does it for real: rattler for the conda part, uv for the pip part."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from conda_store.builder import formats, matchspecs
+from conda_store.builder.channels import ChannelChecks
+from conda_store.builder.gateway import Repodata
+from conda_store.builder.install import install
+from conda_store.builder.options import BuilderOptions
+from conda_store.builder.package_cache import PackageCache
+from conda_store.builder.ports import Installed, InstallRequest, Reporter, SolveRequest
+from conda_store.builder.solve import Solver, request_channels
+from conda_store.builder.virtual_packages import virtual_packages
+from conda_store.domain.build import Phase, Progress
+from conda_store.domain.channel import without_credentials
+from conda_store.domain.lock import Lock
+from conda_store.domain.specification import AnySpecification, Specification
+from conda_store.errors import Problem
+
+
+class RattlerBuilder:
+    """Implements `ports.Builder`. `cache_directory` is shared by all environments and may be by several processes."""
+
+    def __init__(self, cache_directory: Path, *, options: BuilderOptions | None = None) -> None:
+        self._options = options or BuilderOptions()
+        self._cache = PackageCache(cache_directory)
+        self._solver = Solver(
+            Repodata(cache_directory / "repodata", self._options),
+            ChannelChecks(self._options),
+            self._cache.uv,
+            self._options,
+        )
+
+    def problems(self, specification: Specification) -> tuple[Problem, ...]:
+        return matchspecs.specification_problems(specification)
+
+    def conda_name(self, match_spec: str) -> str:
+        return matchspecs.conda_name(match_spec)
+
+    def pypi_name(self, requirement: str) -> str:
+        return matchspecs.pypi_name(requirement)
+
+    def read(self, text: bytes, *, format: str | None, name: str | None) -> AnySpecification:
+        return formats.read(
+            text,
+            format=format,
+            name=name,
+            problems=matchspecs.specification_problems,
+            reason=matchspecs.match_spec_problem,
+            max_size=self._options.max_specification_size,
+        )
+
+    async def channel_state(self, request: SolveRequest) -> str:
+        """Besides the channels it counts what the platforms are taken to provide: a solve depends on it too."""
+        states = await self._solver.states(request)
+        variables = request.specification.variables
+        given = [
+            str(package)
+            for platform in request.platforms
+            for package in virtual_packages(platform, variables, self._options.virtual_packages)
+        ]
+        urls = [without_credentials(url) for url in request_channels(request)]
+        text = json.dumps([urls, [state.digest for state in states], given])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    async def solve(self, request: SolveRequest, reporter: Reporter) -> Lock:
+        reporter.progress(Progress(Phase.SOLVING))
+        return await self._solver.solve(request, reporter)
+
+    async def install(self, request: InstallRequest, reporter: Reporter) -> Installed:
+        return await install(request, reporter, cache=self._cache, options=self._options)
+
+    async def close(self) -> None:
+        self._solver.repodata.close()

@@ -1,0 +1,151 @@
+"""HEAD requests with the standard library: importing an HTTP client would take longer than the request."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import ssl
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from http.client import HTTPException
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+_NO_HEAD = frozenset({400, 405, 501})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+
+
+class RequestFailed(Exception):
+    """There was no answer; the text says why in a few words."""
+
+
+async def head(url: str, *, limit: float, authentication_file: Path | None = None) -> Answer:
+    """The answer to a HEAD request, of GET where the server has no HEAD. `limit` in seconds.
+
+    Raises:
+        RequestFailed: there is no answer.
+        TimeoutError: it takes longer than `limit`.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Answer] = loop.create_future()
+
+    def settle(answer: Answer | None, error: Exception | None) -> None:
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        elif answer is not None:
+            future.set_result(answer)
+
+    def run() -> None:
+        answer, failure = None, None
+        try:
+            answer = _ask(url, limit, authentication_file)
+        except Exception as error:
+            failure = error
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(settle, answer, failure)
+
+    # a daemon thread: a server that drips its answer must not hold up the end of the process
+    threading.Thread(target=run, name="channel-check", daemon=True).start()
+    async with asyncio.timeout(limit):
+        return await future
+
+
+def _ask(url: str, timeout: float, authentication_file: Path | None) -> Answer:
+    url, authorization = _authorized(url, authentication_file)
+    answer = _open(url, "HEAD", timeout, authorization)
+    return _open(url, "GET", timeout, authorization) if answer.status in _NO_HEAD else answer
+
+
+def _open(url: str, method: str, timeout: float, authorization: str | None) -> Answer:
+    request = urllib.request.Request(url, method=method, headers={"User-Agent": "conda-store", "Accept": "*/*"})  # noqa: S310
+    if authorization:
+        request.add_unredirected_header("Authorization", authorization)
+    try:
+        with _opener(url.startswith("https:")).open(request, timeout=timeout) as response:
+            return Answer(response.status, {name.lower(): value for name, value in response.headers.items()})
+    except urllib.error.HTTPError as error:
+        error.close()
+        return Answer(error.code, {})
+    except TimeoutError:
+        raise
+    except urllib.error.URLError as error:
+        if isinstance(error.reason, TimeoutError):
+            raise TimeoutError from error
+        raise RequestFailed(_reason(error.reason)) from error
+    except (OSError, HTTPException, ValueError) as error:
+        raise RequestFailed(_reason(error)) from error
+
+
+@lru_cache(maxsize=2)
+def _opener(is_secure: bool) -> urllib.request.OpenerDirector:
+    """It follows redirects and takes proxies from the environment. The TLS context costs 20 ms, so only when needed."""
+    if not is_secure:
+        return urllib.request.build_opener()
+    context = ssl.create_default_context()
+    try:
+        import certifi
+    except ImportError:
+        pass
+    else:
+        context.load_verify_locations(certifi.where())
+    return urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
+
+
+def _authorized(url: str, file: Path | None) -> tuple[str, str | None]:
+    """The URL to ask and the Authorization header: from the URL itself or from rattler's authentication file."""
+    parts = urlsplit(url)
+    if parts.username is not None:
+        clean = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+        return clean, _basic(unquote(parts.username), unquote(parts.password or ""))
+    entry = _entry(file, parts.hostname or "")
+    if token := entry.get("BearerToken"):
+        return url, f"Bearer {token}"
+    if token := entry.get("CondaToken"):
+        return urlunsplit(parts._replace(path=f"/t/{quote(str(token))}{parts.path}")), None
+    basic = entry.get("BasicHTTP")
+    if isinstance(basic, Mapping):
+        return url, _basic(str(basic.get("username", "")), str(basic.get("password", "")))
+    return url, None
+
+
+def _entry(file: Path | None, host: str) -> Mapping[str, object]:
+    """What the file holds for a host or, as `*.domain`, for a domain around it."""
+    if file is None:
+        return {}
+    try:
+        entries = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}
+    labels = host.split(".")
+    names = [host, *(f"*.{'.'.join(labels[count:])}" for count in range(1, len(labels)))]
+    found: object = next((entries[name] for name in names if name in entries), {})
+    return found if isinstance(found, Mapping) else {}
+
+
+def _basic(user: str, password: str) -> str:
+    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+
+
+def _reason(error: object) -> str:
+    text = str(error)
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
+    if "Name or service not known" in text or "name resolution" in text or "nodename" in text:
+        return "its host name is not known"
+    if isinstance(error, ssl.SSLError):
+        return f"no secure connection: {getattr(error, 'verify_message', '') or error.reason}"
+    return text.splitlines()[0] if text else type(error).__name__

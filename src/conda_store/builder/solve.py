@@ -1,0 +1,144 @@
+"""A specification solved for its platforms: one lock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rattler import GenericVirtualPackage
+
+from conda_store.builder.channels import ChannelChecks, ChannelState
+from conda_store.builder.explain import Failure, explanation, missing_names, smallest_conflict
+from conda_store.builder.gateway import Repodata, SolverSaysNo, SolverTimeout
+from conda_store.builder.matchspecs import conda_name, with_channel_urls
+from conda_store.builder.options import BuilderOptions
+from conda_store.builder.pip_solve import solve_pip
+from conda_store.builder.ports import Reporter, SolveRequest
+from conda_store.builder.solved_records import package_from_record
+from conda_store.builder.together import together
+from conda_store.builder.virtual_packages import virtual_packages
+from conda_store.domain.channel import channel_url, without_credentials
+from conda_store.domain.lock import CondaPackage, Lock, PlatformLock
+from conda_store.domain.platform import Platform
+from conda_store.errors import Unsolvable
+
+
+@dataclass(frozen=True)
+class Solver:
+    """Solves over one set of repodata."""
+
+    repodata: Repodata
+    checks: ChannelChecks
+    uv_cache: Path
+    options: BuilderOptions
+
+    async def states(self, request: SolveRequest) -> tuple[ChannelState, ...]:
+        """The states of the request's channels, in their order; what is older is forgotten.
+
+        Raises:
+            ChannelUnavailable: a channel is not to be had.
+        """
+        subdirs = (*sorted(platform.value for platform in request.platforms), "noarch")
+        states = tuple(await together(self.checks.state(channel, subdirs) for channel in request_channels(request)))
+        self.repodata.follow(states)
+        return states
+
+    async def solve(self, request: SolveRequest, reporter: Reporter) -> Lock:
+        """
+        Raises:
+            Unsolvable: with an explanation.
+            ChannelUnavailable: a channel is not to be had.
+        """
+        started = time.monotonic()
+        await self.states(request)
+        channels = request_channels(request)
+        for channel in channels:
+            reporter.log(f"channel {without_credentials(channel)}")
+        parts = await together(self._conda_part(request, channels, platform) for platform in request.platforms)
+        locks = [PlatformLock(platform, part) for platform, part in zip(request.platforms, parts, strict=True)]
+        for lock in locks:
+            reporter.log(f"solved for {lock.platform.value}: {len(lock.conda)} packages")
+        reporter.log(f"conda part solved in {time.monotonic() - started:.3f} s")
+        if request.specification.pip_requirements:
+            locks = await solve_pip(request.specification, locks, self.uv_cache, self.options, reporter)
+        return Lock(
+            channels=tuple(without_credentials(channel) for channel in channels),
+            platforms=tuple(locks),
+            pip_options=tuple(_without_credentials(option) for option in request.specification.pip_options),
+        )
+
+    async def _conda_part(
+        self, request: SolveRequest, channels: Sequence[str], platform: Platform
+    ) -> tuple[CondaPackage, ...]:
+        lines = request.specification.dependencies
+        if not lines:
+            return ()
+        given = virtual_packages(platform, request.specification.variables, self.options.virtual_packages)
+        try:
+            records = await self.repodata.solve(
+                channels,
+                [with_channel_urls(line, request.channel_alias) for line in lines],
+                platform,
+                given,
+                is_strict=request.is_strict_channel_priority,
+                limit=request.timeout,
+            )
+        except SolverTimeout:
+            raise Unsolvable(
+                f"No solution for {platform.value} was found within {request.timeout:g} seconds",
+                hint="Pin more of the packages to narrow the search, or raise conda_max_solve_time.",
+            ) from None
+        except SolverSaysNo as error:
+            raise await self._explained(request, channels, platform, given, str(error)) from None
+        return tuple(sorted((package_from_record(record) for record in records), key=lambda package: package.name))
+
+    async def _explained(
+        self,
+        request: SolveRequest,
+        channels: Sequence[str],
+        platform: Platform,
+        given: Sequence[GenericVirtualPackage],
+        text: str,
+    ) -> Unsolvable:
+        lines = request.specification.dependencies
+        shown = [without_credentials(channel) for channel in channels]
+        available = {other: await self.repodata.names(channels, other) for other in request.platforms}
+        if error := missing_names(map(conda_name, lines), available, shown):
+            return error
+
+        async def attempt(some: Sequence[str]) -> str | None:
+            try:
+                await self.repodata.solve(
+                    channels,
+                    [with_channel_urls(line, request.channel_alias) for line in some],
+                    platform,
+                    given,
+                    is_strict=request.is_strict_channel_priority,
+                    limit=min(5.0, request.timeout),
+                )
+            except SolverSaysNo as error:
+                return str(error)
+            except SolverTimeout:
+                return None
+            return None
+
+        core, said = await smallest_conflict(lines, attempt, text)
+        by_name: dict[str, list[str]] = {}
+        for line in lines:
+            by_name.setdefault(conda_name(line), []).append(line)
+        virtual = tuple(f"{package.name.normalized}={package.version}" for package in given)
+        return explanation(Failure(platform, by_name, said, virtual), core)
+
+
+def request_channels(request: SolveRequest) -> tuple[str, ...]:
+    """The URLs of the channels in order of priority, each once."""
+    urls = (channel_url(name, request.channel_alias) for name in request.specification.channels)
+    return tuple(dict.fromkeys(urls))
+
+
+def _without_credentials(option: str) -> str:
+    """A pip option; only the value of `--index-url` and its like is a URL."""
+    name, separator, value = option.partition("=" if "=" in option.partition(" ")[0] else " ")
+    return f"{name}{separator}{without_credentials(value.strip())}" if "://" in value else option
