@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -172,9 +173,9 @@ class _Installation:
         request = self.request
         python = environment_python(request.lock)
         seals = [(package, self.seals[package.name]) for package in self.packages]
-        files = sum(seal.files + len(seal.commands) for _, seal in seals)
-        size = sum(seal.size for _, seal in seals)
         own_files = [path for _, seal in seals for path in _own_paths(seal, python)]
+        files = sum(seal.files + len(seal.commands) for _, seal in seals)
+        size = sum(seal.size for _, seal in seals) + _size_together(request.staging, own_files)
         if request.compiles_pyc and python is not None and python.is_cpython:
             compiled = await compile_and_link(seals, self.cache, request.staging, python, self.reporter)
             files, size = files + compiled.files, size + compiled.size
@@ -212,6 +213,15 @@ def _match_specs(requested: Sequence[str]) -> list[MatchSpec]:
         with contextlib.suppress(Exception):
             specs.append(MatchSpec(text))
     return specs
+
+
+def _size_together(directory: Path, paths: Sequence[str]) -> int:
+    """The bytes of the files; those that are not there, since another package's took their place, count nothing."""
+    size = 0
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            size += os.lstat(f"{directory}/{path}").st_size
+    return size
 
 
 def _own_paths(seal: Seal, python: EnvironmentPython | None) -> list[str]:

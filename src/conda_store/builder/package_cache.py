@@ -46,8 +46,8 @@ class Seal:
     """What is known of an extracted package.
 
     `directory` is its name below `packages/`, `inode` and `changed` (nanoseconds) those of that directory.
-    `files` and `size` (bytes) count what gets into an environment, links included. `own` are the files of which an
-    environment gets its own copy, since the prefix is written into them. `commands` are noarch entry points.
+    `files` counts what gets into an environment, links included; `size` is the bytes of those but `own`: the files of
+    which an environment gets its own copy, since the prefix is written into them. `commands` are noarch entry points.
     """
 
     directory: str
@@ -217,10 +217,11 @@ def _sealed(directory: Path, status: os.stat_result, sha256: str | None) -> Seal
         if stat.S_ISDIR(item.st_mode):
             continue
         files += 1
-        size += item.st_size
         if entry.get("prefix_placeholder") or entry.get("no_link"):
             own.append(path)
-        elif stat.S_ISREG(item.st_mode):
+            continue
+        size += item.st_size
+        if stat.S_ISREG(item.st_mode):
             mode = _LINKABLE | (_EXECUTABLE if item.st_mode & _EXECUTABLE else 0)
             if stat.S_IMODE(item.st_mode) != mode:
                 os.chmod(full, mode)  # noqa: PTH101 - tens of thousands of them
@@ -272,8 +273,10 @@ def _matches(directory: Path, seal: Seal) -> bool:
             if stat.S_ISDIR(item.st_mode):
                 continue
             files += 1
+            if entry["_path"] in own:
+                continue
             size += item.st_size
-            if stat.S_ISREG(item.st_mode) and item.st_mode & 0o222 and entry["_path"] not in own:
+            if stat.S_ISREG(item.st_mode) and item.st_mode & 0o222:
                 return False
     except (OSError, ValueError, KeyError):
         return False

@@ -27,7 +27,7 @@ from conda_store.builder.failures import disk_full, redacted
 from conda_store.builder.options import BuilderOptions
 from conda_store.builder.package_cache import PackageCache
 from conda_store.builder.ports import InstallRequest, Reporter
-from conda_store.builder.pyc import EnvironmentPython
+from conda_store.builder.pyc import EnvironmentPython, compile_in_place
 from conda_store.domain.lock import PyPIPackage
 from conda_store.errors import BuildFailed, PackageUnavailable, PipFailed
 
@@ -41,11 +41,15 @@ _UNREACHABLE = (
 
 @dataclass(frozen=True)
 class PipInstalled:
-    """What the pip part added; `own` are the environment's own files among it (relative), `size` in bytes."""
+    """What the pip part added; `size` in bytes.
+
+    `own` are the environment's own files among it, `modules` the Python sources; both relative to the prefix.
+    """
 
     files: int = 0
     size: int = 0
     own: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
 
 
 async def install_pip_part(
@@ -77,7 +81,13 @@ async def install_pip_part(
         ended = await _run_uv(request, requirements, cache, options, reporter)
     if ended.status != 0:
         raise _failure(ended, request)
-    return relocate(request.staging, request.prefix, python.site_packages)
+    installed = await asyncio.to_thread(relocate, request.staging, request.prefix, python.site_packages)
+    if not request.compiles_pyc:
+        return installed
+    compiled, written = await compile_in_place(installed.modules, request.staging, request.prefix, python)
+    return PipInstalled(
+        installed.files + compiled.files, installed.size + compiled.size, (*installed.own, *written), installed.modules
+    )
 
 
 def requirement_line(package: PyPIPackage) -> str:
@@ -100,8 +110,6 @@ async def _run_uv(
     ]  # fmt: skip
     if all(package.hashes for package in request.lock.pypi):
         command.append("--require-hashes")
-    if request.compiles_pyc:
-        command.append("--compile-bytecode")
     environment = child_environment(
         request.staging,
         CONDA_PREFIX=str(request.staging),
@@ -109,6 +117,7 @@ async def _run_uv(
         CPATH=str(request.staging / "include"),
         LIBRARY_PATH=str(request.staging / "lib"),
         UV_PYTHON_DOWNLOADS="never",
+        PYTHONDONTWRITEBYTECODE="1",  # it would name the staging directory
         **index_variables(request.pip_options, options),
     )
     try:
@@ -146,6 +155,7 @@ def index_variables(pip_options: Iterable[str], options: BuilderOptions) -> dict
         "UV_INDEX": " ".join(extra),
         "UV_INSECURE_HOST": " ".join(trusted),
         "UV_FIND_LINKS": ",".join(options.find_links),
+        "UV_NO_INDEX": "1" if index == "" else "",
         "UV_OFFLINE": "1" if options.is_offline else "",
         "UV_HTTP_TIMEOUT": f"{options.download_timeout:.0f}",
     }
@@ -177,19 +187,23 @@ def relocate(staging: Path, prefix: Path, site_packages: str) -> PipInstalled:
     """Let everything that uv installed in `staging` name `prefix`, and guard what is shared with uv's cache."""
     files = size = 0
     own: list[str] = []
+    modules: list[str] = []
     for information in sorted((staging / site_packages).glob("*.dist-info")):
         installer = information / "INSTALLER"
         if installer.is_file() and installer.read_text(errors="replace").strip() == "uv":
             rows = _relocate_distribution(staging, prefix, information)
             for path in _installed_files(staging, information, rows):
                 status = path.lstat()
+                inside = path.relative_to(staging).as_posix()
                 files += 1
                 size += status.st_size
+                if path.suffix == ".py" and inside.startswith(site_packages):
+                    modules.append(inside)
                 if status.st_nlink > 1:
                     path.chmod(stat.S_IMODE(status.st_mode) & ~0o222)
                 else:
-                    own.append(path.relative_to(staging).as_posix())
-    return PipInstalled(files, size, tuple(own))
+                    own.append(inside)
+    return PipInstalled(files, size, tuple(own), tuple(modules))
 
 
 def _relocate_distribution(staging: Path, prefix: Path, information: Path) -> list[list[str]]:

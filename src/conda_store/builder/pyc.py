@@ -122,6 +122,19 @@ def _shares(seals: Sequence[Seal], cache: PackageCache, count: int) -> list[list
     return shares
 
 
+async def compile_in_place(
+    modules: Sequence[str], staging: Path, prefix: Path, python: EnvironmentPython
+) -> tuple[Compiled, list[str]]:
+    """Compile modules (paths in the environment) that belong to it alone; the totals, and what was written."""
+    jobs = []
+    for module in modules:
+        target = _compiled_path(module, python)
+        jobs.append((f"{staging}/{module}", f"{staging}/{target}", f"{prefix}/{module}"))
+    await _run_compiler(jobs, staging, staging)
+    written = [target for module in modules if (staging / (target := _compiled_path(module, python))).is_file()]
+    return Compiled(len(written), sum((staging / path).stat().st_size for path in written)), written
+
+
 async def _compile(
     seals: Sequence[Seal], cache: PackageCache, folder: Path, staging: Path, python: EnvironmentPython
 ) -> None:
@@ -130,18 +143,22 @@ async def _compile(
     jobs = [
         job for seal, draft in drafts.items() for job in _jobs(cache.packages / seal.directory, seal, draft, python)
     ]
+    if not await _run_compiler(jobs, staging, folder):
+        return  # an interpreter that does not run here; the environment works without
+    for seal, draft in drafts.items():
+        await asyncio.to_thread(_publish, draft, folder / _entry(seal))
+
+
+async def _run_compiler(jobs: Sequence[tuple[str, str, str]], staging: Path, directory: Path) -> bool:
     ended = await run_child(
         [staging / "bin" / "python", "-I", "-S", "-B", "-c", _COMPILER],
         environment=child_environment(staging),
-        directory=folder,
+        directory=directory,
         stdin="\n".join(json.dumps(job) for job in jobs).encode(),
         on_line=lambda _: None,
         timeout=_TIMEOUT,
     )
-    if ended.status != 0:
-        return  # an interpreter that does not run here; the environment works without
-    for seal, draft in drafts.items():
-        await asyncio.to_thread(_publish, draft, folder / _entry(seal))
+    return ended.status == 0
 
 
 def _jobs(directory: Path, seal: Seal, draft: Path, python: EnvironmentPython) -> list[tuple[str, str, str]]:

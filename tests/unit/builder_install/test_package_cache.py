@@ -1,0 +1,125 @@
+"""The guard around the package cache."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+
+import pytest
+
+from conda_store.builder.package_cache import DamagedPackage, PackageCache
+from tools.channel.tiny import PLACEHOLDER
+
+
+@pytest.fixture
+def package(site):
+    package = site.add("thing", files={"share/one": "one", "share/two": "two", "etc/own": PLACEHOLDER})
+    site.install("first")
+    return package
+
+
+def test_seal_counts_what_an_environment_gets(site, package):
+    seal = PackageCache(site.cache.root).seal_of(package)
+    assert (seal.files, seal.size) == (3, 6)
+    assert seal.own == ("etc/own",)
+    directory = site.cache.directory(package)
+    assert stat.S_IMODE((directory / "share/one").stat().st_mode) == 0o444
+
+
+def test_own_copies_stay_writable(site, package):
+    assert (site.store / "first/etc/own").stat().st_mode & 0o200
+
+
+def test_package_that_is_not_there_cannot_be_sealed(site):
+    package = site.add("absent", files={"a": "a"})
+    assert site.cache.seal_of(package) is None
+    with pytest.raises(DamagedPackage, match="absent"):
+        site.cache.seal(package)
+
+
+def test_extraction_without_a_seal_is_sealed_by_the_next_build(site, package):
+    for path in site.cache.sealed.iterdir():
+        path.unlink()
+    site.cache = PackageCache(site.cache.root)
+    assert site.cache.seal_of(package) is None
+    site.install("second")
+    assert PackageCache(site.cache.root).seal_of(package)
+
+
+def test_unreadable_seal_counts_as_none(site, package):
+    next(site.cache.sealed.glob("*.json")).write_text("{half")
+    assert PackageCache(site.cache.root).seal_of(package) is None
+
+
+@pytest.mark.parametrize("is_new_process", [True, False])
+def test_missing_file_is_found_while_linking_and_fetched_again(site, package, is_new_process):
+    (site.cache.directory(package) / "share/one").unlink()
+    if is_new_process:
+        site.cache = PackageCache(site.cache.root)
+    site.install("second")
+    assert (site.store / "second/share/one").read_text() == "one"
+    assert "trying once more" in site.reporter.text
+
+
+def test_missing_top_level_file_is_found_before_linking(site):
+    package = site.add("flat", files={"one": "1", "two": "2"})
+    site.install("first")
+    (site.cache.directory(package) / "one").unlink()
+    assert site.cache.seal_of(package) is None
+    site.install("second")
+    assert (site.store / "second/one").read_text() == "1"
+
+
+def test_package_with_another_hash_is_sealed_anew(site, package):
+    site.packages = []
+    changed = site.add("thing", files={"share/one": "one, changed"})
+    assert changed.url == package.url
+    assert site.cache.seal_of(changed) is None
+    site.install("second")
+    assert (site.store / "second/share/one").read_text() == "one, changed"
+    assert (site.store / "first/share/one").read_text() == "one"
+    assert site.cache.seal_of(changed).files == 1
+
+
+def test_check_finds_changed_content_and_drops_the_package(site, package):
+    assert [is_sound for _, is_sound in site.cache.check()] == [True]
+    linked = site.store / "first/share/one"
+    linked.chmod(0o644)
+    linked.write_text("changed in place")
+    assert [is_sound for _, is_sound in site.cache.check(repair=False)] == [False]
+    assert [is_sound for _, is_sound in site.cache.check()] == [False]
+    site.install("second")
+    assert (site.store / "second/share/one").read_text() == "one"
+
+
+def test_check_finds_files_that_became_writable(site, package):
+    (site.store / "first/share/one").chmod(0o644)
+    assert [is_sound for _, is_sound in site.cache.check()] == [False]
+
+
+def test_dropping_leaves_environments_alone(site, package):
+    site.cache.drop(package)
+    assert site.cache.seal_of(package) is None
+    assert (site.store / "first/share/one").read_text() == "one"
+    assert len(list(site.cache.trash.iterdir())) == 1
+
+
+def test_tidy_sets_aside_unfinished_extractions_that_nobody_works_on(site, package):
+    entry = site.cache.directory(package).name
+    for suffix in ("abc123", "def456"):
+        (site.cache.packages / f".{entry}{suffix}" / "share").mkdir(parents=True)
+    with (site.cache.packages / f"{entry}.lock").open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert site.cache.tidy() == 0
+    assert site.cache.tidy() == 2
+    assert site.cache.seal_of(package)
+
+
+def test_tidy_sets_aside_old_temporary_files(site, package):
+    old, new = site.cache.sealed / ".old.json", site.cache.sealed / ".new.json"
+    for path in (old, new):
+        path.write_text("{")
+    os.utime(old, (0, 0))
+    assert site.cache.tidy() == 1
+    assert new.exists()
