@@ -110,7 +110,8 @@ def _relocate(prefix: Path) -> None:
     if not program.exists():
         return
     python = prefix / "bin" / "python"
-    is_script_of_python = b"python" in program.open("rb").readline()
+    with program.open("rb") as file:
+        is_script_of_python = b"python" in file.readline()
     interpreter = [str(python if python.exists() else sys.executable)] if is_script_of_python else []
     outcome = subprocess.run(
         [*interpreter, str(program)],

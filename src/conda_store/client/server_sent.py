@@ -17,13 +17,18 @@ class ServerSentEvent:
 
 
 class EventParser:
-    """Bytes in, events out; `retry` is the pause in seconds that the server wishes before a reconnection."""
+    """Bytes in, events out.
+
+    `last_id` is the id of the last whole event, `retry` the pause in seconds that the server wishes before a
+    reconnection.
+    """
 
     def __init__(self, last_id: str = "") -> None:
         self.last_id = last_id
         self.retry: float | None = None
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
         self._pending = ""
+        self._id = last_id
         self._event = ""
         self._data: list[str] = []
 
@@ -52,11 +57,12 @@ class EventParser:
         elif name == "data":
             self._data.append(value)
         elif name == "id" and "\0" not in value:
-            self.last_id = value
+            self._id = value
         elif name == "retry" and value.isdigit():
             self.retry = int(value) / 1000
 
     def _dispatch(self) -> ServerSentEvent | None:
+        self.last_id = self._id  # only now: an event that was cut off has to come again
         event, data = self._event or "message", self._data
         self._event, self._data = "", []
         return ServerSentEvent(event, "\n".join(data), self.last_id) if data else None
