@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import secrets
 import signal
@@ -21,6 +20,7 @@ import structlog
 from conda_store.client import credentials
 from conda_store.config.blueprint import Blueprint
 from conda_store.config.core import CondaStore, LocalStorage, data_directory
+from conda_store.config.logs import configure_logging
 from conda_store.config.programs import Program
 from conda_store.config.server import (
     AuthenticationBackend,
@@ -83,9 +83,19 @@ def migrate(config_file: str | None, options: tuple[str, ...]) -> None:
 
 
 def _read(config_file: str | None, arguments: Sequence[str]) -> Program:
-    program = Program()
     given = [f"--config={config_file}"] if config_file else []
-    program.read([*given, *arguments])
+    return read_program("conda-store", [*given, *arguments])
+
+
+def read_program(name: str, arguments: Sequence[str]) -> Program:
+    """The configuration out of its file and the command line.
+
+    Raises:
+        ConfigurationError: the file is missing or broken, or an option cannot be understood.
+    """
+    program = Program()
+    program.name = name
+    program.read(arguments)
     return program
 
 
@@ -100,7 +110,6 @@ def run_worker(program: Program, *, dies_with_parent: bool = False) -> None:
     from conda_store.worker import app
 
     options: CondaStoreWorker = program.part(CondaStoreWorker)
-    configure_logging(options.log_level)
     app.run_worker(
         blueprint_of(program),
         concurrency=options.concurrency,
@@ -108,6 +117,7 @@ def run_worker(program: Program, *, dies_with_parent: bool = False) -> None:
         watch_polls=options.watch_polls,
         indexes_channels=options.index_channels,
         dies_with_parent=dies_with_parent,
+        log_level=options.log_level,
     )
 
 
@@ -294,23 +304,3 @@ class Supervisor:
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             return process.wait()
-
-
-def configure_logging(level: int) -> None:
-    """One line for each event on standard error: for people on a terminal, JSON otherwise."""
-    is_terminal = sys.stderr.isatty()
-    renderer: Any = structlog.dev.ConsoleRenderer() if is_terminal else structlog.processors.JSONRenderer()
-    processors: list[Any] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    if not is_terminal:
-        processors.append(structlog.processors.format_exc_info)
-    structlog.configure(
-        processors=[*processors, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
-    logging.basicConfig(level=max(level, logging.WARNING), stream=sys.stderr)

@@ -112,7 +112,7 @@ def explicit_text(context: Context, actor: Actor, build_id: int, platform: Platf
     if found is None:
         solved = ", ".join(item.platform for item in lock.platforms)
         raise NotFound(f"build {build_id} was not solved for {wanted}", hint=f"It was solved for {solved}.")
-    return explicit.render(found)
+    return explicit.render(found).decode()
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import structlog
 
+from conda_store.artifacts.archive import write_archive
+from conda_store.artifacts.installer import installer_chunks
 from conda_store.db import artifacts, builds, locks
 from conda_store.db.records import ArtifactRecord, BuildRecord
 from conda_store.domain.artifact import ArtifactState, ArtifactType, blob_key, content_type

@@ -176,7 +176,7 @@ class _Pipeline:
 
     def _keep_lock(self, lock: Lock) -> None:
         """The lock is to be had while the packages are still being installed."""
-        body = conda_lock.render(lock)
+        body = conda_lock.render(lock, self.specification.sha256)
         key = blob_key(ArtifactType.LOCKFILE, self.build.key)
         stored = self.context.blobs.put(key, body, content_type(ArtifactType.LOCKFILE))
         with self.context.database.write() as connection:
@@ -228,7 +228,7 @@ class _Pipeline:
         yaml_key = blob_key(ArtifactType.YAML, self.build.key)
         has_yaml = ArtifactType.YAML in self.settings.build_artifacts and ours is not None
         if has_yaml and ours is not None:
-            body = environment_yaml.render(ours, self.specification, lock)
+            body = environment_yaml.render(lock, ours.platform, self.specification)
             stored = self.context.blobs.put(yaml_key, body, content_type(ArtifactType.YAML))
         self.reporter.log(f"build completed {stamp()}\n")
         self.reporter.flush()

@@ -9,6 +9,7 @@ import threading
 from functools import partial
 
 from conda_store.config.blueprint import Blueprint
+from conda_store.config.logs import configure_logging
 from conda_store.db import migrate
 from conda_store.db.engine import Changes
 from conda_store.queue.doorbell import PollingDoorbell
@@ -30,6 +31,7 @@ def run_worker(
     watch_polls: bool = False,
     indexes_channels: bool = True,
     dies_with_parent: bool = False,
+    log_level: int = 20,
 ) -> None:
     """Work until SIGTERM or SIGINT.
 
@@ -38,7 +40,8 @@ def run_worker(
     """
     if dies_with_parent:
         die_with_parent(signal.SIGTERM)
-    nursery = Nursery(partial(Context.assemble, blueprint))
+    configure_logging(log_level)
+    nursery = Nursery(partial(Context.assemble, blueprint), partial(configure_logging, log_level))
     context = Context.assemble(blueprint)
     if blueprint.upgrades_database:
         migrate.upgrade(context.database)

@@ -27,11 +27,12 @@ logger = structlog.get_logger()
 _PR_SET_PDEATHSIG = 1
 
 
-def main(make_context: Callable[[], Context], pipe: Connection) -> None:
+def main(prepare: Callable[[], None], make_context: Callable[[], Context], pipe: Connection) -> None:
     """Do the jobs that come through the pipe, one after the other, and answer each with True, until it is closed."""
     die_with_parent(signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    prepare()
     asyncio.run(_serve(make_context, pipe))
 
 

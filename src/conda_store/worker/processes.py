@@ -53,17 +53,18 @@ class Child:
 
 
 class Nursery:
-    """Makes children."""
+    """Makes children. `prepare` is called in each before its context is made; both are sent to it."""
 
-    def __init__(self, make_context: Callable[[], Context]) -> None:
+    def __init__(self, make_context: Callable[[], Context], prepare: Callable[[], None]) -> None:
         self._make_context = make_context
+        self._prepare = prepare
         self._multiprocessing = multiprocessing.get_context("forkserver")
         self._multiprocessing.set_forkserver_preload(["conda_store.worker.preloaded"])
 
     def new(self) -> Child:
         ours, theirs = self._multiprocessing.Pipe()
         process = self._multiprocessing.Process(
-            target=child.main, args=(self._make_context, theirs), daemon=True, name="conda-store-job"
+            target=child.main, args=(self._prepare, self._make_context, theirs), daemon=True, name="conda-store-job"
         )
         process.start()
         theirs.close()

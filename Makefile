@@ -1,0 +1,53 @@
+# Two commands: `make demo` shows what conda-store does, `make test` proves it. Each sets up what it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+OFFICIAL := .cache/official-client/.ready
+export XDG_CACHE_HOME ?= $(CURDIR)/.cache
+
+.PHONY: demo test quick check bench audit setup lock clean
+
+demo: $(READY)
+	$(BIN)/python -m tools.demo $(if $(ONCE),--once) $(if $(PORT),--port=$(PORT)) $(DEMO_OPTIONS)
+
+test: setup check
+	$(BIN)/python -m pytest tests/unit tests/contract tests/architecture tests/channel -n 2 -q
+	$(BIN)/python -m pytest tests/http tests/integration tests/acceptance -n 2 --dist loadgroup -q
+
+# what can be had in seconds, without the channel of real packages
+quick: $(READY) check
+	$(BIN)/python -m pytest tests/unit tests/contract tests/architecture -n 2 -q
+
+check: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+
+audit: $(READY)
+	$(BIN)/pip-audit --requirement requirements/dev.txt --no-deps --disable-pip
+
+# everything that the tests need and that comes over the network
+setup: $(READY) $(OFFICIAL)
+	$(BIN)/python -m tools.setup_tests
+
+# the versions that are installed, with hashes and without the address of any index
+lock:
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--group dev pyproject.toml -o requirements/dev.txt
+
+$(READY): pyproject.toml requirements/dev.txt
+	$(PYTHON) tools/make_venv.py $(VENV) requirements/dev.txt
+	touch $@
+
+$(OFFICIAL): tests/requirements-official-cli.txt
+	$(BIN)/uv venv -q --clear --python $(BIN)/python $(@D)
+	$(BIN)/uv pip install -q --python $(@D)/bin/python -r $<
+	touch $@
+
+clean:
+	rm -rf $(VENV) .cache
