@@ -21,6 +21,7 @@
         ├── ChannelUnavailable    transient: repodata cannot be had
         │   └── ChannelNotFound   not transient: there is no such channel, or it is closed to us
         ├── PackageUnavailable    transient: a package cannot be downloaded
+        │   └── PackageNotFound   not transient: the channel has no such file, or refuses it to us
         ├── PackageCorrupt        downloaded twice, and not what the lock says
         ├── PrefixTooLong
         ├── PipFailed
@@ -167,6 +168,11 @@ class ChannelNotFound(ChannelUnavailable):
 class PackageUnavailable(BuildFailed):
     code = "package-unavailable"
     transient = True
+
+
+class PackageNotFound(PackageUnavailable):
+    code = "package-not-found"
+    transient = False
 
 
 class PackageCorrupt(BuildFailed):

@@ -8,15 +8,21 @@ from pathlib import Path
 
 from conda_store.domain.channel import without_credentials
 from conda_store.domain.lock import CondaPackage
-from conda_store.errors import BuildFailed, DiskFull, PackageCorrupt, PackageUnavailable
+from conda_store.errors import BuildFailed, DiskFull, PackageCorrupt, PackageNotFound, PackageUnavailable
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s'\"<>)]+", re.IGNORECASE)
 _CORRUPT = (
     "hash mismatch", "invalid checksum", "data corruption", "invalid zip archive", "failed to unpack", "corrupt",
     "invalid tar", "unexpected end of file", "failed to iterate", "archive header", "unknown frame descriptor",
-    "incomplete frame", "bzip2",
+    "incomplete frame", "bzip2", "failed to fill whole buffer",
 )  # fmt: skip
-_TRUNCATED = ("end of file before message length", "connection closed before message completed")
+_CUT_OFF = ("end of file before message length", "connection closed before message completed", "connection reset")
+_NO_FILE = "The channel no longer has this file: solve again, or correct the lockfile."
+_REFUSED = "The channel refuses access: check the credentials that the service is configured with."
+_NOT_THERE = {
+    "(404 ": _NO_FILE, "(410 ": _NO_FILE, "no such file or directory": _NO_FILE,
+    "(401 ": _REFUSED, "(403 ": _REFUSED, "(407 ": _REFUSED,
+}  # fmt: skip
 _NO_SPACE = ("os error 28)", "os error 122)", "no space left on device", "disk quota exceeded")
 _DAMAGED_CACHE = ("no such file or directory", "failed to read 'paths.json'", "failed to read 'index.json'")
 
@@ -52,17 +58,15 @@ def install_failure(text: str, packages: Iterable[CondaPackage], *, cache: Path,
 def fetch_failure(package: CondaPackage | None, cause: str, text: str) -> BuildFailed:
     """A failure to get a package into the cache: it is corrupt, or it is not to be had."""
     where = f" from {_channel(package)}" if package else ""
-    if any(mark in text for mark in _CORRUPT) and not any(mark in text for mark in _TRUNCATED):
+    if any(mark in text for mark in _CORRUPT) and not any(mark in text for mark in _CUT_OFF):
         return PackageCorrupt(
             f"{_shown(package)}{where} is corrupt: {cause}",
             hint="The channel, or a proxy before it, delivers another file than its repodata promises.",
         )
-    if any(mark in text for mark in _TRUNCATED):
-        return PackageCorrupt(
-            f"{_shown(package)}{where} is cut short: {cause}",
-            hint="The channel, or a proxy before it, closes the connection before the file has ended.",
-        )
-    return PackageUnavailable(f"{_shown(package)} cannot be downloaded{where}: {cause}", hint=_hint(text))
+    message = f"{_shown(package)} cannot be downloaded{where}: {cause}"
+    if hint := next((hint for mark, hint in _NOT_THERE.items() if mark in text), None):
+        return PackageNotFound(message, hint=hint)
+    return PackageUnavailable(message, hint="The channel may be down or slow; the build is tried again.")
 
 
 def disk_full(path: Path) -> DiskFull:
@@ -76,14 +80,6 @@ def named_package(text: str, packages: Iterable[CondaPackage]) -> CondaPackage |
     """The package whose file name stands in the text, the longest where several do."""
     found = [package for package in packages if package.file_name in text]
     return max(found, key=lambda package: len(package.file_name), default=None)
-
-
-def _hint(text: str) -> str:
-    if "404" in text:
-        return "The channel no longer has this file: solve again, or correct the lockfile."
-    if "401" in text or "403" in text:
-        return "The channel refuses access: check the credentials that the service is configured with."
-    return "The channel may be down or slow; the build is tried again."
 
 
 def _shown(package: CondaPackage | None) -> str:

@@ -15,14 +15,15 @@ from rattler.install import InstallerReporter
 from rattler.networking import Client
 
 import conda_store
-from conda_store.builder.failures import fetch_failure, install_failure
+from conda_store.builder.failures import install_failure
 from conda_store.builder.options import BuilderOptions
 from conda_store.builder.package_cache import DamagedPackage, PackageCache, Seal
 from conda_store.builder.ports import Reporter
 from conda_store.builder.records import install_records
 from conda_store.domain.build import Phase, Progress
+from conda_store.domain.channel import without_credentials
 from conda_store.domain.lock import CondaPackage
-from conda_store.errors import PackageUnavailable
+from conda_store.errors import PackageNotFound, PackageUnavailable
 
 _TICK = 0.1  # seconds between two looks at what rattler has done
 
@@ -123,10 +124,11 @@ class Transaction:
         waiting = [self._missing[name] for name in self._events.fetching if name in self._missing]
         names = ", ".join(sorted(package.file_name for package in waiting)[:5]) or "the packages"
         cause = f"nothing arrived for {self._options.stall_timeout:g} seconds"
-        if len(waiting) == 1:
-            return fetch_failure(waiting[0], cause, cause)  # type: ignore[return-value]
+        channels = ", ".join(sorted({without_credentials(package.channel) for package in waiting})[:3])
+        where = f" from {channels}" if channels else ""
         return PackageUnavailable(
-            f"downloading {names} stalled: {cause}", hint="The channel may be down or slow; the build is tried again."
+            f"downloading {names}{where} stalled: {cause}",
+            hint="The channel may be down or slow; the build is tried again.",
         )
 
     def _refuse_downloads_when_offline(self) -> None:
@@ -134,7 +136,7 @@ class Transaction:
             return
         for package in self._missing.values():
             if not package.url.startswith("file:") and not self._cache.directory(package).exists():
-                raise PackageUnavailable(
+                raise PackageNotFound(
                     f"package {package.file_name} is not in the package cache, and the builder is offline",
                     hint="Build it once with access to its channel, or choose versions that are in the cache.",
                 )
