@@ -68,14 +68,15 @@ class Debian:
     def source(self, package: str, version: str) -> Path:
         """The upstream tarball of the source package whose version starts with `version`, out of any current release.
 
-        Raises LookupError if no release has it. apt reads an own configuration, so nothing of the machine's changes.
+        apt reads a configuration of its own, so nothing of the machine's changes.
         """
-        for suites in (("bookworm", "trixie"), ("sid",)):
+        for suites in ((), ("bookworm", "trixie"), ("sid",)):
+            if suites:
+                self._download_source(package, version, suites)
             found = sorted(self._sources.glob(f"{package}_{version}*.orig.tar.*z"))
             if found:
                 return found[-1]
-            self._download_source(package, version, suites)
-        raise LookupError(f"Debian has no source package {package} {version}")
+        raise ChannelError(f"Debian has no source package {package} {version}", "give an interpreter: prefix:/path")
 
     def _download_source(self, package: str, version: str, suites: tuple[str, ...]) -> None:
         if not Path(_KEYRING).exists():

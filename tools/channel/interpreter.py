@@ -95,11 +95,8 @@ def choose(minor: str, source: str) -> str:
     found = [exe.parent.parent for place in places for pattern in patterns for exe in place.glob(pattern)]
     if found:
         return f"prefix:{max(found, key=lambda home: [int(n) for n in re.findall(r'[0-9]+', str(home))])}"
-    return (
-        "deb"
-        if minor == "3.11" and platform.freedesktop_os_release().get("VERSION_CODENAME") == "bookworm"
-        else "build"
-    )
+    is_bookworm = platform.freedesktop_os_release().get("VERSION_CODENAME") == "bookworm"
+    return "deb" if minor == "3.11" and is_bookworm else "build"
 
 
 def interpreter(cache: Cache, debian: Debian, minor: str, source: str, sonames: Sonames) -> Interpreter:
@@ -212,7 +209,7 @@ def _from_debian(cache: Cache, debian: Debian, minor: str) -> _Home:
     debs = [minimal, *(f"libpython{minor}-{part}" for part in ("minimal", "stdlib", "dev"))]
     debian.fetch(debs)
     identity = debian.deb(minimal).name
-    home = cache.folder("pythons") / identity.removesuffix(".deb")
+    home = cache.folder("pythons") / f"debian-{package_key(identity)}"
     if home.exists():
         return _Home(home, "/usr", identity)
     say(f"Python {minor} out of Debian's binaries")
