@@ -79,8 +79,11 @@ def _put(found: dict[str, tuple[str, str]], name: str, version: str, build: str,
     try:
         PackageName(name)
         Version(version)
-    except Exception as error:
-        raise Unsolvable(f"The {source} does not name a version", hint="Write a version such as 12.4.") from error
+        is_version = version[:1].isdigit()  # conda takes words for versions too
+    except Exception:
+        is_version = False
+    if not is_version:
+        raise Unsolvable(f"The {source} does not name a version", hint="Write a version such as 12.4.")
     found[name] = (version, build)
 
 
