@@ -135,7 +135,9 @@ def test_a_path_too_long_for_a_binary_changes_nothing(
 
 
 def test_long_and_spaced_paths_still_start_python_scripts(bare_prefix: MadePrefix, tmp_path: Path) -> None:
-    bare_prefix.add_own("bin/hello", b"#!{prefix}/bin/python3 -s\nimport sys\nprint('hello', sys.flags.no_user_site)\n", mode=0o755)
+    bare_prefix.add_own(
+        "bin/hello", b"#!{prefix}/bin/python3 -s\nimport sys\nprint('hello', sys.flags.no_user_site)\n", mode=0o755
+    )
     bare_prefix.write_record()
     (bare_prefix.path / "bin/python3").symlink_to(sys.executable)
     write_archive(bare_prefix.path, bare_prefix.lock, tmp_path / "a.tar.gz")
