@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
-from conda_store.domain.access import RoleBinding
+from conda_store.domain.access import RoleBinding, parse_binding
+from conda_store.errors import ConfigurationError, InvalidInput
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,42 @@ class Tokens:
             if hmac.compare_digest(digest, wanted):
                 found = grant
         return found if found is not None and found.is_valid() else None
+
+
+def parsed_bindings(bindings: Mapping[str, Iterable[str]]) -> tuple[RoleBinding, ...]:
+    """Bindings from a configuration: `{"team-*/*": ["developer"]}`.
+
+    Raises:
+        ConfigurationError: an entity or a role is none.
+    """
+    try:
+        return tuple(parse_binding(entity, role) for entity, roles in bindings.items() for role in sorted(roles))
+    except InvalidInput as error:
+        raise ConfigurationError(f"role bindings: {error.message}", hint=error.hint) from error
+
+
+def parsed_grant(value: Any) -> Grant:
+    """A grant from a configuration: a mapping, or an object, with `primary_namespace`, `role_bindings` and
+    `expiration` (or `exp`), all of which may be missing. Times without a zone are UTC.
+
+    Raises:
+        ConfigurationError: it cannot be read. The token itself is never named.
+    """
+    values = value if isinstance(value, Mapping) else vars(value)
+    expires = values.get("expiration", values.get("exp"))
+    try:
+        if isinstance(expires, str):
+            expires = datetime.fromisoformat(expires)
+        elif isinstance(expires, int | float):
+            expires = datetime.fromtimestamp(expires, UTC)
+    except (ValueError, OverflowError) as error:
+        raise ConfigurationError(
+            f"expiration of a token: {error}", hint="Write it like 2027-01-31T00:00:00."
+        ) from error
+    if expires is not None and expires.tzinfo is None:
+        expires = expires.replace(tzinfo=UTC)
+    namespace = values.get("primary_namespace") or "default"
+    return Grant(namespace, parsed_bindings(values.get("role_bindings") or {}), expires)
 
 
 def _digest(token: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,8 +12,8 @@ from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, 
 from conda_store.db.artifacts import has_artifact
 from conda_store.db.packages import has_all_packages
 from conda_store.db.paging import Page, PageRequest, fetch_page
-from conda_store.db.records import BuildRecord, EnvironmentRecord, SpecificationRecord
-from conda_store.db.tables import build, environment, namespace
+from conda_store.db.records import BuildGlance, BuildRecord, EnvironmentRecord, SpecificationRecord
+from conda_store.db.tables import build, build_log, environment, namespace
 from conda_store.db.visibility import environments_readable_by
 from conda_store.domain.access import Actor
 from conda_store.domain.artifact import ArtifactType
@@ -106,6 +107,15 @@ def get(connection: Connection, build_id: int) -> BuildRecord | None:
     return record(row) if row else None
 
 
+def glances(connection: Connection, build_ids: Sequence[int]) -> tuple[BuildGlance, ...]:
+    """What changes while builds run, of all of them at once."""
+    last = select(func.max(build_log.c.sequence)).where(build_log.c.build_id == build.c.id).scalar_subquery()
+    query = select(build.c.id, build.c.status, build.c.status_info, build.c.progress, func.coalesce(last, 0)).where(
+        build.c.id.in_(build_ids)
+    )
+    return tuple(BuildGlance(*row) for row in connection.execute(query))
+
+
 def by_key(connection: Connection, key: str) -> BuildRecord | None:
     row = connection.execute(columns().where(build.c.key == key, environment.c.deleted_on.is_(None))).one_or_none()
     return record(row) if row else None
@@ -196,7 +206,17 @@ def count_by_status(connection: Connection) -> dict[BuildStatus, int]:
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def keys_in_use(connection: Connection) -> frozenset[str]:
-    """The prefixes that belong to builds whose files are kept or being made."""
-    query = select(build.c.prefix).where(build.c.prefix.is_not(None), build.c.purged_on.is_(None))
+def prefixes_of_completed(connection: Connection) -> frozenset[str]:
+    """Where the environments of completed builds are that have not been cleared away."""
+    query = select(build.c.prefix).where(build.c.status == BuildStatus.COMPLETED, build.c.purged_on.is_(None))
     return frozenset(connection.execute(query).scalars())
+
+
+def by_owner(connection: Connection) -> dict[str, tuple[int, ...]]:
+    """The builds that are being worked on, by who does."""
+    query = select(build.c.owner, build.c.id).where(build.c.status == BuildStatus.BUILDING).order_by(build.c.id)
+    found: dict[str, tuple[int, ...]] = {}
+    for owner, build_id in connection.execute(query):
+        if owner is not None:
+            found[owner] = (*found.get(owner, ()), build_id)
+    return found

@@ -28,7 +28,10 @@ SORTABLE = tuple(_SORTABLE)
 
 @dataclass(frozen=True)
 class EnvironmentFilter:
-    """All that are given must hold; status, packages and artifact are those of the current build."""
+    """All that are given must hold; status, packages and artifact are those of the current build.
+
+    `also_readable_by` leaves what this other actor may read, too.
+    """
 
     search: str | None = None
     namespace: str | None = None
@@ -36,6 +39,7 @@ class EnvironmentFilter:
     status: BuildStatus | None = None
     packages: tuple[str, ...] = ()
     artifact: ArtifactType | None = None
+    also_readable_by: Actor | None = None
 
 
 def _columns() -> Select[Any]:
@@ -95,6 +99,8 @@ def _filtered(actor: Actor, wanted: EnvironmentFilter) -> Select[Any]:
     query = _columns().where(
         environment.c.deleted_on.is_(None), namespace.c.deleted_on.is_(None), environments_readable_by(actor)
     )
+    if wanted.also_readable_by is not None:
+        query = query.where(environments_readable_by(wanted.also_readable_by))
     if wanted.search:
         pattern = f"%{escape_like(wanted.search.lower())}%"
         query = query.where(
@@ -148,6 +154,11 @@ def list_readable_after(
     value = {"namespace": last.namespace.name, "name": last.name}
     end = Cursor(last.id, {name: value[name] for name in sort_by} if sort_by else {})
     return KeysetPage(rows, end.encode(), count)
+
+
+def count(connection: Connection) -> int:
+    query = select(func.count()).select_from(environment).where(environment.c.deleted_on.is_(None))
+    return connection.execute(query).scalar_one()
 
 
 def set_current(connection: Connection, environment_id: int, build_id: int) -> None:

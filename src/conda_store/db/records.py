@@ -66,6 +66,17 @@ class BuildRecord:
 
 
 @dataclass(frozen=True)
+class BuildGlance:
+    """What changes while a build runs; `log_sequence` is the number of its last chunk of log, 0 for none."""
+
+    id: int
+    status: BuildStatus
+    status_info: str | None
+    progress: Mapping[str, Any] | None
+    log_sequence: int
+
+
+@dataclass(frozen=True)
 class ArtifactRecord:
     id: int
     build_id: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import unquote
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from conda_store.server.rendering import refusal
@@ -19,7 +20,7 @@ class AllowedHosts:
 
     def __init__(self, app: ASGIApp, names: Sequence[str]) -> None:
         self._app = app
-        self._names = frozenset(name.lower() for name in names if not name.startswith("*"))
+        self._names = frozenset(name.lower().strip("[]") for name in names if not name.startswith("*"))
         self._domains = tuple(name[1:].lower() for name in names if name.startswith("*."))
         self._allows_all = not names or "*" in names
 
@@ -76,3 +77,34 @@ class Head:
             await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
 
         await self._app({**scope, "method": "GET"}, receive, send_head)
+
+
+class BodyLimit:
+    """Refuses bodies of more than `largest` bytes, with 413: at once where their length is announced."""
+
+    def __init__(self, app: ASGIApp, largest: int) -> None:
+        self._app = app
+        self._largest = largest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        announced = next((value for key, value in scope["headers"] if key == b"content-length"), b"0")
+        if announced.isdigit() and int(announced[:20]) > self._largest:
+            await refusal(413, self._message(), headers={"Connection": "close"})(scope, receive, send)
+            return
+        received = 0
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._largest:
+                raise HTTPException(413, self._message())
+            return message
+
+        await self._app(scope, counted, send)
+
+    def _message(self) -> str:
+        return f"the body is larger than {self._largest} bytes, which is the most that is taken"

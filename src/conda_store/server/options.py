@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
-from conda_store.auth.tokens import Grant
+from conda_store.auth.tokens import Grant, parsed_bindings, parsed_grant
 from conda_store.domain.access import Role, RoleBinding
 
 MEBIBYTE = 1024**2
@@ -42,6 +43,27 @@ class ServerOptions:
         RoleBinding("default", "*", Role.VIEWER),
         RoleBinding("filesystem", "*", Role.VIEWER),
     )
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        tokens: Mapping[str, Any],
+        unauthenticated_role_bindings: Mapping[str, Iterable[str]],
+        authenticated_role_bindings: Mapping[str, Iterable[str]],
+        **others: Any,
+    ) -> ServerOptions:
+        """Options as they stand in a configuration: tokens as mappings, bindings as `{"team/*": ["viewer"]}`.
+
+        Raises:
+            ConfigurationError: an entity or a role is none.
+        """
+        return cls(
+            tokens={token: parsed_grant(grant) for token, grant in tokens.items()},
+            unauthenticated_role_bindings=parsed_bindings(unauthenticated_role_bindings),
+            authenticated_role_bindings=parsed_bindings(authenticated_role_bindings),
+            **others,
+        )
 
     @property
     def prefix(self) -> str:

@@ -11,7 +11,7 @@ from conda_store.domain.access import Actor
 from conda_store.server.authentication import Authenticator
 from conda_store.server.background import BackgroundLoop
 from conda_store.server.options import ServerOptions
-from conda_store.server.watching import Watcher
+from conda_store.server.watching import BuildWatch, Watcher
 from conda_store.services.context import Context
 
 
@@ -21,6 +21,7 @@ class Parts:
     options: ServerOptions
     authenticator: Authenticator
     watcher: Watcher
+    builds: BuildWatch
     background: BackgroundLoop
 
 

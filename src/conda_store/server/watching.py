@@ -6,14 +6,21 @@ One task looks, many wait: however many follow builds, the database is asked onc
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
 
 from starlette.concurrency import run_in_threadpool
 
 from conda_store.db.engine import Changes, Database
+from conda_store.db.records import BuildGlance
+from conda_store.services import builds
+from conda_store.services.context import Context
 
 # on SQLite looking is one pragma; elsewhere there is nothing to look at, and every round is taken for a change
 _CHEAP_INTERVAL = 0.04
 _INTERVAL = 0.25
+# all is read again after so many seconds even where nothing seems to have changed
+_REREAD = 5.0
 
 
 class Watcher:
@@ -24,14 +31,18 @@ class Watcher:
         self._waiting = 0
         self._task: asyncio.Task[None] | None = None
 
-    async def change(self, timeout: float) -> bool:
-        """Wait for the next commit of anybody, at most `timeout` seconds; whether there was one."""
+    def next_change(self) -> asyncio.Event:
+        """Is set by the next commit of anybody. Take it before reading, then `wait` for it: so no change is missed."""
+        return self._changed
+
+    async def wait(self, change: asyncio.Event, seconds: float) -> bool:
+        """Wait at most so many seconds; whether there was a change."""
         self._waiting += 1
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._look())
         try:
-            async with asyncio.timeout(timeout):
-                await self._changed.wait()
+            async with asyncio.timeout(seconds):
+                await change.wait()
             return True
         except TimeoutError:
             return False
@@ -57,3 +68,63 @@ class Watcher:
             if self._changes.any():
                 announced, self._changed = self._changed, asyncio.Event()
                 announced.set()
+
+
+class BuildWatch:
+    """The state of the builds that somebody follows, read once for all of them."""
+
+    def __init__(self, context: Context, watcher: Watcher) -> None:
+        self._context = context
+        self._watcher = watcher
+        self._followers: Counter[int] = Counter()
+        self._known: dict[int, BuildGlance] = {}
+        self._news = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def glances(self, build_id: int, heartbeat: float) -> AsyncIterator[BuildGlance | None]:
+        """Each new state of a build, the present one first; None after every `heartbeat` seconds without news.
+
+        Ends when the build is gone.
+        """
+        last: BuildGlance | None = None
+        self._followers[build_id] += 1
+        try:
+            self._known |= await run_in_threadpool(builds.glances, self._context, [build_id])
+            while (glance := self._known.get(build_id)) is not None:
+                if glance != last:
+                    last = glance
+                    yield glance
+                elif not await self._next(heartbeat):
+                    yield None
+        finally:
+            self._followers[build_id] -= 1
+            if not self._followers[build_id]:
+                del self._followers[build_id]
+                self._known.pop(build_id, None)
+
+    async def _next(self, seconds: float) -> bool:
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._read())
+        try:
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+            return True
+        except TimeoutError:
+            return False
+
+    async def _read(self) -> None:
+        while self._followers:
+            change = self._watcher.next_change()
+            wanted = list(self._followers)
+            found = await run_in_threadpool(builds.glances, self._context, wanted)
+            is_news = any(found.get(build_id) != self._known.get(build_id) for build_id in wanted)
+            self._known = {build_id: found[build_id] for build_id in found if build_id in self._followers}
+            if is_news:
+                announced, self._news = self._news, asyncio.Event()
+                announced.set()
+            await self._watcher.wait(change, _REREAD)
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 
-from conda_store.artifacts import explicit
-from conda_store.db import artifacts, builds, environments, locks, logs
+from conda_store.artifacts import conda_lock, explicit
+from conda_store.db import artifacts, builds, environments, locks, logs, specifications
 from conda_store.db.records import ArtifactRecord, BuildRecord
 from conda_store.domain.access import Actor, Permission, Target
 from conda_store.domain.artifact import ArtifactState, ArtifactType, content_type, parse_blob_key
-from conda_store.domain.lock import Lock
+from conda_store.domain.lock import Lock, PlatformLock
 from conda_store.domain.platform import Platform, current_platform
 from conda_store.errors import Conflict, InvalidInput, NotFound
 from conda_store.services.builds import find_build
@@ -25,6 +26,10 @@ _NAMES = {
 }
 
 
+def name_of(artifact: ArtifactType) -> str:
+    return _NAMES[artifact]
+
+
 def request_artifact(context: Context, actor: Actor, build_id: int, artifact: ArtifactType) -> ArtifactRecord:
     """The artifact of a build as it stands; one that is made on request is asked for now.
 
@@ -35,7 +40,7 @@ def request_artifact(context: Context, actor: Actor, build_id: int, artifact: Ar
     build = find_build(context, actor, build_id)
     with context.database.read() as connection:
         found = artifacts.find(connection, build_id, artifact)
-    if found is None:
+    if found is None or (build.deleted_on is not None and found.state is not ArtifactState.READY):
         raise _missing(build, artifact)
     if found.state in {ArtifactState.ON_REQUEST, ArtifactState.FAILED}:
         with context.database.write() as connection:
@@ -91,6 +96,16 @@ def log_text(context: Context, actor: Actor, build_id: int) -> str | None:
         return logs.whole(connection, build_id)
 
 
+def whole_log(context: Context, actor: Actor, build_id: int) -> str:
+    """The log, wherever it is kept; empty where it is not any more."""
+    text = log_text(context, actor, build_id)
+    if text is not None:
+        return text
+    with context.database.read() as connection:
+        kept = artifacts.find(connection, build_id, ArtifactType.LOGS)
+    return context.blobs.get(kept.key).decode(errors="replace") if kept else ""
+
+
 def get_lock(context: Context, actor: Actor, build_id: int) -> tuple[BuildRecord, Lock]:
     """The lock of a build, from which every further form is rendered.
 
@@ -104,15 +119,59 @@ def get_lock(context: Context, actor: Actor, build_id: int) -> tuple[BuildRecord
         return build, locks.load(connection, build.lock_digest)
 
 
-def explicit_text(context: Context, actor: Actor, build_id: int, platform: Platform | None = None) -> str:
-    """The lock of one platform (by default ours, or the only one) as an `@EXPLICIT` list."""
-    _, lock = get_lock(context, actor, build_id)
-    wanted = platform or (lock.platforms[0].platform if len(lock.platforms) == 1 else current_platform())
-    found = lock.on(wanted)
+class LockForm(StrEnum):
+    """LEGACY is the explicit list as it looked before there were other forms."""
+
+    CONDA_LOCK = "conda-lock"
+    EXPLICIT = "explicit"
+    PIXI = "pixi"
+    LEGACY = "legacy"
+
+
+def rendered_lock(
+    context: Context, actor: Actor, build_id: int, form: LockForm, platform: Platform | None = None
+) -> bytes:
+    """The lock of a build in another form, UTF-8; lists are of one platform, by default ours or the only one.
+
+    Raises:
+        NotFound: it has not been solved (yet), or not for this platform.
+    """
+    build, lock = get_lock(context, actor, build_id)
+    if platform is not None:
+        lock = replace(lock, platforms=(_on(lock, platform, build_id),), document=None)
+    if form is LockForm.PIXI:
+        # rattler is loaded only where it is needed
+        from conda_store.builder.pixi_lock import write_pixi_lock
+
+        return write_pixi_lock(lock).encode()
+    if form is LockForm.CONDA_LOCK:
+        with context.database.read() as connection:
+            sha256 = specifications.get(connection, build.specification_id).sha256
+        return conda_lock.render(lock, sha256)
+    wanted = lock.platforms[0].platform if len(lock.platforms) == 1 else current_platform()
+    text = explicit.render(_on(lock, wanted, build_id))
+    return text.replace(b"# platform: ", b"#platform: ", 1) if form is LockForm.LEGACY else text
+
+
+def _on(lock: Lock, platform: Platform, build_id: int) -> PlatformLock:
+    found = lock.on(platform)
     if found is None:
         solved = ", ".join(item.platform for item in lock.platforms)
-        raise NotFound(f"build {build_id} was not solved for {wanted}", hint=f"It was solved for {solved}.")
-    return explicit.render(found).decode()
+        raise NotFound(f"build {build_id} was not solved for {platform}", hint=f"It was solved for {solved}.")
+    return found
+
+
+def image_name(context: Context, actor: Actor, build_id: int) -> str:
+    """Name and tag of a build's image: `namespace/environment:key`.
+
+    Raises:
+        InvalidInput: it has none.
+    """
+    build = find_build(context, actor, build_id)
+    with context.database.read() as connection:
+        if artifacts.find(connection, build_id, ArtifactType.DOCKER_MANIFEST) is None:
+            raise _missing(build, ArtifactType.DOCKER_MANIFEST)
+    return f"{build.namespace}/{build.environment}:{build.key}"
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from conda_store.db import artifacts, builds, leases, logs, packages, specifications
@@ -11,6 +12,7 @@ from conda_store.db.packages import PackageFilter
 from conda_store.db.paging import Page, PageRequest
 from conda_store.db.records import (
     ArtifactRecord,
+    BuildGlance,
     BuildPackageRecord,
     BuildRecord,
     LogChunk,
@@ -123,3 +125,9 @@ def log_after(context: Context, actor: Actor, build_id: int, sequence: int) -> t
     found = find_build(context, actor, build_id)
     with context.database.read() as connection:
         return found, logs.after(connection, build_id, sequence)
+
+
+def glances(context: Context, build_ids: Sequence[int]) -> dict[int, BuildGlance]:
+    """How builds stand, for those whom `find_build` has let see them already."""
+    with context.database.read() as connection:
+        return {glance.id: glance for glance in builds.glances(connection, build_ids)}

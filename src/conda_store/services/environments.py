@@ -13,6 +13,7 @@ from conda_store.domain.access import Actor, Permission, Target
 from conda_store.domain.build import BuildStatus
 from conda_store.errors import InvalidInput, NotFound
 from conda_store.services.context import Context
+from conda_store.services.settings import effective_settings
 
 
 def list_environments(
@@ -52,6 +53,12 @@ def get_environment(context: Context, actor: Actor, namespace: str, name: str) -
     if found is None:
         raise NotFound("environment does not exist")
     return found
+
+
+def get_default_environment(context: Context, actor: Actor, name: str) -> EnvironmentRecord:
+    """An environment of the default namespace."""
+    namespace = effective_settings(context.database, context.deployment).default_namespace
+    return get_environment(context, actor, namespace, name)
 
 
 def update_environment(

@@ -11,9 +11,9 @@ from conda_store.db import builds, environments, namespaces, specifications
 from conda_store.db.paging import Page, PageRequest
 from conda_store.db.records import SpecificationRecord
 from conda_store.domain.access import SYSTEM, Actor, Permission, Target
-from conda_store.domain.lock import Lock
+from conda_store.domain.lock import Lock, PlatformLock
 from conda_store.domain.names import parse_name
-from conda_store.domain.platform import Platform
+from conda_store.domain.platform import Platform, current_platform
 from conda_store.domain.policy import apply_policy
 from conda_store.domain.settings import Settings
 from conda_store.domain.specification import AnySpecification, LockfileSpecification, Specification
@@ -167,6 +167,11 @@ async def solve(context: Context, actor: Actor, question: SolveQuestion) -> Lock
         settings.conda_max_solve_time,
     )
     return await solve_once(context, request)
+
+
+def preferred_platform(lock: Lock) -> PlatformLock | None:
+    """Of a lock for several platforms the one to show: ours, else the first."""
+    return lock.on(current_platform()) or next(iter(lock.platforms), None)
 
 
 def list_specifications(context: Context, actor: Actor, request: PageRequest) -> Page[SpecificationRecord]:

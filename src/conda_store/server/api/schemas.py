@@ -1,0 +1,216 @@
+"""The bodies of requests, and the shapes of answers as OpenAPI shows them."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from conda_store.domain.artifact import ArtifactType
+from conda_store.domain.build import BuildStatus
+
+T = TypeVar("T")
+
+
+def _text(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("holds a zero byte")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("holds half of a surrogate pair, which is no text") from None
+    return value
+
+
+def _document(value: Any) -> Any:
+    text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+    _text(text)
+    if "\\u0000" in text:
+        raise ValueError("holds a zero byte")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_text)]
+Document = Annotated[dict[str, Any], AfterValidator(_document)]
+
+
+class SpecificationBody(BaseModel):
+    """`namespace` left out: the caller's own. `format` left out: found out from the text."""
+
+    specification: Text
+    namespace: Text | None = None
+    is_lockfile: bool = False
+    environment_name: Text | None = None
+    environment_description: Text | None = None
+    format: Text | None = None
+
+
+class EnvironmentBody(BaseModel):
+    build_id: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = None
+    description: Text | None = None
+
+
+# --- answers -------------------------------------------------------------------------------------------------
+
+
+class Failure(BaseModel):
+    status: Literal["error"]
+    message: str
+    hint: str | None = None
+
+
+class Acknowledgement(BaseModel):
+    status: Literal["ok"]
+    message: str | None
+
+
+class Answer(BaseModel, Generic[T]):
+    status: Literal["ok"]
+    data: T
+    message: str | None
+
+
+class PageOf(BaseModel, Generic[T]):
+    """`count` is the number of rows on all pages."""
+
+    status: Literal["ok"]
+    data: list[T]
+    message: str | None = None
+    page: int
+    size: int
+    count: int
+
+
+class CursorPageOf(BaseModel, Generic[T]):
+    """`cursor` leads to the next page."""
+
+    data: list[T]
+    status: Literal["ok"]
+    message: str | None
+    cursor: str
+    count: int
+
+
+class VersionShape(BaseModel):
+    version: str
+
+
+class PermissionShape(BaseModel):
+    authenticated: bool
+    primary_namespace: str
+    entity_permissions: dict[str, list[str]]
+    entity_roles: dict[str, list[str]]
+    expiration: datetime | None
+
+
+class UsageShape(BaseModel):
+    """`storage` in bytes."""
+
+    num_environments: int
+    num_builds: int
+    storage: int
+
+
+class NamespaceRow(BaseModel):
+    id: int
+    name: str
+
+
+class RoleMappingShape(BaseModel):
+    id: int
+    entity: str
+    role: str
+
+
+class NamespaceShape(NamespaceRow):
+    metadata_: dict[str, Any] | None
+    role_mappings: list[RoleMappingShape]
+
+
+class EnvironmentShape(BaseModel):
+    id: int
+    namespace: NamespaceShape
+    name: str
+    current_build_id: int | None
+    current_build: None = None
+    description: str | None
+
+
+class EnvironmentRowV2(BaseModel):
+    id: int
+    namespace: NamespaceShape
+    name: str
+    current_build_id: int | None
+    description: str | None
+
+
+class SpecificationShape(BaseModel):
+    id: int
+    name: str
+    spec: dict[str, Any]
+    sha256: str
+    created_on: datetime
+
+
+class ArtifactShape(BaseModel):
+    id: int
+    artifact_type: ArtifactType
+    key: str
+
+
+class BuildShape(BaseModel):
+    """`size` in bytes. Lists leave `specification` and `build_artifacts` null."""
+
+    id: int
+    environment_id: int
+    specification: SpecificationShape | None
+    packages: None = None
+    status: BuildStatus
+    status_info: str | None
+    size: int
+    scheduled_on: datetime
+    started_on: datetime | None
+    ended_on: datetime | None
+    build_artifacts: list[ArtifactShape] | None
+
+
+class BuildIdShape(BaseModel):
+    build_id: int
+
+
+class ChannelShape(BaseModel):
+    id: int
+    name: str
+    last_update: datetime | None
+
+
+class PackageShape(BaseModel):
+    id: int
+    channel: ChannelShape
+    license: str | None
+    name: str
+    version: str
+    summary: str | None
+
+
+class SolvedPackageShape(BaseModel):
+    """`channel_id` is the channel's URL, `size` in bytes, `timestamp` in milliseconds."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: int
+    package_id: int
+    channel_id: str
+    name: str
+    version: str
+    channel: str
+    build: str
+    build_number: int
+    subdir: str
+    size: int
+
+
+class SolvedShape(BaseModel):
+    solve: list[SolvedPackageShape]

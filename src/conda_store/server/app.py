@@ -1,0 +1,110 @@
+"""The HTTP server as an ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import HTMLResponse, Response
+
+from conda_store import __version__
+from conda_store.server import blobs, docs_page, errors
+from conda_store.server.api import (
+    artifacts,
+    builds,
+    environments,
+    metrics,
+    namespaces,
+    packages,
+    settings,
+    specifications,
+    status,
+)
+from conda_store.server.authentication import Authenticator
+from conda_store.server.background import BackgroundLoop
+from conda_store.server.guards import AllowedHosts, BodyLimit, Head, PlainText
+from conda_store.server.options import ServerOptions
+from conda_store.server.parts import Parts
+from conda_store.server.request_log import RequestLog
+from conda_store.server.slashes import QuerySlash, SlashRedirect
+from conda_store.server.watching import BuildWatch, Watcher
+from conda_store.services.context import Context
+
+_API = (status, namespaces, environments, specifications, builds, artifacts, packages, settings)
+
+
+def create_app(context: Context, options: ServerOptions | None = None) -> FastAPI:
+    """The application; it closes the context when it ends."""
+    options = options or ServerOptions()
+    watcher = Watcher(context.database)
+    parts = Parts(
+        context,
+        options,
+        Authenticator(options, context.deployment.settings.default_namespace),
+        watcher,
+        BuildWatch(context, watcher),
+        BackgroundLoop(),
+    )
+    app = FastAPI(
+        title="conda-store",
+        version=__version__,
+        openapi_url=f"{options.prefix}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=_lifespan,
+    )
+    app.state.parts = parts
+    errors.install(app)
+    _add_routes(app, options)
+    _add_middleware(app, options)
+    app.router.default = SlashRedirect(app.router)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    parts: Parts = app.state.parts
+    yield
+    await parts.builds.close()
+    await parts.watcher.close()
+    # the builder lives in the background loop
+    await parts.background.run(parts.context.close())
+    await run_in_threadpool(parts.background.close)
+
+
+def _add_routes(app: FastAPI, options: ServerOptions) -> None:
+    if options.enable_api:
+        for module in _API:
+            app.include_router(module.router, prefix=options.prefix)
+    app.include_router(blobs.router, prefix=options.prefix)
+    if options.enable_metrics:
+        app.include_router(metrics.router, prefix=options.prefix)
+
+    @app.get(f"{options.prefix}/redoc", include_in_schema=False)
+    @app.get(f"{options.prefix}/docs", include_in_schema=False)
+    def get_docs(request: Request) -> Response:
+        return HTMLResponse(docs_page.docs_page(request.app.openapi(), request.app.openapi_url))
+
+
+def _add_middleware(app: FastAPI, options: ServerOptions) -> None:
+    """The last one added is asked first."""
+    api = f"{options.prefix}/api/"
+    app.add_middleware(QuerySlash, path=api)
+    app.add_middleware(Head, path=api)
+    app.add_middleware(PlainText)
+    app.add_middleware(BodyLimit, largest=options.max_body_size)
+    if options.cors_allow_origins or options.cors_allow_origin_regex:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=options.cors_allow_origins,
+            allow_origin_regex=options.cors_allow_origin_regex,
+            allow_credentials=True,
+            allow_methods=["*"],
+            allow_headers=["*"],
+        )
+    app.add_middleware(AllowedHosts, names=options.allowed_hosts)
+    app.add_middleware(RequestLog)

@@ -1,0 +1,29 @@
+"""Numbers for monitoring: open to everybody who reaches the service, so they name nothing."""
+
+from __future__ import annotations
+
+import shutil
+
+from conda_store.db import builds, environments
+from conda_store.services.context import Context
+
+
+def numbers(context: Context) -> dict[str, int]:
+    """Disk in bytes; builds by status, only those that occur; environments."""
+    directory = context.deployment.store_directory
+    while not directory.exists():
+        directory = directory.parent
+    usage = shutil.disk_usage(directory)
+    with context.database.read() as connection:
+        by_status = builds.count_by_status(connection)
+        count = environments.count(connection)
+    disk = {"disk_free": usage.free, "disk_total": usage.total, "disk_usage": usage.used}
+    return (
+        disk | {f"build_{status.lower()}": by_status[status] for status in sorted(by_status)} | {"environments": count}
+    )
+
+
+def working(context: Context) -> dict[str, tuple[int, ...]]:
+    """The builds that each worker is at, by the worker's name."""
+    with context.database.read() as connection:
+        return builds.by_owner(connection)
