@@ -25,13 +25,13 @@ def set_aside(path: Path, trash: Path) -> Path | None:
         OSError: `trash` lies on another file system, or may not be written.
     """
     target = trash / f"{path.name[:100]}.{uuid4().hex}"
+    if not os.path.lexists(path):
+        return None
+    trash.mkdir(parents=True, exist_ok=True)
     try:
         path.rename(target)
     except FileNotFoundError:
-        if not path.is_symlink() and not path.exists():
-            return None
-        trash.mkdir(parents=True, exist_ok=True)
-        path.rename(target)
+        return None
     except PermissionError:
         # to move a directory its owner must be able to write to it: its `..` changes
         path.chmod(stat.S_IMODE(path.lstat().st_mode) | stat.S_IRWXU)
