@@ -62,7 +62,7 @@ def test_environment_works(
     for command in ("odd-prefix", "odd-prefix-python", "odd-python"):
         assert output(prefix, command) == str(prefix)
     assert (prefix / "odd-post-link.txt").exists()
-    assert output(prefix, "python", "-c", KERNEL) == "ok"
+    assert output(prefix, "python", "-c", KERNEL) == "42ok"  # what the cell shows, then the status
 
 
 def test_a_second_run_changes_nothing(channel: Path, capsys: pytest.CaptureFixture[str]) -> None:
