@@ -113,6 +113,8 @@ class _Reader:
                 package = PackageName(name)
                 records = self.repodata.load_records(package, PackageFormatSelection.PREFER_CONDA)
             except Exception:  # rattler names no class for what a single bad record raises
+                records = []
+            if not records:  # also where a name has capitals, which rattler does not find
                 self.unreadable += 1
                 continue
             self.records += len(records)

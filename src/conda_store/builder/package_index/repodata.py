@@ -50,6 +50,8 @@ class Fetcher:
         local = _local_file(channel, subdir)
         if local is not None and local.is_file():
             return self._read_local(channel, subdir, local, known_state)
+        if local is not None and not any(local.with_name(local.name + suffix).is_file() for suffix in (".zst", ".bz2")):
+            raise FileNotFoundError(local)
         cache = self.layout.repodata(channel, subdir)
         cache.mkdir(parents=True, exist_ok=True)
         try:

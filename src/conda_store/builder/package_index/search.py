@@ -16,8 +16,8 @@ from conda_store.builder.package_index.model import PackagePage, PackageQuery, P
 
 _CHANNEL, _NAME, _VERSION = SortKey.CHANNEL, SortKey.NAME, SortKey.VERSION
 
-# below so many packages, they are taken out name by name and sorted; above, the index over versions is walked
-_FEW = 100_000
+FEW = 100_000
+"""Fewer packages than this are taken out name by name and sorted; for more, the index over versions is walked."""
 
 # the numbers of one package: id, channel, name, version
 _Numbers = tuple[int, int, int, int]
@@ -35,7 +35,7 @@ class _Selection:
         return " AND ".join(condition.format(table) for condition in self.conditions) or "TRUE"
 
 
-def search(connection: sqlite3.Connection, query: PackageQuery) -> PackagePage:
+def search(connection: sqlite3.Connection, query: PackageQuery, *, few: int = FEW) -> PackagePage:
     """The page for the query.
 
     Raises:
@@ -47,7 +47,7 @@ def search(connection: sqlite3.Connection, query: PackageQuery) -> PackagePage:
     if not query.build and not query.search and _is_in_order_of_ids(query):
         numbers, count = _by_id(connection, query, in_channels)
     elif rows is None:
-        numbers, count = _by_rank(connection, query, selection)
+        numbers, count = _by_rank(connection, query, selection, few)
     else:
         groups, before, count = _count_groups(connection, query, selection, rows)
         numbers = _read_groups(connection, query, in_channels, groups)
@@ -155,11 +155,13 @@ def _read_groups(
     return numbers
 
 
-def _by_rank(connection: sqlite3.Connection, query: PackageQuery, selection: _Selection) -> tuple[list[_Numbers], int]:
+def _by_rank(
+    connection: sqlite3.Connection, query: PackageQuery, selection: _Selection, few: int
+) -> tuple[list[_Numbers], int]:
     """Let SQLite sort the packages themselves."""
     packages = "SELECT COALESCE(SUM(h.versions), 0) FROM holding h WHERE " + selection.where("h")
     (matching,) = connection.execute(packages, selection.values).fetchone()
-    source, where, values = _source(selection, matching < _FEW, query.sort_keys[0] is _VERSION, query.build)
+    source, where, values = _source(selection, matching < few, query.sort_keys[0] is _VERSION, query.build)
     order = ", ".join(f"p.{key.value} {_direction(query)}" for key in query.sort_keys)
     columns, tail = "p.id, p.channel, p.name, p.version", f"FROM {source} WHERE {where}"
     limits = (max(query.size, 0), query.offset)
@@ -179,8 +181,11 @@ def _by_rank(connection: sqlite3.Connection, query: PackageQuery, selection: _Se
 def _source(
     selection: _Selection, are_few: bool, starts_with_version: bool, build: str | None
 ) -> tuple[str, str, tuple[object, ...]]:
-    """Tables to read `package p` from, in the order in which they are read, a condition, and its values."""
-    tables, where, values = ["package p"], selection.where("h" if are_few else "p"), selection.values
+    """Tables to read `package p` from, in the order in which they are read, a condition, and its values.
+
+    The plus keeps SQLite from looking up each name under each version when it walks the index over versions.
+    """
+    tables, where, values = ["package p"], selection.where("h" if are_few else "+p"), selection.values
     if starts_with_version:
         tables = ["package p INDEXED BY package_by_version"]
     if are_few:
