@@ -1,7 +1,6 @@
 """Installers, run by the shells that machines have, in an emptied environment."""
 
 import hashlib
-import os
 import subprocess
 from pathlib import Path
 
@@ -55,7 +54,7 @@ def test_it_installs_what_works(installer: Path, made_prefix: MadePrefix, tmp_pa
     assert str(target / "bin/activate") in result.stdout
     assert (target / "etc/text.conf").read_bytes() == made_prefix.expected(target)["etc/text.conf"]
     assert (target / "lib/library.so").read_bytes() == made_prefix.expected(target)["lib/library.so"]
-    assert os.listdir(target.parent) == ["environment"]
+    assert [entry.name for entry in target.parent.iterdir()] == ["environment"]
 
 
 def test_without_a_prefix_it_goes_below_the_home_after_asking(installer: Path, tmp_path: Path) -> None:
@@ -118,7 +117,7 @@ def test_a_prefix_too_long_for_a_binary_leaves_nothing(installer: Path, tmp_path
     result = run(installer, "-b", "-p", target)
     assert result.returncode == 1
     assert "too long for the binary file" in result.stderr
-    assert os.listdir(target.parent) == []
+    assert list(target.parent.iterdir()) == []
 
 
 def test_another_machine_is_told(installer: Path, tmp_path: Path) -> None:
