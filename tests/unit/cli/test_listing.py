@@ -1,0 +1,133 @@
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from conda_store.cli.output import binary_size, printable
+
+INFO = """\
+Default namespace is default
+Authenticated True
+                      Permissions                       
+┏━━━━━━━━━━━┳━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┓
+┃ Namespace ┃ Name ┃ Permissions                       ┃
+┡━━━━━━━━━━━╇━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┩
+│ *         │ *    │                                   │
+│ default   │ *    │ environment::read namespace::read │
+└───────────┴──────┴───────────────────────────────────┘
+"""
+BUILDS = """\
+            Builds            
+┏━━━━┳━━━━━━━━━┳━━━━━━━━━━━┓
+┃ Id ┃ Size    ┃ Status    ┃
+┡━━━━╇━━━━━━━━━╇━━━━━━━━━━━┩
+│ 7  │ 11.8MiB │ COMPLETED │
+│ 8  │ 0.0B    │ QUEUED    │
+└────┴─────────┴───────────┘
+"""
+
+
+def lines(text: str) -> list[str]:
+    return [line.rstrip() for line in text.splitlines()]
+
+
+def test_info(command: Callable, server) -> None:
+    permissions = {
+        "authenticated": True,
+        "primary_namespace": "default",
+        "entity_permissions": {"default/*": ["environment::read", "namespace::read"], "*/*": []},
+        "entity_roles": {"default/*": ["viewer"]},
+        "expiration": "2026-11-22T03:27:27Z",
+    }
+    server.data("GET /api/v1/permission/", permissions)
+    assert lines(command("info").out) == lines(INFO)
+    assert json.loads(command("info", "--output", "json").out) == permissions
+
+
+def test_a_token_is_printed_bare(command: Callable, server) -> None:
+    server.data("POST /api/v1/token/", {"token": "T"})
+    before = datetime.now(UTC)
+    outcome = command(
+        "token", "--namespace", "n", "--expiration", "60", "--permission", "a/b:viewer,developer",
+        "--permission", "a/*:viewer",
+    )  # fmt: skip
+    assert (outcome.status, outcome.out) == (0, "T")
+    body = server.requests[0].json
+    seconds = (datetime.fromisoformat(body.pop("expiration")) - before).total_seconds()
+    assert 59 < seconds < 660
+    assert body == {"primary_namespace": "n", "role_bindings": {"a/b": ["viewer", "developer"], "a/*": ["viewer"]}}
+
+
+def test_a_token_as_one_is(command: Callable, server) -> None:
+    server.data("POST /api/v1/token/", {"token": "T"})
+    assert command("token").out == "T"
+    assert server.requests[0].json == {}
+
+
+@pytest.mark.parametrize("text", ["a", "a/b", "a:viewer", "a/b:", "a/b:viewer,", "a/b/c:viewer"])
+def test_a_permission_that_cannot_be_read(command: Callable, text: str) -> None:
+    outcome = command("token", "--permission", text)
+    assert outcome.status == 1
+    assert f"--permission {text} cannot be read" in outcome.err
+
+
+def test_namespaces(command: Callable, server) -> None:
+    server.page("GET /api/v1/namespace/", [{"id": 1, "name": "default"}, {"id": 2, "name": "[b]x[/b]"}])
+    out = command("list", "namespace").out
+    assert "Namespaces" in out
+    assert "│ 2  │ [b]x[/b] │" in out
+    assert json.loads(command("list", "namespace", "--output", "json").out)[0] == {"id": 1, "name": "default"}
+
+
+def test_builds(command: Callable, server, rows: tuple) -> None:
+    a_build, _ = rows
+    builds = [a_build(7), a_build(8, status="QUEUED", size=0)]
+    server.page("GET /api/v1/build/", builds)
+    out = command("list", "build").out
+    assert lines(out)[1:] == lines(BUILDS)[1:]
+    assert lines(out)[0].strip() == "Builds"
+    assert json.loads(command("list", "build", "--output", "json").out) == [
+        {**builds[0], "size": "11.8MiB"},
+        {**builds[1], "size": "0.0B"},
+    ]
+
+
+def test_environments_with_all_filters(command: Callable, server, rows: tuple) -> None:
+    _, an_environment = rows
+    server.page("GET /api/v1/environment/", [an_environment()])
+    filters = ["--status", "COMPLETED", "--artifact", "CONDA_PACK", "--package", "dask", "--package", "zlib"]
+    out = command("list", "environment", *filters).out
+    assert "│ 1  │ 3            │ env1 │" in out
+    query = server.requests[0].query
+    assert (query["status"], query["artifact"], query["packages"]) == (["COMPLETED"], ["CONDA_PACK"], ["dask", "zlib"])
+    assert json.loads(command("list", "environment", "--output", "json").out) == [an_environment()]
+
+
+def test_environments_for_people(command: Callable, server, rows: tuple) -> None:
+    _, an_environment = rows
+    server.page("GET /api/v1/environment/", [an_environment(description="a \x1b[31mlong " + "text " * 40)])
+    out = command("env", "list", "--namespace", "ns", "--search", "env").out
+    assert "│ ns        │ env1 │ 7     │ a �[31mlong text" in out
+    assert server.requests[0].query["search"] == ["env"]
+    # nothing is cut where the output is no terminal
+    assert "text " * 39 in out
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0.0B"),
+        (1023, "1023.0B"),
+        (1024, "1.0KiB"),
+        (12345678, "11.8MiB"),
+        (5 * 10**9, "4.7GiB"),
+        (2**60, "1024.0PiB"),
+    ],
+)
+def test_sizes(count: int, text: str) -> None:
+    assert binary_size(count) == text
+
+
+def test_text_from_elsewhere_does_not_steer_the_terminal() -> None:
+    assert printable("a\tb\r\nc\rd\x1b]0;x\x07\x9b") == "a\tb\nc�d�]0;x��"
