@@ -19,7 +19,7 @@ from conda_store.errors import ChannelNotFound, ChannelUnavailable
 
 SHARDS = "repodata_shards.msgpack.zst"
 FILES = (SHARDS, "repodata.json.zst", "repodata.json")
-_ABSENT = "absent"
+ABSENT = "absent"
 _MISSING = frozenset({404, 410})
 _CLOSED = frozenset({401, 403, 407})
 
@@ -105,8 +105,8 @@ class ChannelChecks:
             found = {subdir: _Subdir("offline") for subdir in subdirs}
         else:  # a store that knows no HEAD (s3://, oci://): taken to be new each time
             found = {subdir: _Subdir(str(time.time_ns())) for subdir in subdirs}
-        if found.get("noarch", _Subdir("")).digest == _ABSENT:
-            raise _not_found(url, any(subdir.digest != _ABSENT for subdir in found.values()))
+        if found.get("noarch", _Subdir("")).digest == ABSENT:
+            raise _not_found(url, any(subdir.digest != ABSENT for subdir in found.values()))
         return ChannelState(
             without_credentials(url),
             {name: subdir.digest for name, subdir in found.items()},
@@ -115,21 +115,27 @@ class ChannelChecks:
 
     async def _subdir(self, url: str, subdir: str) -> _Subdir:
         closed = None
+        unsafe: Answer | None = None  # shards without ETag: only where there is nothing else
         for file in FILES:
             answer = await self._head(url, f"{url}/{subdir}/{file}")
             status = answer.status
             if 200 <= status < 300:
-                return _subdir_state(file, answer.headers)
+                if file == SHARDS and "etag" not in answer.headers:
+                    unsafe = answer
+                    continue
+                return _Subdir(_digest(file, answer.headers), unsafe is None)
             if status in _CLOSED:
                 closed = status  # stores without a listing say 403 for what is not there
             elif status not in _MISSING:
                 raise _unavailable(url, f"answered {status} for {subdir}/{file}")
+        if unsafe is not None:
+            return _Subdir(_digest(SHARDS, unsafe.headers))
         if closed is not None:
             raise ChannelNotFound(
                 f"Channel {without_credentials(url)} refused {subdir}/repodata.json with status {closed}",
                 hint="Check its name; a private channel needs an entry in the service's authentication file.",
             )
-        return _Subdir(_ABSENT)
+        return _Subdir(ABSENT)
 
     async def _head(self, channel: str, url: str) -> Answer:
         try:
@@ -142,11 +148,11 @@ class ChannelChecks:
             raise _unavailable(channel, f"cannot be reached ({error})") from error
 
 
-def _subdir_state(file: str, headers: Mapping[str, str]) -> _Subdir:
-    etag, modified = headers.get("etag"), headers.get("last-modified")
-    validator = etag or modified or str(time.time_ns())
-    text = json.dumps([file, validator, headers.get("content-length") if not etag else None])
-    return _Subdir(hashlib.sha256(text.encode()).hexdigest(), file != SHARDS or etag is not None)
+def _digest(file: str, headers: Mapping[str, str]) -> str:
+    """Over the validator; where there is only a date, which has seconds, over the length too."""
+    etag = headers.get("etag")
+    dated = [headers.get("last-modified") or str(time.time_ns()), headers.get("content-length")]
+    return hashlib.sha256(json.dumps([file, etag or dated]).encode()).hexdigest()
 
 
 def _local_state(directory: Path, subdirs: tuple[str, ...]) -> dict[str, _Subdir]:
@@ -160,7 +166,7 @@ def _local_state(directory: Path, subdirs: tuple[str, ...]) -> dict[str, _Subdir
                 continue
             stamps.append((file, stat.st_mtime_ns, stat.st_size, stat.st_ino))
         digest = hashlib.sha256(json.dumps(stamps).encode()).hexdigest()
-        found[subdir] = _Subdir(digest if stamps else _ABSENT)
+        found[subdir] = _Subdir(digest if stamps else ABSENT)
     return found
 
 

@@ -30,7 +30,7 @@ from rattler import (
 from rattler.networking.fetch_repo_data import CacheAction
 
 import conda_store
-from conda_store.builder.channels import ChannelState
+from conda_store.builder.channels import ABSENT, ChannelState
 from conda_store.builder.guard import described, is_from_rattler
 from conda_store.builder.options import BuilderOptions
 from conda_store.domain.channel import without_credentials
@@ -65,13 +65,16 @@ class Repodata:
         if not unsafe <= self._without_shards:
             self._without_shards |= unsafe
             self._gateway = None
-        for state in states:
-            self._forget_old(state)
+        if not self._options.is_offline:
+            for state in states:
+                self._forget_old(state)
 
     async def names(self, channels: Sequence[str], platform: Platform) -> set[str]:
         """Every package name that the channels have for a platform, noarch included."""
         async with asyncio.timeout(self._options.download_timeout):
-            found = await self._asked(self.gateway.names(channels, _subdirs(platform), channel_relations="disabled"))
+            found = await self._asked(
+                self.gateway.names(channels, self._subdirs(channels, platform), channel_relations="disabled")
+            )
         return {name.normalized for name in found}
 
     async def solve(
@@ -95,7 +98,7 @@ class Repodata:
             channels,
             specs,
             gateway=self.gateway,
-            platforms=_subdirs(platform),
+            platforms=self._subdirs(channels, platform),
             virtual_packages=virtual_packages,
             channel_priority=ChannelPriority.Strict if is_strict else ChannelPriority.Disabled,
             timeout=timedelta(seconds=limit),
@@ -161,14 +164,19 @@ class Repodata:
             self._record_of(*key).unlink(missing_ok=True)
         self._seen.clear()
 
+    def _subdirs(self, channels: Sequence[str], platform: Platform) -> list[Subdir]:
+        """Online rattler asks for the platform's subdir and takes no for an answer; offline it wants it cached."""
+        names = [platform.value, "noarch"]
+        if self._options.is_offline and all(
+            _holds(self._record_of(without_credentials(channel), platform.value), ABSENT) for channel in channels
+        ):
+            names.remove(platform.value)
+        return [Subdir(name) for name in names]
+
     def _record_of(self, url: str, subdir: str) -> Path:
         """The file with the state that the cache on disk belongs to."""
         name = hashlib.sha256(f"{url}/{subdir}".encode()).hexdigest()[:32]
         return self._directory / "states" / name
-
-
-def _subdirs(platform: Platform) -> list[Subdir]:
-    return [Subdir(platform.value), Subdir("noarch")]
 
 
 def _client(options: BuilderOptions) -> Client:

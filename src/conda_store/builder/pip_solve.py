@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 import tomllib
@@ -102,6 +103,8 @@ async def _solve(
 async def _run(
     command: Sequence[str | Path], directory: Path, options: BuilderOptions, reporter: Reporter
 ) -> list[str]:
+    if shutil.which(options.uv) is None:
+        raise PipFailed(f"There is no program {options.uv.name}", hint="The service needs uv; ask its operator.")
     lines: list[str] = []
 
     def on_line(line: str) -> None:
@@ -112,7 +115,7 @@ async def _run(
     try:
         await run_child(
             command,
-            environment=child_environment(directory),
+            environment=child_environment(directory, UV_HTTP_RETRIES=str(options.download_retries)),
             directory=directory,
             on_line=on_line,
             timeout=options.pip_timeout,

@@ -63,17 +63,17 @@ class _Checker:
         if version != 1 or isinstance(version, bool):
             self.say(f"Version {version!r} of the lock format is not known, only 1 is", ("version",))
             return
-        self.metadata(document.get("metadata"))
-        packages = document.get("package")
+        self.metadata(document.get("metadata", {}), is_given="metadata" in document)
+        packages = document.get("package", [])
         if not isinstance(packages, list):
             self.say("Input should be a valid list", ("package",), "list_type")
             return
         for index, package in enumerate(packages):
             self.package(package, ("package", index))
 
-    def metadata(self, metadata: Any) -> None:
+    def metadata(self, metadata: Any, *, is_given: bool) -> None:
         path: Path = ("metadata",)
-        if not self.keys(metadata, _METADATA, _METADATA_OPTIONAL, path):
+        if not is_given or not self.keys(metadata, _METADATA, _METADATA_OPTIONAL, path):
             return
         self.texts_by_key(metadata.get("content_hash", {}), (*path, "content_hash"))
         self.texts(metadata.get("sources", []), (*path, "sources"))

@@ -42,7 +42,8 @@ def read_explicit(text: str, name: str | None) -> LockfileSpecification:
     try:
         return read_conda_lock(document, name)
     except InvalidSpecification as error:
-        raise InvalidSpecification(tuple(_in_text(problem, lines) for problem in error.problems)) from error
+        of_lines = [problem for problem in error.problems if problem.path[:1] == ("package",)]
+        raise InvalidSpecification(tuple(_in_text(problem, lines) for problem in of_lines or error.problems)) from error
 
 
 def _package(line: str) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def _lock(lock_file: LockFile, name: str) -> Lock:
         )
     conda = environment.conda_repodata_records()
     pypi = environment.pypi_packages()
-    platforms = [platform.name for platform in environment.platforms()]
+    platforms = sorted(platform.name for platform in environment.platforms())
     if unknown := set(platforms) - set(Platform):
         raise InvalidSpecification(f"The pixi.lock has the platform {min(unknown)!r}, which is not known here")
     return Lock(
