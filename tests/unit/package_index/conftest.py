@@ -52,10 +52,10 @@ def refresh_here(
     asked_at: int | None = None,
 ) -> list[CondaStoreError]:
     """What the child process does, in this one."""
-    request = Request(
+    request = Request.of(
         directory=str(directory),
-        channels=tuple(channels),
-        platforms=tuple(platforms),
+        channels=channels,
+        platforms=platforms,
         drops_others=drops_others,
         asked_at=time.time_ns() if asked_at is None else asked_at,
         options=options or IndexOptions(fetch_timeout=20, retries=0),

@@ -187,23 +187,18 @@ class TestOverHttp:
             assert refresh_here(tmp_path / "index", [server.url]) == []
             assert [row.summary for row in index.search(PackageQuery()).rows] == [summary]
 
-    def test_no_file_or_message_has_credentials(
-        self, tmp_path: Path, index: PackageIndex, server: ChannelServer
-    ) -> None:
-        url = server.url.replace("://", "://user:hunter2@") + "/t/sesame"
-        (failure,) = refresh_here(tmp_path / "index", [url])
+    def test_credentials_in_a_url_go_nowhere(self, tmp_path: Path, index: PackageIndex, server: ChannelServer) -> None:
+        url = server.url.replace("://", "://user:hunter2@") + "/t/sesame/"
         server.faults["*"] = Fault(body=b"garbage")
-        (other,) = refresh_here(tmp_path / "index", [url])
-        for text in (str(failure), str(other)):
-            assert "hunter2" not in text and "sesame" not in text
-        (tmp_path / "served/t").mkdir()
-        (tmp_path / "served/t/sesame").symlink_to("..")
+        (failure,) = refresh_here(tmp_path / "index", [url])
         server.faults.clear()
         assert refresh_here(tmp_path / "index", [url]) == []
         assert [each.url for each in index.channels()] == [server.url]
-        kept = [path for path in (tmp_path / "index").rglob("*") if path.is_file()]
-        assert len(kept) > 2
-        assert not any(secret in path.read_bytes() for path in kept for secret in (b"hunter2", b"sesame"))
+        kept = [path.read_bytes() for path in (tmp_path / "index").rglob("*") if path.is_file()]
+        sent = [f"{request.path} {request.headers}".encode() for request in server.requests]
+        assert len(kept) > 3
+        for text in (str(failure).encode(), *kept, *sent):
+            assert b"hunter2" not in text and b"sesame" not in text and b"Authorization" not in text
 
 
 class TestSeveralAtOnce:

@@ -41,6 +41,22 @@ class Request:
     asked_at: int
     options: IndexOptions
 
+    @classmethod
+    def of(
+        cls,
+        *,
+        directory: str,
+        channels: Iterable[str],
+        platforms: Iterable[str],
+        drops_others: bool,
+        asked_at: int,
+        options: IndexOptions,
+    ) -> Self:
+        """A request in which nothing is named twice and no URL has credentials."""
+        urls = dict.fromkeys(without_credentials(channel).rstrip("/") for channel in channels)
+        names = dict.fromkeys(str(platform) for platform in platforms)
+        return cls(directory, tuple(urls), tuple(names), drops_others, asked_at, options)
+
     def to_json(self) -> bytes:
         return json.dumps(asdict(self)).encode()
 
@@ -75,9 +91,10 @@ class Refresh:
             await asyncio.to_thread(write_catalog, self.layout, parts)
 
     def _drop_unwanted(self) -> None:
-        wanted = {without_credentials(channel) for channel in self.request.channels}
         for (channel, subdir), part in self.parts.items():
-            is_wanted = subdir in self.request.subdirs if channel in wanted else not self.request.drops_others
+            is_wanted = (
+                subdir in self.request.subdirs if channel in self.request.channels else not self.request.drops_others
+            )
             if not is_wanted:
                 part.path.unlink(missing_ok=True)
 
@@ -97,7 +114,7 @@ class Refresh:
         self.failures += [_as_error(problem, channel) for problem in problems if problem not in missing]
 
     async def _subdir(self, channel: str, subdir: str) -> None:
-        part = self.parts.get((without_credentials(channel), subdir))
+        part = self.parts.get((channel, subdir))
         if part is not None and self._was_checked(part):
             return
         async with self._slots:
@@ -108,10 +125,9 @@ class Refresh:
         os.utime(self.layout.part(channel, subdir))  # checked now
 
     def _write(self, source: Source) -> None:
-        channel = without_credentials(source.channel)
-        path = self.layout.part(channel, source.subdir)
+        path = self.layout.part(source.channel, source.subdir)
         try:
-            write_part(path, channel, source.subdir, source.state, source.repodata)
+            write_part(path, source.channel, source.subdir, source.state, source.repodata)
         finally:
             source.repodata.close()
 
@@ -124,13 +140,13 @@ class Refresh:
 
     def _is_fresh(self, channel: str) -> bool:
         """Whether another process has looked at all of the channel that is there since this was asked for."""
-        parts = [part for (url, _), part in self.parts.items() if url == without_credentials(channel)]
+        parts = [part for (url, _), part in self.parts.items() if url == channel]
         return bool(parts) and all(part.path.exists() and self._was_checked(part) for part in parts)
 
 
 def _missing(channel: str, subdirs: Iterable[str]) -> ChannelUnavailable:
     return ChannelUnavailable(
-        f"The channel {without_credentials(channel)} cannot be indexed: it has no repodata for {', '.join(subdirs)}",
+        f"The channel {channel} cannot be indexed: it has no repodata for {', '.join(subdirs)}",
         hint="Check its name, and the channel alias that short names are put below.",
     )
 
@@ -141,10 +157,10 @@ def _as_error(problem: BaseException, channel: str) -> CondaStoreError:
     is_full = isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT)
     if is_full or (isinstance(problem, sqlite3.Error) and problem.sqlite_errorname == "SQLITE_FULL"):
         return DiskFull(
-            f"The package index of {without_credentials(channel)} cannot be written: the disk is full",
+            f"The package index of {channel} cannot be written: the disk is full",
             hint="Make room where the package index is kept; the next refresh tries again.",
         )
-    return Unavailable(f"The package index of {without_credentials(channel)} cannot be written: {problem!r}")
+    return Unavailable(f"The package index of {channel} cannot be written: {problem!r}")
 
 
 async def refresh(request: Request) -> list[CondaStoreError]:

@@ -40,7 +40,8 @@ class PackageIndex:
         """Index what has changed in the channels, for these platforms and noarch, in a child process.
 
         Channels indexed before stay as they are, unless `drops_others`. Searches go on meanwhile. A process that
-        waited for another's refresh takes over what that one has found.
+        waited for another's refresh takes over what that one has found. Credentials in URLs are left out before
+        anything is done: private channels are read with those of rattler's authentication file.
 
         Raises:
             ChannelUnavailable: some of the channels could not be read (each is named). The others are indexed
@@ -48,10 +49,10 @@ class PackageIndex:
             DiskFull: there is no room for the index.
             Unavailable: the refresh itself broke down.
         """
-        request = Request(
+        request = Request.of(
             directory=str(self._layout.directory.absolute()),
-            channels=tuple(dict.fromkeys(channels)),
-            platforms=tuple(dict.fromkeys(str(platform) for platform in platforms)),
+            channels=channels,
+            platforms=platforms,
             drops_others=drops_others,
             asked_at=time.time_ns(),
             options=self._options,

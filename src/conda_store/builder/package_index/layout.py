@@ -10,15 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from conda_store.domain.channel import without_credentials
-
 FORMAT = 1
 _STAGING = ".new"
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The files in `directory`. Names are digests of URLs without credentials, and carry the format's number."""
+    """The files in `directory`. Names are digests of URLs, and carry the format's number."""
 
     directory: Path
 
@@ -67,4 +65,4 @@ def replacing(target: Path) -> Iterator[Path]:
 
 
 def _digest(channel: str, subdir: str = "") -> str:
-    return hashlib.sha256(f"{without_credentials(channel)}\n{subdir}".encode()).hexdigest()[:24]
+    return hashlib.sha256(f"{channel}\n{subdir}".encode()).hexdigest()[:24]

@@ -18,7 +18,6 @@ from rattler import Channel, Client, SparseRepoData, Subdir, fetch_repo_data
 from conda_store.builder.package_index.catalog import read_summaries
 from conda_store.builder.package_index.layout import Layout, replacing
 from conda_store.builder.package_index.model import IndexOptions
-from conda_store.domain.channel import without_credentials
 from conda_store.errors import ChannelUnavailable
 
 _SECRETS = re.compile(r"(?<=://)[^/@\s]+@|/t/[^/\s]+")
@@ -53,7 +52,8 @@ class Fetcher:
         if local is not None and not any(local.with_name(local.name + suffix).is_file() for suffix in (".zst", ".bz2")):
             raise FileNotFoundError(local)
         cache = self.layout.repodata(channel, subdir)
-        cache.mkdir(parents=True, exist_ok=True)
+        cache.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # rattler notes the URLs that it used
+        cache.mkdir(exist_ok=True)
         try:
             async with asyncio.timeout(self.options.fetch_timeout):
                 (repodata,) = await fetch_repo_data(
@@ -89,7 +89,7 @@ class Fetcher:
     def _failure(channel: str, subdir: str, error: Exception) -> Exception:
         text = _SECRETS.sub("", str(error))
         if text.startswith("repodata not found"):
-            return FileNotFoundError(f"{without_credentials(channel)}/{subdir}")
+            return FileNotFoundError(f"{channel}/{subdir}")
         causes = [line.removeprefix("Caused by: ").strip() for line in text.splitlines() if line.strip()]
         return _unavailable(channel, subdir, "; ".join((causes[0], *causes[-1:])) if len(causes) > 1 else text)
 
@@ -138,7 +138,7 @@ class Fetcher:
 
 def _unavailable(channel: str, subdir: str, reason: str) -> ChannelUnavailable:
     return ChannelUnavailable(
-        f"The repodata of {without_credentials(channel)} for {subdir} cannot be read: {reason}",
+        f"The repodata of {channel} for {subdir} cannot be read: {reason}",
         hint="Packages are still listed as they were when it was last read; the next refresh tries again.",
     )
 
