@@ -428,7 +428,7 @@ def test_the_default_environment_of_a_pixi_manifest() -> None:
 
 
 def test_another_environment_of_a_pixi_manifest() -> None:
-    assert solvable(PIXI, "pixi.toml:test").dependencies[2:] == ("scipy 1.11.*", "pytest")
+    assert solvable(PIXI, "pixi.toml:test").dependencies[2:] == ("pytest", "scipy 1.11.*")
     assert solvable(PIXI, "pixi.toml:lonely", "own").dependencies == ("ruff",)
     assert "It has default, test, lonely" in str(refusal(PIXI, "pixi.toml:nope"))
 

@@ -26,11 +26,11 @@ _KEYS = {key: key for key in ("version", "build", "md5", "sha256", "license")} |
 
 @dataclass
 class _Parts:
-    """What was gathered so far; later features win over earlier ones, and a feature over the workspace."""
+    """What was gathered so far. What several features ask of one package holds together, as pixi has it."""
 
     channels: list[str] = field(default_factory=list)
-    conda: dict[str, str] = field(default_factory=dict)
-    pip: dict[str, str] = field(default_factory=dict)
+    conda: list[str] = field(default_factory=list)
+    pip: list[str] = field(default_factory=list)
     options: list[str] = field(default_factory=list)
     variables: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
@@ -47,31 +47,41 @@ def read_pixi_manifest(text: str, environment: str, name: str | None) -> Specifi
     """
     try:
         manifest = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidSpecification(f"Unable to parse. Invalid TOML\n{error}") from error
-    workspace = manifest.get("workspace", manifest.get("project"))
-    if not isinstance(workspace, Mapping):
+    key = "workspace" if "workspace" in manifest else "project"
+    if key not in manifest:
         raise InvalidSpecification(
             (Problem("Field required", ("workspace",), "missing"),), hint="A pixi.toml begins with [workspace]."
         )
+    workspace = _table(manifest, key, ())
     parts = _Parts()
     features, has_default = _features(manifest, environment)
-    for feature, path in features:
+    for feature, path in [*features, (workspace, (key,))]:
         _channels(feature.get("channels", []), (*path, "channels"), parts)
-    _channels(workspace.get("channels", []), ("workspace", "channels"), parts)
-    sections = ([(manifest, ())] if has_default else []) + features[::-1]
-    for section, path in sections:
-        for table, table_path in _with_targets(section, path):
-            _take(table, table_path, parts)
+    for section, path in ([(manifest, ())] if has_default else []) + features:
+        _take(list(_with_targets(section, path)), parts)
     if parts.problems:
         raise InvalidSpecification(tuple(parts.problems))
     return parse_specification(_document(parts, name or workspace.get("name"), workspace))
 
 
+def _table(section: Mapping[str, Any], key: str, path: Path) -> Mapping[str, Any]:
+    """The table below a key, empty where there is none.
+
+    Raises:
+        InvalidSpecification: something else is there.
+    """
+    value = section.get(key, {})
+    if not isinstance(value, Mapping):
+        raise InvalidSpecification((Problem(f"A table is needed, found {str(value)[:80]!r}", (*path, key)),))
+    return value
+
+
 def _document(parts: _Parts, name: Any, workspace: Mapping[str, Any]) -> dict[str, Any]:
-    dependencies: list[Any] = list(parts.conda.values())
+    dependencies: list[Any] = _without_bare(parts.conda)
     if parts.pip:
-        dependencies.append({"pip": [*parts.options, *parts.pip.values()]})
+        dependencies.append({"pip": [*parts.options, *_without_bare(parts.pip)]})
     return {
         "name": name,
         "channels": list(dict.fromkeys(parts.channels)),
@@ -81,9 +91,18 @@ def _document(parts: _Parts, name: Any, workspace: Mapping[str, Any]) -> dict[st
     }
 
 
+def _without_bare(specs: list[str]) -> list[str]:
+    """Each once, and a name alone only where nothing more is asked of that package."""
+    return [
+        spec
+        for spec in dict.fromkeys(specs)
+        if not any(other.startswith((f"{spec} ", f"{spec}[", *(spec + sign for sign in "<>=!~"))) for other in specs)
+    ]
+
+
 def _features(manifest: Mapping[str, Any], environment: str) -> tuple[list[tuple[Mapping[str, Any], Path]], bool]:
     """The features of an environment with their paths, and whether the workspace's own tables belong to it."""
-    environments = manifest.get("environments", {})
+    environments = _table(manifest, "environments", ())
     if environment not in environments:
         if environment == "default":
             return [], True
@@ -92,39 +111,55 @@ def _features(manifest: Mapping[str, Any], environment: str) -> tuple[list[tuple
             hint=f"It has {', '.join(['default', *environments])}.",
         )
     entry = environments[environment]
-    names = entry if isinstance(entry, list) else entry.get("features", []) if isinstance(entry, Mapping) else []
-    known = manifest.get("feature", {})
+    names = entry.get("features", []) if isinstance(entry, Mapping) else entry
+    path: Path = ("environments", environment)
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise InvalidSpecification((Problem("A list of names of features is needed", path),))
+    known = _table(manifest, "feature", ())
     if missing := [name for name in names if name not in known and name != "default"]:
-        raise InvalidSpecification((Problem(f"There is no feature {missing[0]!r}", ("environments", environment)),))
+        raise InvalidSpecification((Problem(f"There is no feature {missing[0]!r}", path),))
     has_default = not (isinstance(entry, Mapping) and entry.get("no-default-feature"))
-    return [(known[name], ("feature", name)) for name in names if name != "default"], has_default
+    return [(_table(known, name, ("feature",)), ("feature", name)) for name in names if name != "default"], has_default
 
 
 def _with_targets(section: Mapping[str, Any], path: Path) -> Iterator[tuple[Mapping[str, Any], Path]]:
     yield section, path
     platform = current_platform()
-    family = {"linux": "linux", "osx": "osx", "win": "win"}[platform.value.partition("-")[0]]
-    for target in ("win" if platform.is_windows else "unix", family, platform.value):
-        table = section.get("target", {}).get(target)
-        if isinstance(table, Mapping):
-            yield table, (*path, "target", target)
+    targets = _table(section, "target", path)
+    family = platform.value.partition("-")[0]
+    for target in (*(() if platform.is_windows else ("unix",)), family, platform.value):
+        if target in targets:
+            yield _table(targets, target, (*path, "target")), (*path, "target", target)
 
 
-def _take(table: Mapping[str, Any], path: Path, parts: _Parts) -> None:
-    for kind in ("host-dependencies", "build-dependencies"):
-        if table.get(kind):
-            parts.say("Dependencies for building packages are not supported here", (*path, kind))
-    for name, value in table.get("dependencies", {}).items():
-        parts.conda[name.lower()] = _match_spec(name, value, (*path, "dependencies", name), parts)
-    for name, value in table.get("pypi-dependencies", {}).items():
-        parts.pip[name.lower()] = _requirement(name, value, (*path, "pypi-dependencies", name), parts)
-    options = table.get("pypi-options", {})
+def _take(tables: list[tuple[Mapping[str, Any], Path]], parts: _Parts) -> None:
+    """A feature's tables; what a target says of a package replaces what the feature says of it."""
+    conda: dict[str, str] = {}
+    pip: dict[str, str] = {}
+    for table, path in tables:
+        for kind in ("host-dependencies", "build-dependencies"):
+            if table.get(kind):
+                parts.say("Dependencies for building packages are not supported here", (*path, kind))
+        for name, value in _table(table, "dependencies", path).items():
+            conda[name.lower()] = _match_spec(name, value, (*path, "dependencies", name), parts)
+        for name, value in _table(table, "pypi-dependencies", path).items():
+            pip[name.lower()] = _requirement(name, value, (*path, "pypi-dependencies", name), parts)
+        _pypi_options(_table(table, "pypi-options", path), (*path, "pypi-options"), parts)
+        variables = _table(_table(table, "activation", path), "env", (*path, "activation"))
+        parts.variables |= {variable: str(value) for variable, value in variables.items()}
+        _system_requirements(_table(table, "system-requirements", path), parts)
+    parts.conda += conda.values()
+    parts.pip += pip.values()
+
+
+def _pypi_options(options: Mapping[str, Any], path: Path, parts: _Parts) -> None:
+    extra = options.get("extra-index-urls", [])
+    if not isinstance(extra, list):
+        parts.say("A list of URLs is needed", (*path, "extra-index-urls"))
+        return
     if "index-url" in options:
         parts.options.append(f"--index-url {options['index-url']}")
-    parts.options += [f"--extra-index-url {url}" for url in options.get("extra-index-urls", [])]
-    for variable, value in table.get("activation", {}).get("env", {}).items():
-        parts.variables[variable] = str(value)
-    _system_requirements(table.get("system-requirements", {}), parts)
+    parts.options += [f"--extra-index-url {url}" for url in extra]
 
 
 def _system_requirements(table: Mapping[str, Any], parts: _Parts) -> None:
@@ -139,7 +174,10 @@ def _system_requirements(table: Mapping[str, Any], parts: _Parts) -> None:
 
 
 def _channels(value: Any, path: Path, parts: _Parts) -> None:
-    for index, item in enumerate(value if isinstance(value, list) else []):
+    if not isinstance(value, list):
+        parts.say("Input should be a valid list", path)
+        return
+    for index, item in enumerate(value):
         channel = item.get("channel") if isinstance(item, Mapping) else item
         if isinstance(channel, str):
             parts.channels.append(channel)
@@ -168,7 +206,7 @@ def _requirement(name: str, value: Any, path: Path, parts: _Parts) -> str:
     if not isinstance(value, Mapping) or "path" in value or value.get("editable"):
         parts.say("A directory cannot be a dependency here, since only the pixi.toml was handed in", path)
         return name
-    extras = f"[{','.join(value['extras'])}]" if value.get("extras") else ""
+    extras = f"[{','.join(map(str, value['extras']))}]" if isinstance(value.get("extras"), list) else ""
     marker = f" ; {value['markers']}" if value.get("markers") else ""
     if "git" in value:
         revision = value.get("rev") or value.get("tag") or value.get("branch")
