@@ -30,7 +30,9 @@ LOCKFILE_SUFFIXES = {"conda-lock": "lock", "explicit": "txt", "pixi": "pixi.lock
     type=click.Choice(list(LOCKFILE_SUFFIXES)),
     help="Form of the lockfile.  [default: conda-lock]",
 )
-@click.option("--platform", metavar="PLATFORM", help="Platform of an explicit lockfile, such as linux-64.")
+@click.option(
+    "--platform", metavar="PLATFORM", help="Only the packages of this platform, such as linux-64, in the lockfile."
+)
 @click.pass_obj
 def download(
     asked: Asked, uri: str, artifact: str, output_filename: Path | None, form: str | None, platform: str | None

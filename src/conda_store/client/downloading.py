@@ -26,12 +26,17 @@ def _nothing(done: int, total: int | None) -> None:
 
 @dataclass
 class _Partial:
-    """What has arrived; `validator` is the ETag of the bytes so far, empty where they cannot be continued."""
+    """What has arrived.
+
+    `validator` is the ETag of the bytes so far, empty where they cannot be continued; `refusal` is why there is
+    nothing yet.
+    """
 
     file: BinaryIO
     done: int = 0
     total: int | None = None
     validator: str = ""
+    refusal: ServerError | None = None
 
     def restart(self) -> None:
         self.file.seek(0)
@@ -90,8 +95,9 @@ def _fetch(
         try:
             wait = _attempt(transport, path, parameters, partial, on_progress)
         except httpx.TransportError as error:
-            # whatever arrived shows that the server lives
-            failures = 1 if partial.done > before else failures + 1
+            # whatever arrived shows that the server lives; silence before it, that the artifact is being made
+            is_being_made = isinstance(error, httpx.ReadTimeout) and not partial.done and clock() < deadline
+            failures = 1 if partial.done > before or is_being_made else failures + 1
             if failures >= transport.patience.attempts:
                 raise no_answer(error, transport.url) from error
             wait = transport.patience.delay(failures)
@@ -104,7 +110,7 @@ def _fetch(
             if wait is None:
                 return
             if clock() + wait > deadline:
-                raise ServerError("the server has not made the artifact in time", hint="Try again later.", status=503)
+                raise partial.refusal or ServerError("the artifact was not made in time", hint="Try again later.")
         transport.sleep(wait)
 
 
@@ -123,6 +129,8 @@ def _attempt(
     with transport.stream(path, parameters=parameters, headers=headers, accepts=frozenset({416, 503})) as response:
         retry_after = response.headers.get("retry-after")
         if response.status_code == 202 or (response.status_code == 503 and retry_after is not None):
+            response.read()
+            partial.refusal = refusal(response) if response.status_code == 503 else None
             return transport.patience.delay(1, retry_after or "2")
         if response.status_code == 416:
             partial.restart()

@@ -13,7 +13,7 @@ import httpx
 
 from conda_store.client import downloading, following
 from conda_store.client.address import path_segment
-from conda_store.client.answers import no_answer
+from conda_store.client.answers import data_of, no_answer
 from conda_store.client.models import (
     Build,
     Environment,
@@ -143,7 +143,11 @@ class Session:
     ) -> tuple[SolvedPackage, ...]:
         """The packages that a specification comes to; nothing is built."""
         parameters: Parameters = {"channel": list(channels), "conda": list(conda), "pip": list(pip)}
-        answer = self.transport.get("/api/v1/specification/", parameters, timeout=LONGEST_SOLVE)
+        # not tried again: a solve is expensive, and a channel that is away stays away for a while
+        response = self.transport.send(
+            "GET", "/api/v1/specification/", parameters=parameters, is_repeatable=False, timeout=LONGEST_SOLVE
+        )
+        answer = data_of(response)
         return parsed(lambda row: tuple(parsed(SolvedPackage.read, item) for item in row["solve"]), answer)
 
     # --- builds -------------------------------------------------------------------------------------------------
@@ -246,12 +250,14 @@ class Session:
             pause = min(pause * 2, interval)
 
     def _request_artifact(self, build_id: int, artifact: ArtifactType) -> None:
-        """Ask for it, so that it is made where it is made on request."""
+        """Ask for it, so that it is made where it is made on request; the answer may wait for it, we do not."""
         if artifact not in ROUTES:
             return
         try:
-            with self.transport.stream(f"/api/v1/build/{build_id}/{ROUTES[artifact]}/"):
+            with self.transport.stream(f"/api/v1/build/{build_id}/{ROUTES[artifact]}/", timeout=1.0):
                 pass
+        except httpx.ReadTimeout:
+            pass
         except ServerError as error:
             # absent so far, or in the making; a conflict says why it cannot be made
             if error.status == 409:

@@ -148,6 +148,7 @@ class Transport:
         parameters: Parameters | None = None,
         headers: Mapping[str, str] | None = None,
         accepts: frozenset[int] = frozenset(),
+        timeout: float | None = None,
     ) -> Iterator[httpx.Response]:
         """One attempt at a GET whose body is read as it comes. `accepts` names statuses from 400 on to be passed on.
 
@@ -156,7 +157,7 @@ class Transport:
             ServerError: refused.
         """
         self._log_in()
-        response = self._follow(self._request("GET", path, parameters, None, headers or {}, None), stream=True)
+        response = self._follow(self._request("GET", path, parameters, None, headers or {}, timeout), stream=True)
         try:
             if response.status_code >= 400 and response.status_code not in accepts:
                 response.read()

@@ -126,11 +126,42 @@ def test_what_is_being_made_is_waited_for(converse: Callable, tmp_path: Path) ->
 
 
 def test_what_is_never_made_is_given_up(converse: Callable, tmp_path: Path) -> None:
-    talk = converse(lambda request: httpx.Response(503, headers={"retry-after": "5"}))
-    with pytest.raises(ServerError, match="not made the artifact in time"):
+    making = {"message": "the archive of build 7 is still being made"}
+    talk = converse(lambda request: httpx.Response(503, headers={"retry-after": "5"}, json=making))
+    with pytest.raises(ServerError, match="still being made"):
         download(talk.transport, "/x", tmp_path / "file", longest_wait=20, clock=lambda: sum(talk.pauses))
     assert sum(talk.pauses) == 20
     assert leftovers(tmp_path) == []
+
+
+def test_a_server_that_is_silent_while_it_makes_the_artifact_is_asked_again(converse: Callable, tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(1)
+        if len(asked) < 9:
+            raise httpx.ReadTimeout("", request=request)
+        return httpx.Response(200, content=b"made")
+
+    download(converse(handler).transport, "/x", tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == b"made"
+
+
+def test_a_download_that_stalls_is_gone_on_with_and_then_given_up(converse: Callable, tmp_path: Path) -> None:
+    class Stalled(httpx.SyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            yield BYTES[:10]
+            raise httpx.ReadTimeout("")
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if "range" in request.headers:
+            raise httpx.ReadTimeout("", request=request)
+        return httpx.Response(200, headers=headers(len(BYTES)), stream=Stalled())
+
+    talk = converse(handler)
+    with pytest.raises(ServerError, match="did not answer in time"):
+        download(talk.transport, "/x", tmp_path / "file")
+    assert len(talk.requests) == 4
 
 
 def test_a_refusal_is_told(converse: Callable, tmp_path: Path) -> None:
