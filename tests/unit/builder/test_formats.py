@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -502,6 +503,19 @@ def test_a_pixi_lock_written_and_read_back() -> None:
     assert linux.conda[0].sha256 == "b" * 64
     assert linux.pypi == lock.platforms[0].pypi
     assert mac.conda[0].sha256 == "d" * 64
+
+
+def test_a_pixi_lock_of_files_on_disk() -> None:
+    lock = example_lock()
+    (conda,), (pypi,) = lock.platforms[0].conda, lock.platforms[0].pypi
+    conda = replace(conda, url=f"file:///srv/main/linux-64/{conda.file_name}", channel="file:///srv/main")
+    pypi = replace(pypi, url="file:///srv/wheels/requests-2.31.0-py3-none-any.whl")
+    text = write_pixi_lock(Lock(("file:///srv/main",), (PlatformLock(Platform.LINUX_64, (conda,), (pypi,)),)))
+    specification = read(text, name="from-pixi")
+    assert isinstance(specification, LockfileSpecification)
+    again = lock_from_document(specification.lockfile).platforms[0]
+    assert (again.conda[0].url, again.conda[0].channel) == (conda.url, conda.channel)
+    assert again.pypi == (pypi,)
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,10 @@ def _lock(lock_file: LockFile, name: str) -> Lock:
 def _pypi(packages: Iterable[PypiLockedPackage]) -> tuple[PyPIPackage, ...]:
     found = []
     for package in packages:
-        if "://" not in package.location:
+        location = package.location.partition("#")[0]
+        if location.startswith("/"):
+            location = Path(location).as_uri()  # what rattler makes of a file:// URL
+        if "://" not in location:
             raise InvalidSpecification(
                 f"The pixi.lock holds {package.name} out of the directory {package.location!r}",
                 hint="Only packages with a URL can be installed on a server.",
@@ -81,7 +84,7 @@ def _pypi(packages: Iterable[PypiLockedPackage]) -> tuple[PyPIPackage, ...]:
             PyPIPackage(
                 package.name,
                 package.version,
-                package.location.partition("#")[0],
+                location,
                 (f"sha256:{digest.hex()}",) if digest else (),
                 tuple(package.requires_dist),
             )
