@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, func, insert, or_, select, update
 
 from conda_store.db.records import ArtifactRecord
 from conda_store.db.tables import build, build_artifact
@@ -23,6 +23,13 @@ def has_artifact(build_id: ColumnElement[Any], artifact: ArtifactType) -> Column
             build_artifact.c.artifact_type == artifact,
             build_artifact.c.state != ArtifactState.FAILED,
         )
+    )
+
+
+def count_with_artifact(artifact: ArtifactType) -> Select[Any]:
+    """A query for the number of builds that offer the artifact."""
+    return select(func.count(func.distinct(build_artifact.c.build_id))).where(
+        build_artifact.c.artifact_type == artifact, build_artifact.c.state != ArtifactState.FAILED
     )
 
 

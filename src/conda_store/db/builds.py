@@ -9,21 +9,21 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, update
 
-from conda_store.db.artifacts import has_artifact
+from conda_store.db.artifacts import count_with_artifact, has_artifact
 from conda_store.db.packages import has_all_packages
-from conda_store.db.paging import Page, PageRequest, fetch_page
+from conda_store.db.paging import Page, PageRequest, count_of, fetch_page
 from conda_store.db.records import BuildGlance, BuildRecord, EnvironmentRecord, SpecificationRecord
 from conda_store.db.tables import build, build_log, environment, namespace
-from conda_store.db.visibility import environments_readable_by
+from conda_store.db.visibility import environments_readable_by, reads_everything
 from conda_store.domain.access import Actor
 from conda_store.domain.artifact import ArtifactType
 from conda_store.domain.build import BuildStatus, Progress, build_key
 
 _SORTABLE: dict[str, list[ColumnElement[Any]]] = {
-    "id": [build.c.id],
-    "started_on": [build.c.started_on, build.c.id],
-    "scheduled_on": [build.c.scheduled_on, build.c.id],
-    "ended_on": [build.c.ended_on, build.c.id],
+    "id": [],
+    "started_on": [build.c.started_on],
+    "scheduled_on": [build.c.scheduled_on],
+    "ended_on": [build.c.ended_on],
 }
 
 
@@ -122,21 +122,64 @@ def by_key(connection: Connection, key: str) -> BuildRecord | None:
 
 
 def list_readable(connection: Connection, actor: Actor, wanted: BuildFilter, request: PageRequest) -> Page[BuildRecord]:
-    query = columns().where(environment.c.deleted_on.is_(None), environments_readable_by(actor))
+    """A page of ids first, by indexes alone, then their rows."""
+    conditions = _conditions(wanted)
+    is_whole = reads_everything(actor) and not wanted.name and not wanted.namespace
+    seen = _visible_to_all() if is_whole else build.c.environment_id.in_(_environments(actor, wanted))
+    query = select(build.c.id).where(*conditions, seen)
+    count = _count_all(connection, wanted, conditions) if is_whole else count_of(connection, query)
+    found, count = fetch_page(connection, query, request, _SORTABLE, ["id"], tie=build.c.id, count=count)
+    ids = [row.id for row in found]
+    rows = {row.id: record(row) for row in connection.execute(columns().where(build.c.id.in_(ids)))} if ids else {}
+    return Page(tuple(rows[key] for key in ids if key in rows), request.page, request.size or max(count, 1), count)
+
+
+def _conditions(wanted: BuildFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
     if wanted.status:
-        query = query.where(build.c.status == wanted.status)
+        conditions.append(build.c.status == wanted.status)
     if wanted.environment_id is not None:
-        query = query.where(build.c.environment_id == wanted.environment_id)
+        conditions.append(build.c.environment_id == wanted.environment_id)
+    if wanted.artifact:
+        conditions.append(has_artifact(build.c.id, wanted.artifact))
+    if wanted.packages:
+        conditions.append(has_all_packages(build.c.id, wanted.packages))
+    return conditions
+
+
+def _deleted_environments() -> Select[Any]:
+    return select(environment.c.id).where(environment.c.deleted_on.is_not(None))
+
+
+def _visible_to_all() -> ColumnElement[bool]:
+    return build.c.environment_id.not_in(_deleted_environments())
+
+
+def _environments(actor: Actor, wanted: BuildFilter) -> Select[Any]:
+    query = (
+        select(environment.c.id)
+        .join(namespace, namespace.c.id == environment.c.namespace_id)
+        .where(environment.c.deleted_on.is_(None), environments_readable_by(actor))
+    )
     if wanted.name:
         query = query.where(environment.c.name == wanted.name)
     if wanted.namespace:
         query = query.where(namespace.c.name == wanted.namespace)
-    if wanted.artifact:
-        query = query.where(has_artifact(build.c.id, wanted.artifact))
-    if wanted.packages:
-        query = query.where(has_all_packages(build.c.id, wanted.packages))
-    rows, count = fetch_page(connection, query, request, _SORTABLE, ["id"])
-    return Page(tuple(record(row) for row in rows), request.page, request.size or max(count, 1), count)
+    return query
+
+
+def _count_all(connection: Connection, wanted: BuildFilter, conditions: list[ColumnElement[bool]]) -> int:
+    """All builds less those of deleted environments, which are few: both are counted in indexes."""
+    if wanted.artifact and len(conditions) == 1:
+        query = count_with_artifact(wanted.artifact)
+    else:
+        query = select(func.count()).select_from(build).where(*conditions)
+    count: int = connection.execute(query).scalar_one()
+    deleted = connection.execute(_deleted_environments()).scalars().all()
+    if not deleted:
+        return count
+    hidden = select(func.count()).select_from(build).where(build.c.environment_id.in_(deleted), *conditions)
+    return count - int(connection.execute(hidden).scalar_one())
 
 
 def mark_deleted(connection: Connection, build_id: int, now: datetime) -> None:

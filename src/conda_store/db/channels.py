@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from conda_store.db.paging import Page, PageRequest, fetch_page
 from conda_store.db.records import ChannelRecord
@@ -26,7 +27,8 @@ def set_updated(connection: Connection, url: str, moment: datetime) -> None:
 
 
 def list_all(connection: Connection, request: PageRequest) -> Page[ChannelRecord]:
-    rows, count = fetch_page(connection, select(conda_channel), request, {"name": [conda_channel.c.name]}, ["name"])
+    sortable: dict[str, list[ColumnElement[Any]]] = {"name": [conda_channel.c.name]}
+    rows, count = fetch_page(connection, select(conda_channel), request, sortable, ["name"], tie=conda_channel.c.id)
     found = tuple(ChannelRecord(row.id, row.name, row.last_update) for row in rows)
     return Page(found, request.page, request.size or max(count, 1), count)
 

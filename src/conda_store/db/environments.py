@@ -125,7 +125,7 @@ def _filtered(actor: Actor, wanted: EnvironmentFilter) -> Select[Any]:
 def list_readable(
     connection: Connection, actor: Actor, wanted: EnvironmentFilter, request: PageRequest
 ) -> Page[EnvironmentRecord]:
-    rows, count = fetch_page(connection, _filtered(actor, wanted), request, _SORTABLE, SORTABLE)
+    rows, count = fetch_page(connection, _filtered(actor, wanted), request, _SORTABLE, SORTABLE, tie=environment.c.id)
     return Page(tuple(_record(row) for row in rows), request.page, request.size or max(count, 1), count)
 
 

@@ -37,7 +37,7 @@ def ensure(connection: Connection, name: str) -> NamespaceRecord:
 
 def list_readable(connection: Connection, actor: Actor, request: PageRequest) -> Page[NamespaceRecord]:
     query = select(namespace).where(namespace.c.deleted_on.is_(None), namespaces_readable_by(actor))
-    rows, count = fetch_page(connection, query, request, {"name": [namespace.c.name]}, ["name"])
+    rows, count = fetch_page(connection, query, request, {"name": [namespace.c.name]}, ["name"], tie=namespace.c.id)
     return Page(tuple(_record(row) for row in rows), request.page, request.size or max(count, 1), count)
 
 
@@ -61,18 +61,18 @@ def mark_deleted(connection: Connection, namespace_id: int, now: datetime) -> No
 
 def usage(connection: Connection, actor: Actor) -> tuple[NamespaceUsage, ...]:
     """What is used in each namespace that holds at least one build."""
+    held = (
+        select(build.c.environment_id, func.count().label("builds"), func.sum(build.c.size).label("size"))
+        .group_by(build.c.environment_id)
+        .subquery()
+    )
     query = (
-        select(
-            namespace.c.name,
-            func.count(func.distinct(environment.c.id)),
-            func.count(build.c.id),
-            func.coalesce(func.sum(build.c.size), 0),
-        )
-        .select_from(build)
-        .join(environment, environment.c.id == build.c.environment_id)
+        select(namespace.c.name, func.count(), func.sum(held.c.builds), func.coalesce(func.sum(held.c.size), 0))
+        .select_from(held)
+        .join(environment, environment.c.id == held.c.environment_id)
         .join(namespace, namespace.c.id == environment.c.namespace_id)
         .where(environment.c.deleted_on.is_(None), environments_readable_by(actor))
         .group_by(namespace.c.name)
         .order_by(namespace.c.name)
     )
-    return tuple(NamespaceUsage(row[0], row[1], row[2], int(row[3])) for row in connection.execute(query))
+    return tuple(NamespaceUsage(row[0], row[1], int(row[2]), int(row[3])) for row in connection.execute(query))

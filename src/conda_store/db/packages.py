@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select
+from sqlalchemy import ColumnElement, Connection, and_, insert, select
 
 from conda_store.db.channels import ensure as ensure_channel
 from conda_store.db.paging import Page, PageRequest, fetch_page
@@ -30,14 +30,18 @@ class PackageFilter:
 
 def has_all_packages(build_id: ColumnElement[Any], names: Sequence[str]) -> ColumnElement[bool]:
     """A condition: the build holds every one of the packages."""
-    wanted = sorted(set(names))
-    return (
-        select(func.count(func.distinct(conda_package.c.name)))
-        .select_from(build_conda_package)
-        .join(conda_package, conda_package.c.id == build_conda_package.c.conda_package_id)
-        .where(build_conda_package.c.build_id == build_id, conda_package.c.name.in_(wanted))
-        .scalar_subquery()
-    ) == len(wanted)
+    return and_(
+        *(
+            build_id.in_(
+                select(build_conda_package.c.build_id).where(
+                    build_conda_package.c.conda_package_id.in_(
+                        select(conda_package.c.id).where(conda_package.c.name == name)
+                    )
+                )
+            )
+            for name in sorted(set(names))
+        )
+    )
 
 
 def identity(package: CondaPackage) -> str:
@@ -104,7 +108,7 @@ def list_of_build(
         "channel": [conda_channel.c.name],
         "name": [conda_package.c.name],
     }
-    rows, count = fetch_page(connection, query, request, sortable, ["channel", "name"])
+    rows, count = fetch_page(connection, query, request, sortable, ["channel", "name"], tie=conda_package.c.id)
     found = tuple(
         BuildPackageRecord(
             row.id, ChannelRecord(row.channel_id, row.channel_name, None), row.name, row.version, row.build, row.license

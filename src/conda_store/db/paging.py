@@ -88,15 +88,34 @@ def fetch_page(
     request: PageRequest,
     columns: Mapping[str, Sequence[ColumnElement[Any]]],
     default: Sequence[str],
+    *,
+    tie: ColumnElement[Any],
+    count: int | None = None,
 ) -> tuple[Sequence[Any], int]:
-    """The rows of a page, and how many there are in all; `columns` are those it may be sorted by."""
-    count = count_of(connection, query)
+    """The rows of a page, and how many there are in all; `columns` are those it may be sorted by.
+
+    `tie` decides between rows that are equal in them. A page in the second half is counted from the end, so that the
+    last one costs no more than the first.
+    """
+    if count is None:
+        count = count_of(connection, query)
     names = [name for name in request.sort_by if name in columns] or list(default)
-    order = [column for name in names for column in columns[name]]
-    query = query.order_by(*(column.desc() if request.is_descending else column.asc() for column in order))
-    if request.size is not None:
-        query = query.limit(request.size).offset((request.page - 1) * request.size)
-    return connection.execute(query).all(), count
+    order = [*(column for name in names for column in columns[name]), tie]
+    if request.size is None:
+        return connection.execute(query.order_by(*_directed(order, request.is_descending))).all(), count
+    offset = (request.page - 1) * request.size
+    size = min(request.size, count - offset)
+    if size <= 0:
+        return (), count
+    if offset <= count // 2:
+        query = query.order_by(*_directed(order, request.is_descending)).limit(size).offset(offset)
+        return connection.execute(query).all(), count
+    query = query.order_by(*_directed(order, not request.is_descending)).limit(size).offset(count - offset - size)
+    return connection.execute(query).all()[::-1], count
+
+
+def _directed(columns: Sequence[ColumnElement[Any]], is_descending: bool) -> list[ColumnElement[Any]]:
+    return [column.desc() if is_descending else column.asc() for column in columns]
 
 
 def after(columns: Sequence[ColumnElement[Any]], values: Sequence[Any], *, is_descending: bool) -> ColumnElement[bool]:

@@ -65,6 +65,7 @@ def list_readable(connection: Connection, actor: Actor, request: PageRequest) ->
         request,
         {"id": [specification.c.id], "name": [specification.c.name], "created_on": [specification.c.created_on]},
         ["id"],
+        tie=specification.c.id,
     )
     return Page(tuple(_record(row) for row in rows), request.page, request.size or max(count, 1), count)
 

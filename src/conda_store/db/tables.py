@@ -148,9 +148,12 @@ build = Table(
     Column("lease_until", Float),
     Column("not_before", Float, nullable=False, server_default="0"),
     Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
-    Index("ix_build_environment_id", "environment_id", "id"),
-    Index("ix_build_status", "status", "not_before"),
+    # usage and counts are read from this index alone
+    Index("ix_build_environment_id", "environment_id", "id", "status", "size"),
+    Index("ix_build_status", "status", "id"),
     Index("ix_build_scheduled_on", "scheduled_on"),
+    Index("ix_build_started_on", "started_on"),
+    Index("ix_build_ended_on", "ended_on"),
     Index("ix_build_key", "key"),
     Index("ix_build_unpurged", "deleted_on", sqlite_where=text("deleted_on IS NOT NULL AND purged_on IS NULL"),
           postgresql_where=text("deleted_on IS NOT NULL AND purged_on IS NULL")),
@@ -173,6 +176,7 @@ build_artifact = Table(
     Column("lease_until", Float),
     UniqueConstraint("build_id", "artifact_type", "key"),
     Index("ix_build_artifact_state", "state"),
+    Index("ix_build_artifact_artifact_type", "artifact_type", "build_id", "state"),
 )
 
 conda_channel = Table(

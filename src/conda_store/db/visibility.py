@@ -23,6 +23,10 @@ def _matches(column: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
     return column.like("%".join(escape_like(part) for part in pattern.split("*")), escape="\\")
 
 
+def reads_everything(actor: Actor) -> bool:
+    return any(set(first) == {"*"} and set(second) == {"*"} for first, second in readable_patterns(actor))
+
+
 def environments_readable_by(actor: Actor) -> ColumnElement[bool]:
     """A condition on `environment` joined with `namespace`."""
     patterns = readable_patterns(actor)
