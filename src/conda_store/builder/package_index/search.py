@@ -1,16 +1,21 @@
 """How a query is answered from the catalog.
 
-Two ways lead to a page. Where all rows of a name come one after another (nearly always), the names before the page are
-only counted (`_count_groups`), and those on it read (`_read_groups`). For the other orders (by version, over all names)
-and for build strings SQLite sorts the packages (`_by_rank`); DISTINCT ON is then the least of each group, by one
-integer that has a package's three numbers in the order of the sort.
+First it is found out which ids are on the page, then their rows are read. Two ways lead to the ids. Where all rows of a
+name come one after another (nearly always), the names before the page are only counted (`_groups_on_page`), and only
+the packages of those on it are sorted. For the other orders (by version, over all names) and for build strings all
+packages that match are sorted.
+
+Lists leave SQLite as one JSON text: Python's sqlite3 takes the interpreter's lock for every row that it gets, and
+several searches at once would wait for each other at each.
 """
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from conda_store.builder.package_index.model import PackagePage, PackageQuery, PackageRow, SortKey
 
@@ -19,8 +24,7 @@ _CHANNEL, _NAME, _VERSION = SortKey.CHANNEL, SortKey.NAME, SortKey.VERSION
 FEW = 100_000
 """Fewer packages than this are taken out name by name and sorted; for more, the index over versions is walked."""
 
-# the numbers of one package: id, channel, name, version
-_Numbers = tuple[int, int, int, int]
+_PACKAGES_OF_HOLDING = "package p ON p.id BETWEEN h.first AND h.first + h.versions - 1"
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,18 @@ class _Selection:
         return " AND ".join(condition.format(table) for condition in self.conditions) or "TRUE"
 
 
+@dataclass(frozen=True)
+class _Source:
+    """Where the rows of an answer come from: tables in the order in which they are read, the last being `package p`."""
+
+    tables: tuple[str, ...]
+    where: str
+    values: tuple[object, ...]
+
+    def __str__(self) -> str:
+        return f"FROM {' CROSS JOIN '.join(self.tables)} WHERE {self.where}"
+
+
 def search(connection: sqlite3.Connection, query: PackageQuery, *, few: int = FEW) -> PackagePage:
     """The page for the query.
 
@@ -44,15 +60,13 @@ def search(connection: sqlite3.Connection, query: PackageQuery, *, few: int = FE
     in_channels = _select_channels(connection, query)
     selection = _select_names(query, in_channels)
     rows = None if query.build else _rows_of_group(query, selection)
-    if not query.build and not query.search and _is_in_order_of_ids(query):
-        numbers, count = _by_id(connection, query, in_channels)
-    elif rows is None:
-        numbers, count = _by_rank(connection, query, selection, few)
+    if _is_by_id(query):
+        ids, count = _by_id(connection, query, in_channels)
+    elif rows is not None:
+        ids, count = _by_group(connection, query, in_channels, selection, rows)
     else:
-        groups, before, count = _count_groups(connection, query, selection, rows)
-        numbers = _read_groups(connection, query, in_channels, groups)
-        numbers = numbers[query.offset - before : query.offset - before + max(query.size, 0)]
-    return PackagePage(_rows(connection, numbers), count)
+        ids, count = _by_package(connection, query, selection, few)
+    return PackagePage(_rows(connection, ids), count)
 
 
 def _select_channels(connection: sqlite3.Connection, query: PackageQuery) -> _Selection:
@@ -60,7 +74,7 @@ def _select_channels(connection: sqlite3.Connection, query: PackageQuery) -> _Se
     if query.channels is None:
         return _Selection((), (), len(known))
     chosen = tuple(known[url] for url in dict.fromkeys(query.channels) if url in known)
-    return _Selection((f"{{0}}.channel IN ({_marks(chosen)})",), chosen, len(chosen))
+    return _Selection((f"{{0}}.channel IN ({', '.join('?' * len(chosen))})",), chosen, len(chosen))
 
 
 def _select_names(query: PackageQuery, channels: _Selection) -> _Selection:
@@ -69,6 +83,28 @@ def _select_names(query: PackageQuery, channels: _Selection) -> _Selection:
     compares = "text = ?" if query.is_exact else "instr(text, ?)"
     condition = f"{{0}}.name IN (SELECT id FROM name WHERE {compares})"
     return _Selection((*channels.conditions, condition), (*channels.values, query.search.lower()), channels.channels)
+
+
+def _is_by_id(query: PackageQuery) -> bool:
+    """Whether the answer is whole channels in the order of the ids."""
+    is_plain = query.sort_keys == (_CHANNEL, _NAME, _VERSION) and len(query.distinct_keys) in (0, 3)
+    return is_plain and not query.search and not query.build
+
+
+def _by_id(connection: sqlite3.Connection, query: PackageQuery, in_channels: _Selection) -> tuple[list[int], int]:
+    """Reckon which ids are on the page."""
+    condition = in_channels.where("h").replace("h.channel", "id")
+    statement = f"SELECT first, packages FROM channel WHERE {condition} ORDER BY id {_direction(query)}"
+    skip, room = query.offset, max(query.size, 0)
+    total = 0
+    ids: list[int] = []
+    for first, packages in connection.execute(statement, in_channels.values):
+        total += packages
+        of_channel = range(first, first + packages)
+        on_page = (of_channel[::-1] if query.is_descending else of_channel)[skip : skip + room]
+        ids += on_page
+        skip, room = max(0, skip - packages), room - len(on_page)
+    return ids, total
 
 
 def _group_keys(query: PackageQuery) -> tuple[SortKey, ...]:
@@ -91,112 +127,82 @@ def _rows_of_group(query: PackageQuery, selection: _Selection) -> str | None:
     return "SUM(h.versions)" if selection.channels == 1 else None
 
 
-def _is_in_order_of_ids(query: PackageQuery) -> bool:
-    return query.sort_keys == (_CHANNEL, _NAME, _VERSION) and len(query.distinct_keys) in (0, 3)
-
-
-def _by_id(connection: sqlite3.Connection, query: PackageQuery, in_channels: _Selection) -> tuple[list[_Numbers], int]:
-    """Whole channels, in the order of the ids: reckon which ids are on the page."""
-    condition = in_channels.where("h").replace("h.channel", "id")
-    statement = f"SELECT first, packages FROM channel WHERE {condition} ORDER BY id {_direction(query)}"
-    skip, room = query.offset, max(query.size, 0)
-    total = 0
-    ids: list[int] = []
-    for first, packages in connection.execute(statement, in_channels.values):
-        total += packages
-        of_channel = range(first, first + packages)
-        of_channel = (of_channel[::-1] if query.is_descending else of_channel)[skip : skip + room]
-        ids += of_channel
-        skip, room = max(0, skip - packages), room - len(of_channel)
-    return [(each, 0, 0, 0) for each in ids], total
-
-
-def _count_groups(
-    connection: sqlite3.Connection, query: PackageQuery, selection: _Selection, rows: str
-) -> tuple[list[tuple[int, ...]], int, int]:
-    """The groups that the page lies in, how many rows come before the first of them, and how many there are in all."""
-    columns = [f"h.{key.value}" for key in _group_keys(query)]
-    by, order = ", ".join(columns), ", ".join(f"{column} {_direction(query)}" for column in columns)
-    size = max(query.size, 0)
-    counting = f"SELECT {by}, {rows} AS rows FROM holding h WHERE {selection.where('h')} GROUP BY {by}"
-    total = connection.execute(f"SELECT COALESCE(SUM(rows), 0) FROM ({counting})", selection.values).fetchone()[0]
-    if rows == "1":
-        page = connection.execute(
-            f"{counting} ORDER BY {order} LIMIT ? OFFSET ?", (*selection.values, size, query.offset)
-        )
-        return [tuple(group) for *group, _ in page], query.offset, total
-    before = seen = 0
-    groups: list[tuple[int, ...]] = []
-    for *group, count in connection.execute(f"{counting} ORDER BY {order}", selection.values):
-        if seen >= query.offset + size:
-            break
-        if seen + count > query.offset:
-            before = before if groups else seen
-            groups.append(tuple(group))
-        seen += count
-    return groups, before, total
-
-
-def _read_groups(
-    connection: sqlite3.Connection, query: PackageQuery, in_channels: _Selection, groups: Sequence[tuple[int, ...]]
-) -> list[_Numbers]:
-    """The rows of the answer in these groups, in order."""
-    same = " AND ".join(f"h.{key.value} = ?" for key in _group_keys(query))
-    statement = (
-        "SELECT p.id, p.channel, p.name, p.version FROM holding h"
-        " JOIN package p ON p.id BETWEEN h.first AND h.first + h.versions - 1"
-        f" WHERE {same} AND {in_channels.where('h')}"
+def _by_group(
+    connection: sqlite3.Connection, query: PackageQuery, in_channels: _Selection, selection: _Selection, rows: str
+) -> tuple[list[int], int]:
+    by = ", ".join(f"h.{key.value}" for key in _group_keys(query))
+    groups = f"SELECT {by}, {rows} AS rows FROM holding h WHERE {selection.where('h')} GROUP BY {by}"
+    count = connection.execute(f"SELECT COALESCE(SUM(rows), 0) FROM ({groups})", selection.values).fetchone()[0]
+    wanted, before = _groups_on_page(connection, query, groups, selection.values)
+    same = (f"h.{key.value} = json_extract(g.value, '$[{place}]')" for place, key in enumerate(_group_keys(query)))
+    source = _Source(
+        ("json_each(?) g", f"holding h ON {' AND '.join(same)}", _PACKAGES_OF_HOLDING),
+        in_channels.where("h"),
+        (wanted, *in_channels.values),
     )
-    rank = _ranker(query.sort_keys)
-    numbers: list[_Numbers] = []
-    for group in groups:
-        found = connection.execute(statement, (*group, *in_channels.values))
-        numbers += _distinct(sorted(found, key=rank, reverse=query.is_descending), query.distinct_keys)
-    return numbers
+    return _ids(connection, query, source, query.offset - before), count
 
 
-def _by_rank(
+def _groups_on_page(
+    connection: sqlite3.Connection, query: PackageQuery, groups: str, values: Sequence[object]
+) -> tuple[str, int]:
+    """The groups that the page lies in, as JSON, and how many rows come before the first of them."""
+    columns = ", ".join(key.value for key in _group_keys(query))
+    order = ", ".join(f"{key.value} {_direction(query)}" for key in _group_keys(query))
+    end = query.offset + max(query.size, 0)
+    # no group is empty, so that none after the first `end` ones is on the page
+    statement = (
+        f"SELECT json_group_array(json_array({columns})), COALESCE(MIN(upto - rows), 0) FROM"
+        f" (SELECT *, SUM(rows) OVER (ORDER BY {order} ROWS UNBOUNDED PRECEDING) AS upto"
+        f" FROM ({groups} ORDER BY {order} LIMIT ?)) WHERE upto > ? AND upto - rows < ?"
+    )
+    wanted, before = connection.execute(statement, (*values, end, query.offset, end)).fetchone()
+    return str(wanted), int(before)
+
+
+def _by_package(
     connection: sqlite3.Connection, query: PackageQuery, selection: _Selection, few: int
-) -> tuple[list[_Numbers], int]:
-    """Let SQLite sort the packages themselves."""
-    packages = "SELECT COALESCE(SUM(h.versions), 0) FROM holding h WHERE " + selection.where("h")
-    (matching,) = connection.execute(packages, selection.values).fetchone()
-    source, where, values = _source(selection, matching < few, query.sort_keys[0] is _VERSION, query.build)
-    order = ", ".join(f"p.{key.value} {_direction(query)}" for key in query.sort_keys)
-    columns, tail = "p.id, p.channel, p.name, p.version", f"FROM {source} WHERE {where}"
-    limits = (max(query.size, 0), query.offset)
+) -> tuple[list[int], int]:
+    packages = f"SELECT COALESCE(SUM(h.versions), 0) FROM holding h WHERE {selection.where('h')}"
+    count: int = connection.execute(packages, selection.values).fetchone()[0]
+    source = _source(query, selection, are_few=count < few)
     if query.distinct_keys:
         by = ", ".join(f"p.{key.value}" for key in query.distinct_keys)
-        # beside MIN() and MAX() SQLite takes the other columns from the row that has it
-        first = f"{'MAX' if query.is_descending else 'MIN'}({_rank(connection, query.sort_keys)})"
-        page = f"SELECT {columns}, {first} {tail} GROUP BY {by} ORDER BY {order} LIMIT ? OFFSET ?"
-        counting = f"SELECT COUNT(*) FROM (SELECT DISTINCT {by} {tail})"
-    else:
-        page = f"SELECT {columns} {tail} ORDER BY {order} LIMIT ? OFFSET ?"
-        counting = f"SELECT COUNT(*) {tail}" if query.build else ""
-    count = connection.execute(counting, values).fetchone()[0] if counting else matching
-    return [tuple(row[:4]) for row in connection.execute(page, (*values, *limits))], count
+        count = connection.execute(f"SELECT COUNT(*) FROM (SELECT DISTINCT {by} {source})", source.values).fetchone()[0]
+    elif query.build:
+        count = connection.execute(f"SELECT COUNT(*) {source}", source.values).fetchone()[0]
+    return _ids(connection, query, source, query.offset), count
 
 
-def _source(
-    selection: _Selection, are_few: bool, starts_with_version: bool, build: str | None
-) -> tuple[str, str, tuple[object, ...]]:
-    """Tables to read `package p` from, in the order in which they are read, a condition, and its values.
-
-    The plus keeps SQLite from looking up each name under each version when it walks the index over versions.
-    """
-    tables, where, values = ["package p"], selection.where("h" if are_few else "+p"), selection.values
-    if starts_with_version:
-        tables = ["package p INDEXED BY package_by_version"]
+def _source(query: PackageQuery, selection: _Selection, *, are_few: bool) -> _Source:
+    # the plus keeps SQLite from looking up each name under each version when it walks the index over versions
+    where, values = selection.where("h" if are_few else "+p"), selection.values
+    tables: tuple[str, ...] = ("package p",)
     if are_few:
-        tables = ["holding h", "package p ON p.id BETWEEN h.first AND h.first + h.versions - 1"]
-    if build and are_few:
-        tables.append("build b ON b.package = p.id")
-    elif build:  # texts are read one after another, and only what matches is looked up
-        tables = ["build b", "package p ON p.id = b.package"]
-    if build:
-        where, values = f"{where} AND instr(b.texts, ?) AND NOT instr(?, char(10))", (*values, build.lower(), build)
-    return " CROSS JOIN ".join(tables), where, values
+        tables = ("holding h", _PACKAGES_OF_HOLDING)
+    elif query.sort_keys[0] is _VERSION:
+        tables = ("package p INDEXED BY package_by_version",)
+    if query.build:
+        # many texts are read one after another, and only the packages of those that match are looked up
+        tables = (*tables, "build b ON b.package = p.id") if are_few else ("build b", "package p ON p.id = b.package")
+        # a build string has no line feed, which stands between two of them
+        where += " AND instr(b.texts, ?) AND NOT instr(?, char(10))"
+        values = (*values, query.build.lower(), query.build)
+    return _Source(tables, where, values)
+
+
+def _ids(connection: sqlite3.Connection, query: PackageQuery, source: _Source, offset: int) -> list[int]:
+    """So many ids as go on a page, in order, from the source's rows after the first `offset`."""
+    order = ", ".join(f"p.{key.value} {_direction(query)}" for key in query.sort_keys)
+    rows = f"SELECT p.id AS id {source}"
+    if query.distinct_keys:
+        # beside MIN() and MAX() SQLite takes the other columns from the row that has it
+        by = ", ".join(f"p.{key.value}" for key in query.distinct_keys)
+        first = "MAX" if query.is_descending else "MIN"
+        rows = f"SELECT p.id AS id, {first}({_rank(connection, query.sort_keys)}) {source} GROUP BY {by}"
+    statement = f"SELECT json_group_array(id) FROM ({rows} ORDER BY {order} LIMIT ? OFFSET ?)"
+    (ids,) = connection.execute(statement, (*source.values, max(query.size, 0), offset)).fetchone()
+    return list(json.loads(ids))
 
 
 def _rank(connection: sqlite3.Connection, keys: Sequence[SortKey]) -> str:
@@ -212,36 +218,14 @@ def _direction(query: PackageQuery) -> str:
     return "DESC" if query.is_descending else "ASC"
 
 
-_PLACE = {_CHANNEL: 1, _NAME: 2, _VERSION: 3}
-"""Where in `_Numbers` a key's number is."""
-
-
-def _ranker(keys: Sequence[SortKey]) -> Callable[[_Numbers], tuple[int, ...]]:
-    places = [_PLACE[key] for key in keys]
-    return lambda numbers: tuple(numbers[place] for place in places)
-
-
-def _distinct(numbers: Sequence[_Numbers], keys: Sequence[SortKey]) -> list[_Numbers]:
-    """The first of those with equal keys."""
-    if not keys:
-        return list(numbers)
-    first: dict[object, _Numbers] = {}
-    rank = _ranker(keys)
-    for each in numbers:
-        first.setdefault(rank(each), each)
-    return list(first.values())
-
-
-def _rows(connection: sqlite3.Connection, numbers: Sequence[_Numbers]) -> tuple[PackageRow, ...]:
-    found = connection.execute(
-        "SELECT p.id, c.url, n.text, v.text, l.text, s.text FROM package p JOIN channel c ON c.id = p.channel"
-        " JOIN name n ON n.id = p.name JOIN version v ON v.id = p.version LEFT JOIN license l ON l.id = p.license"
-        f" LEFT JOIN summary s ON s.channel = p.channel AND s.name = p.name WHERE p.id IN ({_marks(numbers)})",
-        [each[0] for each in numbers],
+def _rows(connection: sqlite3.Connection, ids: Sequence[int]) -> tuple[PackageRow, ...]:
+    statement = (
+        "SELECT json_group_array(json_array(p.id, c.url, n.text, v.text, l.text, s.text)) FROM json_each(?) wanted"
+        " CROSS JOIN package p ON p.id = wanted.value JOIN channel c ON c.id = p.channel JOIN name n ON n.id = p.name"
+        " JOIN version v ON v.id = p.version LEFT JOIN license l ON l.id = p.license"
+        " LEFT JOIN summary s ON s.channel = p.channel AND s.name = p.name"
     )
-    rows = {row[0]: PackageRow(*row) for row in found}
-    return tuple(rows[each[0]] for each in numbers)
-
-
-def _marks(values: Sequence[object]) -> str:
-    return ", ".join("?" * len(values))
+    (text,) = connection.execute(statement, (json.dumps(ids),)).fetchone()
+    found: list[list[Any]] = json.loads(text)
+    rows = {values[0]: PackageRow(*values) for values in found}
+    return tuple(rows[each] for each in ids)
