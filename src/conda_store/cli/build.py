@@ -10,7 +10,8 @@ import click
 
 from conda_store.cli.connecting import Asked, connected
 from conda_store.cli.environment import finish_build
-from conda_store.cli.output import output_option, print_json, print_table, printable, yes_option
+from conda_store.cli.output import output_option, print_json, print_table, printable, require_consent, yes_option
+from conda_store.cli.progress import INTERRUPTED
 
 if TYPE_CHECKING:
     from conda_store.client.differing import Changed, Difference
@@ -60,7 +61,7 @@ def logs(asked: Asked, uri: str, follow: bool) -> None:
                     _write(event.text)
         except KeyboardInterrupt:
             click.echo(f"\nFollow it again with `conda-store build logs {build_id} --follow`.", err=True)
-            raise click.Abort from None
+            raise click.exceptions.Exit(INTERRUPTED) from None
 
 
 def _write(text: str) -> None:
@@ -152,7 +153,6 @@ def delete(asked: Asked, uri: str, yes: bool) -> None:
     """Delete the build URI: its directory and artifacts, but for those that the server keeps."""
     with connected(asked) as session:
         build_id = _find(session, uri).id
-        if not yes:
-            click.confirm(f"Delete build {build_id}?", abort=True, err=True)
+        require_consent(f"Delete build {build_id}?", yes)
         session.delete_build(build_id)
     click.echo(f"Build {build_id} is deleted.")

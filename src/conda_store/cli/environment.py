@@ -11,7 +11,15 @@ import click
 
 from conda_store.cli.connecting import Asked, connected
 from conda_store.cli.listing import filters
-from conda_store.cli.output import binary_size, output_option, print_json, print_table, printable, yes_option
+from conda_store.cli.output import (
+    binary_size,
+    output_option,
+    print_json,
+    print_table,
+    printable,
+    require_consent,
+    yes_option,
+)
 from conda_store.cli.progress import follow_build, require_completed
 from conda_store.errors import InvalidInput
 
@@ -250,8 +258,7 @@ def delete(asked: Asked, environment: str, yes: bool) -> None:
     from conda_store.client.uri import parse_environment
 
     name: EnvironmentName = parse_environment(environment)
-    if not yes:
-        click.confirm(f"Delete {name} with all its builds?", abort=True, err=True)
+    require_consent(f"Delete {name} with all its builds?", yes)
     with connected(asked) as session:
         session.delete_environment(name)
     click.echo(f"{name} is deleted.")

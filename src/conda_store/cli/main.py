@@ -13,6 +13,7 @@ import click
 
 import conda_store
 from conda_store.cli.connecting import Asked, authentications
+from conda_store.cli.progress import INTERRUPTED
 from conda_store.cli.shebang import expand_script
 from conda_store.errors import CondaStoreError
 
@@ -111,9 +112,9 @@ def run_command(arguments: list[str]) -> int:
         status = conda_store_command.main(
             expand_script(arguments), prog_name="conda-store", standalone_mode=False, obj=asked
         )
-    except click.Abort:
+    except click.Abort as error:
         click.echo("Stopped.", err=True)
-        return 130
+        return INTERRUPTED if isinstance(error.__cause__, KeyboardInterrupt) else 1
     except click.ClickException as error:
         error.show()
         return error.exit_code

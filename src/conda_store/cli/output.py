@@ -37,6 +37,13 @@ def yes_option(command: Command) -> Command:
     return click.option("--yes", "-y", is_flag=True, help="Do not ask first.")(command)
 
 
+def require_consent(question: str, yes: bool) -> None:
+    """Ask, unless `yes`; anything but a yes ends the command with status 1."""
+    if not yes and not click.confirm(question, err=True):
+        click.echo("Nothing was done.", err=True)
+        raise click.exceptions.Exit(1)
+
+
 def binary_size(count: int) -> str:
     """Bytes in binary units with one digit after the point: `11.8MiB`."""
     size = float(count)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from conda_store.client.session import Session
 
 
+INTERRUPTED = 130  # what a shell says of a command that Ctrl-C ended
+
+
 class _Display(Protocol):
     def log(self, text: str) -> None: ...
 
@@ -32,7 +35,7 @@ def follow_build(session: Session, build_id: int, *, logs: bool) -> BuildEnded:
 
     Raises:
         ServerError: it cannot be followed.
-        click.Abort: Ctrl-C; the build goes on, and how to follow it again has been said.
+        click.exceptions.Exit: Ctrl-C; the build goes on, and how to follow it again has been said.
     """
     from conda_store.client.following import BuildEnded, LogWritten, ProgressMade
 
@@ -51,7 +54,7 @@ def follow_build(session: Session, build_id: int, *, logs: bool) -> BuildEnded:
             f"stop it with `conda-store build cancel {build_id}`.",
             err=True,
         )
-        raise click.Abort from None
+        raise click.exceptions.Exit(INTERRUPTED) from None
     raise ServerError(f"the events of build {build_id} ended before the build did")
 
 

@@ -169,7 +169,7 @@ def test_delete_asks_first(command: Callable, server, monkeypatch: pytest.Monkey
     # without an answer nothing is deleted
     with Path("/dev/null").open() as nothing:
         monkeypatch.setattr("sys.stdin", nothing)
-        assert command("env", "delete", "ns/env1").status != 0
+        assert command("env", "delete", "ns/env1").status == 1
     assert server.requests == []
     assert command("env", "delete", "ns/env1", "--yes").out == "ns/env1 is deleted.\n"
 
