@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OFFICIAL := .cache/official-client/.ready
+unexport PYTHONDONTWRITEBYTECODE
 export XDG_CACHE_HOME ?= $(CURDIR)/.cache
 
 .PHONY: demo test quick check bench audit setup lock clean

@@ -175,10 +175,10 @@ def _count_all(connection: Connection, wanted: BuildFilter, conditions: list[Col
     else:
         query = select(func.count()).select_from(build).where(*conditions)
     count: int = connection.execute(query).scalar_one()
-    deleted = connection.execute(_deleted_environments()).scalars().all()
-    if not deleted:
+    deleted = connection.execute(_deleted_environments().limit(1)).first()
+    if deleted is None:
         return count
-    hidden = select(func.count()).select_from(build).where(build.c.environment_id.in_(deleted), *conditions)
+    hidden = select(func.count()).select_from(build).where(~_visible_to_all(), *conditions)
     return count - int(connection.execute(hidden).scalar_one())
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import Connection, and_, func, select, update
 
 from conda_store.db import builds
 from conda_store.db.records import BuildRecord
@@ -195,9 +195,7 @@ def request_cancel(connection: Connection, build_id: int) -> BuildStatus | None:
 
 def next_moment(connection: Connection) -> float | None:
     """When something will be due without anybody changing the database: a retry, or the end of a lease."""
-    due = select(func.min(build.c.not_before)).where(build.c.status == BuildStatus.QUEUED, build.c.not_before > 0)
-    ends = select(func.min(build.c.lease_until)).where(
-        or_(build.c.status == BuildStatus.BUILDING, build.c.lease_until.is_not(None))
-    )
-    moments = [connection.execute(query).scalar_one_or_none() for query in (due, ends)]
+    retry = select(func.min(build.c.not_before)).where(build.c.status == BuildStatus.QUEUED, build.c.not_before > 0)
+    loss = select(func.min(build.c.lease_until)).where(build.c.status == BuildStatus.BUILDING)
+    moments = [connection.execute(query).scalar_one_or_none() for query in (retry, loss)]
     return min((moment for moment in moments if moment is not None), default=None)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from sqlalchemy import Connection, delete, func, insert, select
 
 from conda_store.db.records import LogChunk
-from conda_store.db.tables import build_log
+from conda_store.db.tables import build, build_log
+from conda_store.domain.build import BuildStatus
 
 
 def append(connection: Connection, build_id: int, text: str) -> int:
@@ -29,6 +30,19 @@ def after(connection: Connection, build_id: int, sequence: int) -> tuple[LogChun
 
 def whole(connection: Connection, build_id: int) -> str:
     return "".join(chunk.text for chunk in after(connection, build_id, 0))
+
+
+def of_ended_builds(connection: Connection) -> tuple[int, ...]:
+    """The builds that have ended and whose log is still in chunks."""
+    query = (
+        select(build.c.id)
+        .where(
+            build.c.status.in_([status for status in BuildStatus if status.has_ended]),
+            build.c.id.in_(select(build_log.c.build_id).distinct()),
+        )
+        .order_by(build.c.id)
+    )
+    return tuple(connection.execute(query).scalars())
 
 
 def remove(connection: Connection, build_id: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -23,6 +24,7 @@ from conda_store.services.run_build import give_up
 
 logger = structlog.get_logger()
 
+_SHORTEST_WAIT = 0.05
 _SOLVES_ARE_KEPT = timedelta(days=7)
 
 
@@ -55,6 +57,18 @@ def recover_expired(context: Context) -> None:
         end_interrupted(context, lease, build, "the worker that built it was lost")
 
 
+def tidy_ended(context: Context) -> None:
+    """Finish what a worker that was lost right after the end of a build has left undone: files and log."""
+    with context.database.read() as connection:
+        ended = [builds.get(connection, build_id) for build_id in logs.of_ended_builds(connection)]
+    for build in ended:
+        if build is None:
+            continue
+        if build.status is not BuildStatus.COMPLETED:
+            discard_prefix(context, build)
+        keep_log(context, build.id)
+
+
 def recover_of_this_host(context: Context, prefix: str) -> None:
     """Take up the builds of workers on this machine that are no longer running, without waiting for their lease."""
     with context.database.read() as connection:
@@ -81,6 +95,13 @@ def _is_running(owner: str) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def next_moment(context: Context) -> float:
+    """When something will be due by itself, in unix seconds; infinity when nothing will."""
+    with context.database.read() as connection:
+        moment = leases.next_moment(connection)
+    return float("inf") if moment is None else max(moment, time.time() + _SHORTEST_WAIT)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from conda_store.db import artifacts, builds, environments, leases, locks, logs,
 from conda_store.db.leases import Lease
 from conda_store.db.records import BuildRecord
 from conda_store.domain.artifact import ArtifactState, ArtifactType, blob_key, content_type
-from conda_store.domain.build import MAX_PREFIX_LENGTH, BuildStatus, retry_delay
+from conda_store.domain.build import MAX_PREFIX_LENGTH, BuildStatus, Phase, Progress, retry_delay
 from conda_store.domain.lock import Lock
 from conda_store.domain.platform import Platform, current_platform
 from conda_store.domain.settings import Settings
@@ -164,6 +164,8 @@ class _Pipeline:
     async def _lock(self) -> Lock:
         if isinstance(self.specification, LockfileSpecification):
             return lock_from_document(self.specification.lockfile)
+        self.reporter.progress(Progress(Phase.SOLVING))
+        self.reporter.flush()
         platforms = tuple(Platform(name) for name in self.settings.conda_solve_platforms)
         request = SolveRequest(
             self.specification,

@@ -10,8 +10,10 @@ import ctypes
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
-from multiprocessing.connection import Connection
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection, wait
 
 import structlog
 
@@ -29,11 +31,19 @@ _PR_SET_PDEATHSIG = 1
 
 def main(prepare: Callable[[], None], make_context: Callable[[], Context], pipe: Connection) -> None:
     """Do the jobs that come through the pipe, one after the other, and answer each with True, until it is closed."""
-    die_with_parent(signal.SIGKILL)
+    threading.Thread(target=_die_with_worker, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     prepare()
     asyncio.run(_serve(make_context, pipe))
+
+
+def _die_with_worker() -> None:
+    """End when the worker does. The kernel cannot be asked for that: our parent is the fork server, not the worker."""
+    worker = parent_process()
+    if worker is not None:
+        wait([worker.sentinel])
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def die_with_parent(number: signal.Signals) -> None:

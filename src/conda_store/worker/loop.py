@@ -42,6 +42,7 @@ class Worker:
         self.is_stopping = False
         self._next_renewal = 0.0
         self._next_sweep = 0.0
+        self._next_due = 0.0  # unix seconds: a retry's time has come, or a lease has run out
         self._next_index = time.monotonic() + 5 if indexes_channels else float("inf")
         self._idle_since = time.monotonic()
 
@@ -50,6 +51,8 @@ class Worker:
     def run(self) -> None:
         """Work until `stop` is called."""
         housekeeping.recover_of_this_host(self.context, housekeeping.host_prefix())
+        # the first child takes a second or so, since everything is imported for it: not while a lease runs
+        self.children.append(self.nursery.new())
         logger.info("worker started", owner=self.owner, concurrency=self.concurrency)
         while not self.is_stopping:
             try:
@@ -73,12 +76,15 @@ class Worker:
         now = time.monotonic()
         if now >= self._next_renewal:
             self._renew()
-        if now >= self._next_sweep:
+        is_due = time.time() >= self._next_due
+        if is_due or now >= self._next_sweep:
             self._next_sweep = now + SWEEP_SECONDS
             housekeeping.recover_expired(self.context)
-        if self.doorbell.has_rung() or has_finished:
+            housekeeping.tidy_ended(self.context)
+        if self.doorbell.has_rung() or has_finished or is_due:
             self._end_cancelled()
             self._look()
+            self._next_due = housekeeping.next_moment(self.context)
         self._retire()
 
     def _stop(self) -> None:
