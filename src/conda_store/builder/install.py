@@ -35,7 +35,8 @@ from conda_store.domain.build import MAX_PREFIX_LENGTH, Phase, Progress
 from conda_store.domain.lock import CondaPackage
 from conda_store.errors import BuildFailed, PackageCorrupt, PrefixTooLong
 
-_PAUSE_BEFORE_RETRY = 0.2  # seconds: rattler may still be busy with what it began before it failed
+_PAUSE = 0.05  # seconds between two looks for what rattler creates after it was stopped
+_QUIET_LOOKS = 6
 
 
 async def install(
@@ -77,6 +78,7 @@ class _Installation:
     options: BuilderOptions
     client: Client
     seals: dict[str, Seal] = field(default_factory=dict)
+    is_linking: bool = False
     is_complete: bool = False
 
     @property
@@ -120,8 +122,10 @@ class _Installation:
             if not is_last:
                 self.log_plan()
             transaction = Transaction(self.packages, self.cache, self.options, self.reporter, self.seals)
+            self.is_linking = True
             try:
                 await transaction.run(self.client, self.request.staging, self.request.prefix, requested)
+                self.is_linking = False
                 self.seals = transaction.seals
                 await asyncio.to_thread(self.seal_rest)
                 break
@@ -196,14 +200,19 @@ class _Installation:
         return Progress(phase, packages_done=count, packages_total=count)
 
     async def clear(self) -> None:
-        """Rename away whatever is at staging and prefix; rattler may for a moment go on creating files there."""
-        for _ in range(5):
+        """Rename away whatever is at staging and prefix.
+
+        A transaction that was cut short goes on for a moment in rattler's threads and may create files there again:
+        then this looks until nothing has appeared for a while.
+        """
+        quiet = 0
+        for _ in range(5 * _QUIET_LOOKS):
             with contextlib.suppress(OSError):
                 found = [set_aside(path, self.trash) for path in (self.request.staging, self.request.prefix)]
-                if not any(found):
-                    break
-            await asyncio.sleep(_PAUSE_BEFORE_RETRY / 4)
-        await asyncio.sleep(_PAUSE_BEFORE_RETRY / 4)
+                quiet = 0 if any(found) else quiet + 1
+            if not self.is_linking or quiet >= _QUIET_LOOKS:
+                return
+            await asyncio.sleep(_PAUSE)
 
 
 def _match_specs(requested: Sequence[str]) -> list[MatchSpec]:

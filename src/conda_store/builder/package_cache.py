@@ -25,7 +25,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -108,10 +108,12 @@ class PackageCache:
         if status.st_ino != seal.inode or (package.sha256 and seal.sha256 and package.sha256 != seal.sha256):
             self._forget(key)
             return None
-        if status.st_mtime_ns != seal.changed and not _matches(directory, seal):
+        if status.st_mtime_ns == seal.changed:
+            return seal
+        if not _matches(directory, seal):
             self.drop(package)
             return None
-        return seal
+        return self._keep(key, replace(seal, changed=status.st_mtime_ns))
 
     def seal(self, package: CondaPackage, directory: Path | None = None) -> Seal:
         """Take the write permissions of the extracted package's files and record it; `directory` where it is known.
@@ -125,10 +127,7 @@ class PackageCache:
             seal = _sealed(directory, status, package.sha256)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DamagedPackage(f"package {package.file_name} in the cache is damaged: {error}") from error
-        key = _key(package)
-        _write_json(self.sealed / f"{key}.json", asdict(seal))
-        self._seals[key] = seal
-        return seal
+        return self._keep(_key(package), seal)
 
     def drop(self, package: CondaPackage) -> None:
         """Take the package out of the cache; environments keep the files that they share with it."""
@@ -167,6 +166,11 @@ class PackageCache:
                 with contextlib.suppress(OSError):
                     set_aside(directory, self.trash)
             yield seal.directory, is_sound
+
+    def _keep(self, key: str, seal: Seal) -> Seal:
+        _write_json(self.sealed / f"{key}.json", asdict(seal))
+        self._seals[key] = seal
+        return seal
 
     def _stored(self, key: str) -> Seal | None:
         if seal := self._seals.get(key):

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import cast
 
@@ -28,8 +29,9 @@ from conda_store.errors import PackageNotFound, PackageUnavailable
 _TICK = 0.1  # seconds between two looks at what rattler has done
 
 
+@cache
 def package_client(options: BuilderOptions) -> Client:
-    """The client for downloading packages: it tries 5xx, 429 and refused connections again, with backoff."""
+    """The process's client for downloading packages: it tries 5xx, 429 and refused connections again, with backoff."""
     file = options.authentication_file
     config = Config() if file is None else Config.from_toml(f"authentication-override-file = {_toml(str(file))}")
     return Client.from_config(
