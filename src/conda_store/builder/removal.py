@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,8 +97,3 @@ def _make_writable(directory: Path) -> None:
         mode = stat.S_IMODE(directory.stat().st_mode)
         if mode & stat.S_IRWXU != stat.S_IRWXU:
             directory.chmod(mode | stat.S_IRWXU)
-
-
-def remove_small_tree(path: Path) -> None:
-    """Delete a tree of a few files at once; what cannot be deleted stays."""
-    shutil.rmtree(path, ignore_errors=True)
