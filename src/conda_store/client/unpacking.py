@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tarfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, cast
 
 from isal import igzip
@@ -30,9 +30,11 @@ def unpack(archive: Path, directory: Path) -> int:
     directory.mkdir(mode=0o755)
     unpacker = _Unpacker(directory)
     try:
-        with _decompressed(archive) as stream, tarfile.open(fileobj=stream, mode="r|", bufsize=_PIECE) as members:
+        with _decompressed(archive) as stream, tarfile.open(fileobj=stream, mode="r:") as members:
             for member in members:
                 unpacker.take(members, member)
+            while stream.read(_PIECE):  # to its end, where the checksum is
+                pass
     except (tarfile.TarError, EOFError, IsalError) as error:  # type: ignore[misc]
         raise _refused(f"it is damaged ({error})") from error
     except OSError as error:
@@ -52,60 +54,70 @@ def _refused(reason: str) -> CondaStoreError:
 
 
 class _Unpacker:
+    """Makes every directory itself, one component after the other, so that none of them is a link."""
+
     def __init__(self, directory: Path) -> None:
         self.count = 0
-        self._root = directory
-        self._directories = {PurePosixPath(".")}
-        self._links: set[PurePosixPath] = set()
+        self._root = str(directory)
+        self._directories = {""}
 
     def take(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
-        path = self._checked(member.name)
+        name = _checked(member.name)
         self.count += 1
-        if member.isdir():
-            self._make_directory(path)
-            return
-        self._make_directory(path.parent)
-        target = self._root / path
         try:
+            if member.isdir():
+                self._make_directory(name)
+                return
+            self._make_directory(name.rpartition("/")[0])
+            target = f"{self._root}/{name}"
             if member.isreg():
                 self._write(archive, member, target)
             elif member.issym():
-                target.symlink_to(member.linkname)
-                self._links.add(path)
+                Path(target).symlink_to(member.linkname)
             elif member.islnk():
-                os.link(self._root / self._checked(member.linkname), target, follow_symlinks=False)
+                os.link(self._linked(member), target, follow_symlinks=False)
             else:
                 raise _refused(f"{member.name!r} is neither file, directory nor link")
         except FileExistsError:
-            raise _refused(f"{member.name!r} is in it twice") from None
+            raise _refused(f"{member.name!r} is in it twice, or leads through a link or a file") from None
 
-    def _checked(self, name: str) -> PurePosixPath:
-        path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts or "\0" in name:
-            raise _refused(f"{name!r} would be outside of the environment")
-        for ancestor in (path, *path.parents):
-            if ancestor in self._links:
-                raise _refused(f"{name!r} would be written through the link {str(ancestor)!r}")
-        return path
+    def _make_directory(self, name: str) -> None:
+        if name not in self._directories:
+            self._make_directory(name.rpartition("/")[0])
+            # fails on everything that is there already: a file, a link, a directory that is not ours
+            Path(f"{self._root}/{name}").mkdir(0o755)
+            self._directories.add(name)
 
-    def _make_directory(self, path: PurePosixPath) -> None:
-        if path in self._directories:
-            return
-        try:
-            (self._root / path).mkdir(parents=True, exist_ok=True)
-        except FileExistsError:
-            raise _refused(f"{str(path)!r} is in it as directory and as file") from None
-        self._directories.add(path)
+    def _linked(self, member: tarfile.TarInfo) -> str:
+        name = _checked(member.linkname)
+        if name.rpartition("/")[0] not in self._directories:
+            raise _refused(f"{member.name!r} is a link to {member.linkname!r}, which is not in it")
+        return f"{self._root}/{name}"
 
-    def _write(self, archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
+    def _write(self, archive: tarfile.TarFile, member: tarfile.TarInfo, target: str) -> None:
         source = archive.extractfile(member)
         if source is None:
             raise _refused(f"{member.name!r} has no content")
         descriptor = os.open(target, _NEW_FILE, 0o600)
-        with os.fdopen(descriptor, "wb", buffering=0) as file:
+        try:
             while piece := source.read(_PIECE):
-                file.write(piece)
+                _write_all(descriptor, piece)
             # the owner keeps access, as conda-unpack rewrites prefixes
             os.fchmod(descriptor, (member.mode & 0o777) | 0o600)
             # compiled Python files hold the modification time of their source
             os.utime(descriptor, (member.mtime, member.mtime))
+        finally:
+            os.close(descriptor)
+
+
+def _checked(name: str) -> str:
+    """The name without empty parts and dots."""
+    parts = name.split("/")
+    if name.startswith("/") or ".." in parts or "\0" in name:
+        raise _refused(f"{name!r} would be outside of the environment")
+    return "/".join(part for part in parts if part not in {"", "."})
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
