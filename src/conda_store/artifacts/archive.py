@@ -8,7 +8,6 @@ the prefix, which is taken out (see `relocation`). So an archive does not tell w
 from __future__ import annotations
 
 import errno
-import json
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -19,12 +18,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from conda_store.artifacts.block_stream import BlockStream
+from conda_store.artifacts.installed_records import PackagedFile, packaged_files, without_cache_paths
 from conda_store.artifacts.relocation import (
     OWN_PLACEHOLDER,
-    PackagedFile,
     Rewrite,
     Rewritten,
-    packaged_files,
     relocate,
 )
 from conda_store.artifacts.scripts import (
@@ -186,7 +184,7 @@ class _Packer:
     def _add_own(self, tar: TarStream, path: str, descriptor: int, status: os.stat_result) -> bool:
         """Add a file that no cache shares, where it has to be changed; False when it can be copied as it is."""
         if path.startswith("conda-meta/") and path.endswith(".json"):
-            record = _record_without_paths(_read(descriptor, status.st_size))
+            record = without_cache_paths(_read(descriptor, status.st_size))
             self._add_content(tar, path, record, _mode(status), EPOCH)
             return True
         data = self._content_with_prefix(descriptor, status.st_size)
@@ -226,16 +224,6 @@ class _Packer:
 def _read(descriptor: int, size: int) -> bytes:
     """The file from its beginning; the descriptor's position stays."""
     return os.pread(descriptor, size, 0)
-
-
-def _record_without_paths(data: bytes) -> bytes:
-    """An installed package's record (CEP 34) without the paths of this machine's package cache."""
-    record = json.loads(data)
-    for key in ("extracted_package_dir", "package_tarball_full_path"):
-        record.pop(key, None)
-    if isinstance(record.get("link"), dict):
-        record["link"]["source"] = ""
-    return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _name(entry: os.DirEntry[str]) -> str:

@@ -8,11 +8,11 @@ prefix that is not longer, and nothing of the server's paths.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
+
+from conda_store.artifacts.installed_records import PackagedFile
 
 # stands for the prefix in text that no package brought: pip's scripts, the environment's state, history
 OWN_PLACEHOLDER = b"/_conda_store_prefix_placeholder_"
@@ -26,15 +26,6 @@ class Rewrite(StrEnum):
     BINARY = "B"
 
 
-@dataclass(frozen=True)
-class PackagedFile:
-    """What a package says of a file that holds its placeholder; `sha256` (hex) is of the file as packaged."""
-
-    placeholder: bytes
-    is_text: bool
-    sha256: str | None
-
-
 # placeholder, how, and path of a file that conda-unpack rewrites
 Rewritten = tuple[bytes, Rewrite, str]
 
@@ -46,21 +37,6 @@ class Relocatable:
     data: bytes
     rewrite: Rewrite | None
     placeholder: bytes = b""
-
-
-def packaged_files(prefix: Path) -> dict[str, PackagedFile]:
-    """The files with placeholders of all installed packages, by path, from `conda-meta`."""
-    found: dict[str, PackagedFile] = {}
-    for record in sorted((prefix / "conda-meta").glob("*.json")):
-        text = record.read_bytes()
-        if b'"prefix_placeholder"' not in text:
-            continue
-        for item in json.loads(text).get("paths_data", {}).get("paths", ()):
-            if placeholder := item.get("prefix_placeholder"):
-                found[item["_path"]] = PackagedFile(
-                    placeholder.encode(), item.get("file_mode") != "binary", item.get("sha256")
-                )
-    return found
 
 
 def relocate(path: str, data: bytes, prefix: bytes, packaged: PackagedFile | None) -> Relocatable | None:

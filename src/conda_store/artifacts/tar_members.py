@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import tarfile
+from functools import lru_cache
 
 from conda_store.artifacts.block_stream import BlockStream
 
@@ -27,9 +28,15 @@ def header(path: bytes, kind: bytes, *, mode: int, size: int = 0, mtime: int = 0
     if name is None or len(target) > 100 or size >= _LARGEST_SIZE or not 0 <= mtime < _LARGEST_SIZE:
         return _gnu_header(path, kind, mode=mode, size=size, mtime=mtime, target=target)
     start = b"%b%07o\0%b%011o\0%011o\0" % (name.ljust(100, b"\0"), mode, _OWNER, size, mtime)
+    end, sum_of_end = _end(kind, target, folder)
+    return b"%b%06o\0 %b" % (start, sum(start) + sum_of_end, end)
+
+
+@lru_cache(maxsize=256)
+def _end(kind: bytes, target: bytes, folder: bytes) -> tuple[bytes, int]:
+    """What follows the checksum in a header, the same for most, and its part in the checksum."""
     end = b"%b%b%b%b" % (kind, target.ljust(100, b"\0"), _TAIL, folder.ljust(167, b"\0"))
-    checksum = sum(start) + sum(end) + 8 * 32
-    return b"%b%06o\0 %b" % (start, checksum, end)
+    return end, sum(end) + 8 * ord(" ")
 
 
 def _split(path: bytes) -> tuple[bytes | None, bytes]:

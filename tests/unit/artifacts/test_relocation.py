@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conda_store.artifacts.installed_records import PackagedFile
 from conda_store.artifacts.relocation import (
     OWN_PLACEHOLDER,
-    PackagedFile,
     Rewrite,
     expand,
     relocate,
