@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from conda_store.builder.package_index import IndexOptions, PackageIndex
-from conda_store.builder.package_index.child import Request, refresh
+from conda_store.builder.package_index.child import refresh
+from conda_store.builder.package_index.request import Request
 from conda_store.errors import CondaStoreError
 
 Record = tuple[str, str, str]

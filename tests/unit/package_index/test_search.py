@@ -15,7 +15,7 @@ from rattler import Version
 from conda_store.builder.package_index import PackageIndex, PackagePage, PackageQuery
 from conda_store.builder.package_index.layout import Layout
 from conda_store.builder.package_index.model import SortKey
-from conda_store.builder.package_index.part import opened
+from conda_store.builder.package_index.readers import opened
 from conda_store.builder.package_index.search import search
 
 from .conftest import Record, refresh_here, write_repodata
@@ -111,7 +111,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Sample]]:
         sample.index.close()
 
 
-@settings(deadline=None, max_examples=600)
+@settings(deadline=None, max_examples=300)
 @given(query=QUERIES, which=st.integers(0, SAMPLES - 1))
 def test_answers_equal_the_obvious_ones(samples: list[Sample], query: PackageQuery, which: int) -> None:
     sample = samples[which]

@@ -18,7 +18,8 @@ from pathlib import Path
 from rattler import Version
 
 from conda_store.builder.package_index.layout import Layout, replacing
-from conda_store.builder.package_index.part import PartMeta, open_readonly, opened, read_meta
+from conda_store.builder.package_index.part import PartMeta, read_meta
+from conda_store.builder.package_index.readers import open_readonly, opened
 
 _SCHEMA = """
 PRAGMA journal_mode = OFF;

@@ -13,10 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from conda_store.builder.package_index.child import Request
 from conda_store.builder.package_index.layout import Layout
 from conda_store.builder.package_index.model import IndexedChannel, IndexOptions, PackagePage, PackageQuery
 from conda_store.builder.package_index.readers import Readers
+from conda_store.builder.package_index.request import Request
 from conda_store.builder.package_index.search import search
 from conda_store.errors import ChannelUnavailable, CondaStoreError, DiskFull, Unavailable
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from rattler import PackageFormatSelection, PackageName, SparseRepoData
 
 from conda_store.builder.package_index.layout import replacing
+from conda_store.builder.package_index.readers import opened
 
 _SCHEMA = """
 PRAGMA journal_mode = OFF;
@@ -25,8 +26,6 @@ CREATE TABLE version(id INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE license(id INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE package(name TEXT NOT NULL, version INTEGER NOT NULL, license INTEGER, builds TEXT NOT NULL);
 """
-
-_MAPPED = 1 << 30
 
 _PackageValues = tuple[str, int, int | None, str]
 
@@ -57,29 +56,6 @@ def read_meta(path: Path) -> PartMeta | None:
         return None
     channel, of_subdir, state, records, unreadable, updated_at = row
     return PartMeta(path, channel, of_subdir, state, records, unreadable, datetime.fromisoformat(updated_at))
-
-
-@contextlib.contextmanager
-def opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection for reading a file that never changes.
-
-    Raises:
-        sqlite3.Error: there is no such file, or it is no database.
-    """
-    connection = open_readonly(path)
-    try:
-        yield connection
-    finally:
-        connection.close()
-
-
-def open_readonly(path: Path) -> sqlite3.Connection:
-    """Raises:
-    sqlite3.Error: there is no such file.
-    """
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
-    connection.execute(f"PRAGMA mmap_size = {_MAPPED}")  # the operating system's cache is the only one
-    return connection
 
 
 def write_part(path: Path, channel: str, subdir: str, state: str, repodata: SparseRepoData) -> None:

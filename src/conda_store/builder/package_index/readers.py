@@ -1,4 +1,4 @@
-"""Connections to a file that is replaced as a whole from time to time."""
+"""Connections to files that never change, but are replaced as a whole from time to time."""
 
 from __future__ import annotations
 
@@ -8,10 +8,40 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from conda_store.builder.package_index.part import open_readonly
 from conda_store.errors import Unavailable
 
 _Generation = tuple[int, int, int]
+
+_MAPPED = 1 << 30
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection for reading a file that never changes.
+
+    Raises:
+        sqlite3.Error: there is no such file, or it is no database.
+    """
+    connection = open_readonly(path)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def open_readonly(path: Path) -> sqlite3.Connection:
+    """The same, to be closed by the caller; it may be passed between threads.
+
+    Raises:
+        sqlite3.Error: there is no such file, or it is no database.
+    """
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
+    try:
+        connection.execute(f"PRAGMA mmap_size = {_MAPPED}")  # the operating system's cache is the only one
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
 
 
 class Readers:

@@ -167,8 +167,10 @@ def _summaries_tag(path: Path) -> str:
 
 
 def _write_summaries(target: Path, tag: str, channeldata: Any) -> None:
-    """Raises:
-    ValueError: this is no channeldata.
+    """Keep what is needed of it, unless it is what was kept before.
+
+    Raises:
+        ValueError: this is no channeldata.
     """
     packages = channeldata.get("packages") if isinstance(channeldata, dict) else None
     if not isinstance(packages, dict):

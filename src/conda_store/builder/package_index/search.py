@@ -133,7 +133,10 @@ def _by_group(
     by = ", ".join(f"h.{key.value}" for key in _group_keys(query))
     groups = f"SELECT {by}, {rows} AS rows FROM holding h WHERE {selection.where('h')} GROUP BY {by}"
     count = connection.execute(f"SELECT COALESCE(SUM(rows), 0) FROM ({groups})", selection.values).fetchone()[0]
-    wanted, before = _groups_on_page(connection, query, groups, selection.values)
+    if rows == "1":
+        wanted, before = _single_groups_on_page(connection, query, groups, selection.values), query.offset
+    else:
+        wanted, before = _groups_on_page(connection, query, groups, selection.values)
     same = (f"h.{key.value} = json_extract(g.value, '$[{place}]')" for place, key in enumerate(_group_keys(query)))
     source = _Source(
         ("json_each(?) g", f"holding h ON {' AND '.join(same)}", _PACKAGES_OF_HOLDING),
@@ -141,6 +144,17 @@ def _by_group(
         (wanted, *in_channels.values),
     )
     return _ids(connection, query, source, query.offset - before), count
+
+
+def _single_groups_on_page(
+    connection: sqlite3.Connection, query: PackageQuery, groups: str, values: Sequence[object]
+) -> str:
+    """The same as `_groups_on_page` where each group has one row."""
+    columns = ", ".join(key.value for key in _group_keys(query))
+    order = ", ".join(f"{key.value} {_direction(query)}" for key in _group_keys(query))
+    statement = f"SELECT json_group_array(json_array({columns})) FROM ({groups} ORDER BY {order} LIMIT ? OFFSET ?)"
+    (wanted,) = connection.execute(statement, (*values, max(query.size, 0), query.offset)).fetchone()
+    return str(wanted)
 
 
 def _groups_on_page(
