@@ -69,7 +69,16 @@ class Store:
     # --- workers -------------------------------------------------------------------------------------------
 
     def start_worker(self, *further: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "conda_store", "worker", "--concurrency=2", *self.arguments(), *further]
+        command = [
+            sys.executable,
+            "-m",
+            "conda_store",
+            "worker",
+            "--concurrency=2",
+            "--die-with-parent",
+            *self.arguments(),
+            *further,
+        ]
         with (self.directory / "worker.log").open("ab") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         self.processes.append(process)

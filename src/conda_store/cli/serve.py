@@ -143,6 +143,8 @@ def run_server(program: Program, *, has_worker: bool, remembers_token: bool) -> 
     if supervisor is not None:
         supervisor.start()
     urls = [f"http://{host}:{port}{_prefix(options)}" for host in _names(options.address)]
+    # uvicorn ends with the signal that it was sent: as an exception it does not leave out what follows
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     if token is not None:
         for url in urls:
             credentials.remember(url, token)
