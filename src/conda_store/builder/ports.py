@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from conda_store.builder.package_index.model import IndexedChannel, PackagePage, PackageQuery
 from conda_store.domain.build import Progress
 from conda_store.domain.lock import Lock, PlatformLock
 from conda_store.domain.platform import Platform
@@ -70,52 +71,21 @@ class Installed:
     files: int
 
 
-@dataclass(frozen=True)
-class PackageQuery:
-    """`search` and `build` are parts of a name and of a build string; `is_exact` takes `search` as the whole name.
-
-    One row comes per distinct value of the columns in `distinct_on` (channel, name, version), which are then
-    sorted by first. `channels` are URLs. Pages count from 1.
-    """
-
-    channels: tuple[str, ...]
-    search: str | None = None
-    is_exact: bool = False
-    build: str | None = None
-    distinct_on: tuple[str, ...] = ()
-    sort_by: tuple[str, ...] = ()
-    is_descending: bool = False
-    page: int = 1
-    size: int = 100
-
-
-@dataclass(frozen=True)
-class IndexedPackage:
-    """A version of a package in a channel; builds of it are not told apart."""
-
-    id: int
-    channel: str
-    name: str
-    version: str
-    license: str | None = None
-    summary: str | None = None
-
-
-@dataclass(frozen=True)
-class PackagePage:
-    """`count` is the number of rows on all pages."""
-
-    rows: tuple[IndexedPackage, ...]
-    count: int
-
-
 class PackageSearch(Protocol):
     """Finds packages in what the channels offer (not in what has been installed)."""
 
-    def search(self, query: PackageQuery) -> PackagePage: ...
+    def search(self, query: PackageQuery) -> PackagePage:
+        """The page of packages that the query asks for."""
 
-    async def refresh(self, channels: tuple[str, ...], platforms: tuple[str, ...]) -> tuple[str, ...]:
-        """Read anew the channels that changed, and give their URLs; one that cannot be read keeps its old index."""
+    async def refresh(self, channels: Sequence[str], platforms: Sequence[str]) -> Sequence[IndexedChannel]:
+        """Read anew the channels that changed.
+
+        Raises:
+            ChannelUnavailable: some cannot be read (each is named); the others are up to date nevertheless.
+        """
+
+    def channels(self) -> Sequence[IndexedChannel]:
+        """What is indexed, by channel and subdir."""
 
 
 class Builder(Protocol):

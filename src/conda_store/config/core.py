@@ -31,7 +31,7 @@ def cache_directory() -> Path:
     return data_directory() / "cache"
 
 
-class LocalStorage(Configurable):  # type: ignore[misc]
+class LocalStorage(Configurable):
     storage_path = Unicode(help="Directory for artifacts and logs.", config=True)
     storage_url = Unicode("", help="Accepted for older configurations; the server decides it.", config=True)
 
@@ -39,7 +39,7 @@ class LocalStorage(Configurable):  # type: ignore[misc]
         return str(data_directory() / "storage")
 
 
-class CondaStore(Configurable):  # type: ignore[misc]
+class CondaStore(Configurable):
     store_directory = Unicode(help="Root directory of the environments.", config=True)
     build_directory = Unicode(
         "{store_directory}/{namespace}",

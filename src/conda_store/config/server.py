@@ -6,7 +6,7 @@ from traitlets import Bool, Dict, Int, List, Unicode
 from traitlets.config import Configurable
 
 
-class CondaStoreServer(Configurable):  # type: ignore[misc]
+class CondaStoreServer(Configurable):
     address = Unicode(
         "0.0.0.0",  # noqa: S104 - only tokens of the configuration let anybody in
         help="Address to listen on; 127.0.0.1 serves this machine only.",
@@ -34,7 +34,7 @@ class CondaStoreServer(Configurable):  # type: ignore[misc]
     standalone = Bool(False, help="Start a worker along with the server.", config=True)
 
 
-class CondaStoreWorker(Configurable):  # type: ignore[misc]
+class CondaStoreWorker(Configurable):
     log_level = Int(20, help="Level of the log, as in Python's logging: 20 is INFO.", config=True)
     watch_paths = List(Unicode(), [], help="Files and directories of specifications to follow.", config=True)
     watch_polls = Bool(
@@ -46,14 +46,14 @@ class CondaStoreWorker(Configurable):  # type: ignore[misc]
     index_channels = Bool(True, help="Keep the index of packages up to date.", config=True)
 
 
-class AuthenticationBackend(Configurable):  # type: ignore[misc]
+class AuthenticationBackend(Configurable):
     secret = Unicode("", help="Secret that signs what the server hands out; kept in a file when not set.", config=True)
     predefined_tokens = Dict(
         help="Tokens of machines: {token: {primary_namespace, role_bindings, expiration}}.", config=True
     )
 
 
-class RBACAuthorizationBackend(Configurable):  # type: ignore[misc]
+class RBACAuthorizationBackend(Configurable):
     unauthenticated_role_bindings = Dict(
         {"default/*": {"viewer"}}, help="What anybody may do: {namespace/environment: roles}.", config=True
     )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import structlog
 
-from conda_store.builder.ports import IndexedPackage, PackageQuery
+from conda_store.builder.package_index.model import PackageQuery, PackageRow
 from conda_store.db import channels
 from conda_store.db.paging import Page, PageRequest
 from conda_store.db.records import ChannelRecord
 from conda_store.domain.access import Actor
 from conda_store.domain.channel import channel_url
+from conda_store.errors import ChannelUnavailable
 from conda_store.services.context import Context
 from conda_store.services.settings import effective_settings
+
+logger = structlog.get_logger()
 
 
 def indexed_channels(context: Context) -> tuple[str, ...]:
@@ -29,13 +32,15 @@ def list_channels(context: Context, actor: Actor, request: PageRequest) -> Page[
 
 def search_packages(
     context: Context, actor: Actor, query: PackageQuery
-) -> tuple[tuple[tuple[IndexedPackage, ChannelRecord], ...], int]:
+) -> tuple[tuple[tuple[PackageRow, ChannelRecord], ...], int]:
     """The packages of a page, each with its channel, and how many there are on all pages."""
     del actor
     with context.database.read() as connection:
         known = channels.ids(connection)
     page = context.packages.search(query)
-    return tuple((row, known.get(row.channel, ChannelRecord(0, row.channel, None))) for row in page.rows), page.count
+    return tuple(
+        (row, known.get(row.channel_url, ChannelRecord(0, row.channel_url, None))) for row in page.rows
+    ), page.count
 
 
 def ensure_channels(context: Context) -> None:
@@ -48,10 +53,12 @@ def ensure_channels(context: Context) -> None:
 async def refresh_index(context: Context) -> None:
     """Bring the package index up to the present state of the channels."""
     settings = effective_settings(context.database, context.deployment)
-    refreshed = await context.packages.refresh(indexed_channels(context), settings.conda_platforms)
-    if refreshed:
-        now = datetime.now(UTC)
-        with context.database.write() as connection:
-            for url in refreshed:
-                channels.ensure(connection, url)
-                channels.set_updated(connection, url, now)
+    try:
+        found = await context.packages.refresh(indexed_channels(context), settings.conda_platforms)
+    except ChannelUnavailable as error:
+        logger.warning("channels cannot be indexed", error=error.message)
+        found = context.packages.channels()
+    with context.database.write() as connection:
+        for indexed in found:
+            channels.ensure(connection, indexed.url)
+            channels.set_updated(connection, indexed.url, indexed.updated_at)

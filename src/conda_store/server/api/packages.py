@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from conda_store.builder.ports import PackageQuery
+from conda_store.builder.package_index.model import PackageQuery
 from conda_store.server.api import shapes
 from conda_store.server.api.parameters import Number, Order, Size, SortBy, page_request
 from conda_store.server.api.schemas import ChannelShape, PackageShape, PageOf
@@ -47,15 +47,15 @@ def search_packages(
     """The packages of the indexed channels. Sorted by `channel`, `name` and `version` (in the order of versions)."""
     request = page_request(call.options, page, size, order, sort_by)
     query = PackageQuery(
-        packages.indexed_channels(call.context),
-        search or None,
-        bool(exact),
-        build or None,
-        tuple(distinct_on or ()),
-        tuple(name for name in request.sort_by if name in {"channel", "name", "version"}),
-        request.is_descending,
-        request.page,
-        request.size or call.options.max_page_size,
+        search=search,
+        exact=exact or False,
+        build=build,
+        distinct_on=tuple(distinct_on or ()),
+        sort_by=request.sort_by,
+        order="desc" if request.is_descending else "asc",
+        page=request.page,
+        size=request.size or call.options.max_page_size,
+        channels=packages.indexed_channels(call.context),
     )
     rows, count = packages.search_packages(call.context, call.actor, query)
     return rendered_page([shapes.indexed_package(*row) for row in rows], query.page, query.size, count)

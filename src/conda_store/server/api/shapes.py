@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from conda_store.builder.ports import IndexedPackage
+from conda_store.builder.package_index.model import PackageRow
 from conda_store.db.records import (
     ArtifactRecord,
     BuildPackageRecord,
@@ -93,7 +93,7 @@ def package_of_build(record: BuildPackageRecord) -> dict[str, Any]:
     }
 
 
-def indexed_package(record: IndexedPackage, home: ChannelRecord) -> dict[str, Any]:
+def indexed_package(record: PackageRow, home: ChannelRecord) -> dict[str, Any]:
     return {
         "id": record.id,
         "channel": channel(home) | {"last_update": None},
