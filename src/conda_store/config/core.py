@@ -139,6 +139,12 @@ class CondaStore(Configurable):
     repodata_check_interval = Float(
         5.0, min=0, help="Seconds for which a channel is taken to be unchanged.", config=True
     )
+    authentication_file = Unicode(
+        None,
+        allow_none=True,
+        help="File with the credentials of private channels, in rattler's form: host without port -> credentials.",
+        config=True,
+    )
     pip_index_url = Unicode(None, allow_none=True, help="Python package index of pip parts.", config=True)
     pip_find_links = List(Unicode(), [], help="Further places with Python packages.", config=True)
     pip_timeout = Float(600.0, min=1, help="Seconds for solving or installing a pip part.", config=True)
@@ -220,6 +226,7 @@ class CondaStore(Configurable):
                 stall_timeout=self.stall_timeout,
                 concurrent_downloads=self.concurrent_downloads,
                 repodata_check_interval=self.repodata_check_interval,
+                authentication_file=Path(self.authentication_file).absolute() if self.authentication_file else None,
                 default_index_url=self.pip_index_url,
                 find_links=tuple(self.pip_find_links),
                 pip_timeout=self.pip_timeout,
