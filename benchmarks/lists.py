@@ -1,6 +1,6 @@
 """How long lists take: 10,000 environments, 100,000 builds, a real server over loopback.
 
-    python benchmarks/lists.py [--environments N] [--builds-each N] [--requests N] [--database FILE]
+    python -m benchmarks.lists [--environments N] [--builds-each N] [--requests N] [--database FILE]
 
 Prints the median and the 95th percentile of each list in milliseconds, and exits 1 where the latter is above 20 ms.
 The database is made once and kept.
@@ -28,7 +28,7 @@ import uvicorn
 from sqlalchemy import Connection, insert
 
 from conda_store.builder.fake import FakeBuilder
-from conda_store.builder.ports import PackagePage, PackageQuery
+from conda_store.builder.package_index.model import PackagePage, PackageQuery
 from conda_store.db import migrate
 from conda_store.db.engine import Database
 from conda_store.db.tables import (
@@ -222,7 +222,7 @@ def main() -> int:
     parser.add_argument("--environments", type=int, default=10_000)
     parser.add_argument("--builds-each", type=int, default=10)
     parser.add_argument("--requests", type=int, default=60)
-    parser.add_argument("--database", type=Path, default=Path("benchmarks/.cache/lists.sqlite"))
+    parser.add_argument("--database", type=Path, default=Path(".cache/bench-lists.sqlite"))
     parser.add_argument("--output", type=Path, help="write the figures there, as JSON")
     given = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))

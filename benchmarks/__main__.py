@@ -1,0 +1,117 @@
+"""`make bench`: every figure in one run, side by side; results go to benchmarks/results/ and docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks import builds
+
+HERE = Path(__file__).parent
+PAGE = HERE.parent / "docs" / "benchmarks.md"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=5, help="pairs of warm builds")
+    parser.add_argument("--cold-runs", type=int, default=2, help="pairs of cold builds")
+    parser.add_argument("--only", choices=["builds", "lists", "packages"], action="append")
+    options = parser.parse_args()
+    wanted = options.only or ["builds", "lists", "packages"]
+    kept = HERE / "results" / "latest.json"
+    results: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {}
+    results["machine"] = {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "processors": os.cpu_count(),
+        "python": platform.python_version(),
+        "load_before": os.getloadavg()[0],
+    }
+    if "builds" in wanted:
+        results["builds"] = builds.run(options.runs, options.cold_runs)
+    if "lists" in wanted:
+        results["lists"] = _other("benchmarks.lists", "--output")
+    if "packages" in wanted:
+        results["packages"] = _other("benchmarks.package_search", "--json")
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
+    PAGE.write_text(page(results))
+    print(page(results))
+    return 0
+
+
+def _other(module: str, option: str) -> Any:
+    """Another benchmark in a process of its own, so that its memory is not ours."""
+    out = HERE.parent / ".cache" / f"{module}.json"
+    out.parent.mkdir(exist_ok=True)
+    subprocess.run([sys.executable, "-m", module, option, str(out)], check=False, cwd=HERE.parent)
+    return json.loads(out.read_text())
+
+
+def page(results: dict[str, Any]) -> str:
+    """The results as a page of the documentation."""
+    machine = results["machine"]
+    lines = [
+        "# Benchmarks",
+        "",
+        f"Written by `make bench` on {machine['date']}: {machine['processors']} processors, Python "
+        f"{machine['python']}. Seconds are medians; compared things ran in turns in one run.",
+        "",
+    ]
+    if "builds" in results:
+        lines += _builds(results["builds"])
+    if "lists" in results:
+        lines += ["## Lists", "", "10,000 environments, 100,000 builds, pages of 100; milliseconds.", ""]
+        lines += _table(results["lists"], "median_ms", "p95_ms")
+    if "packages" in results:
+        lines += ["## Package search", "", "500,078 records; milliseconds.", ""]
+        searches = {name: row for name, row in results["packages"].items() if isinstance(row, dict)}
+        lines += _table(searches, "median", "p95")
+    return "\n".join(lines)
+
+
+def _builds(results: dict[str, Any]) -> list[str]:
+    lines = ["## Builds", "", "From POST to COMPLETED, beside a script that solves and installs with py-rattler.", ""]
+    lines += ["| | bare | service | |", "|---|---|---|---|"]
+    for name in ("small", "medium", "large"):
+        row = results["warm"][name]
+        lines.append(_row(f"{name}, warm", row, f"+ {row['difference']['median']:.2f} s"))
+    for name in ("small", "medium", "large"):
+        row = results["cold"][name]
+        lines.append(_row(f"{name}, cold", row, f"x {row['ratio']['median']:.2f}"))
+    warm, archive = results["warm"], results["archive"]
+    at_once = warm["twenty_at_once"]
+    lines += [
+        "",
+        f"- POST to BUILDING: {warm['post_to_building']['median'] * 1000:.0f} ms",
+        f"- start to first answer: {warm['start_seconds']:.2f} s",
+        f"- idle, worker included: {warm['idle']['processor'] * 100:.2f} % of a processor, "
+        f"{warm['idle']['memory_mb']:.0f} MB",
+        f"- 20 medium builds at once: {at_once['together']:.2f} s, {at_once['ratio']:.2f} x twenty single ones",
+        f"- archive of the large environment: {archive['service']['median']:.1f} s, "
+        f"{archive['ratio']:.2f} x GNU tar into ISA-L gzip ({archive['tar_and_isal']['median']:.1f} s); unpacking it "
+        f"{archive['unpack_service']['median']:.1f} s against {archive['unpack_tar_and_isal']['median']:.1f} s",
+        "",
+    ]
+    return lines
+
+
+def _row(name: str, row: dict[str, Any], comparison: str) -> str:
+    return f"| {name} | {row['bare']['median']:.2f} | {row['service']['median']:.2f} | {comparison} |"
+
+
+def _table(rows: dict[str, dict[str, float]], median: str, most: str) -> list[str]:
+    """Milliseconds, by name."""
+    lines = ["| | median | 95 % |", "|---|---|---|"]
+    lines += [f"| {name} | {row[median]:.1f} | {row[most]:.1f} |" for name, row in rows.items()]
+    return [*lines, ""]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
