@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from urllib.parse import urlsplit, urlunsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from rattler import MatchSpec
 
-from conda_store.domain.channel import channel_url
+from conda_store.domain.channel import channel_url, without_credentials
 from conda_store.domain.specification import PIP_OPTIONS, Specification
 from conda_store.errors import InvalidSpecification, Problem
 
 MAX_LENGTH = 2000
+# a specification is stored, and shown to all who may read its environment
+_CREDENTIALS = "The channel's URL holds credentials; leave them out, the service is given its own"
 
 
 def specification_problems(specification: Specification) -> tuple[Problem, ...]:
-    """One problem for each match spec, requirement or option that cannot be read, with its path in the document."""
+    """One problem for each match spec, requirement or option that cannot be read, and for each channel that is named
+    with credentials, with its path in the document."""
     problems = [
+        Problem(_CREDENTIALS, ("channels", index))
+        for index, channel in enumerate(specification.channels)
+        if _has_credentials(channel)
+    ]
+    problems += [
+        Problem(_CREDENTIALS, ("dependencies", index))
+        for index, text in enumerate(specification.dependencies)
+        if "::" in text and _has_credentials(text.partition("::")[0])
+    ]
+    problems += [
         Problem(f"Invalid conda package dependency specification {_shown(text)}", ("dependencies", index))
         for index, text in enumerate(specification.dependencies)
         if match_spec_problem(text)
@@ -27,6 +41,14 @@ def specification_problems(specification: Specification) -> tuple[Problem, ...]:
         if problem := _pip_problem(line):
             problems.append(Problem(problem, (*pip_path, index)))
     return tuple(problems)
+
+
+def _has_credentials(channel: str) -> bool:
+    """Whether a channel is a URL that names a user or a token."""
+    try:
+        return "://" in channel and without_credentials(channel) != urlunsplit(urlsplit(channel))
+    except ValueError:
+        return False  # no URL at all: asking for it will say so
 
 
 def match_spec_problem(text: str) -> str | None:

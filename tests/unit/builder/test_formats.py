@@ -97,6 +97,27 @@ def test_problems_have_the_line_of_the_value() -> None:
     assert "scipy==: " in error.hint
 
 
+@pytest.mark.parametrize(
+    ("entry", "is_refused"),
+    [
+        ("https://ada:secret@conda.example/main", True),
+        ("https://conda.example/t/to-ken/main", True),
+        ("HTTPS://conda.example/main", False),
+        ("conda-forge/label/test", False),
+    ],
+)
+def test_credentials_in_a_channel_are_refused(entry: str, is_refused: bool) -> None:
+    for text in (f"name: a\nchannels:\n  - {entry}\n", f"name: a\n\ndependencies: ['{entry}::zlib']\n"):
+        if not is_refused:
+            assert read(text)
+            continue
+        error = refusal(text)
+        assert "holds credentials" in error.message
+        assert "secret" not in str(error)
+        assert "to-ken" not in str(error)
+        assert error.problems[0].line == 3
+
+
 def test_a_pip_option_that_is_not_supported() -> None:
     error = refusal(ENVIRONMENT.replace("--extra-index-url", "--find-links"))
     assert error.problems[0].message == (
