@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from conda_store.builder.deferred import DeferredBuilder
 from conda_store.builder.options import BuilderOptions
 from conda_store.domain.deployment import Deployment
 
@@ -37,6 +38,9 @@ class Blueprint:
         return local_blobs(self.storage_path)
 
     def builder(self) -> Builder:
+        return DeferredBuilder(self._engine)
+
+    def _engine(self) -> Builder:
         from conda_store.builder.engine import RattlerBuilder
 
         return RattlerBuilder(self.cache_directory, options=self.builder_options)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, delete, exists, func, insert, select, update
 
 from conda_store.db.records import ArtifactRecord
 from conda_store.db.tables import build, build_artifact
@@ -106,48 +106,48 @@ def request(connection: Connection, artifact_id: int) -> None:
     )
 
 
-def set_ready(connection: Connection, artifact_id: int, *, size: int, sha256: str) -> None:
-    """The blob is there, whoever made it."""
-    connection.execute(
+def set_ready(connection: Connection, artifact_id: int, *, size: int, sha256: str) -> bool:
+    """The blob is there, whoever made it. False when the build has been deleted."""
+    changed = connection.execute(
         update(build_artifact)
-        .where(build_artifact.c.id == artifact_id)
+        .where(build_artifact.c.id == artifact_id, _is_of_live_build())
         .values(state=ArtifactState.READY, size=size, sha256=sha256, message=None)
     )
+    return changed.rowcount == 1
+
+
+def _is_of_live_build() -> ColumnElement[bool]:
+    live = select(build.c.id).where(build.c.deleted_on.is_(None), build.c.id == build_artifact.c.build_id)
+    return exists(live.correlate(build_artifact))
 
 
 def has_requested(connection: Connection) -> bool:
-    """Whether an artifact is asked for, or the lease of its maker has run out."""
-    query = select(build_artifact.c.id).where(_is_due(time.time())).limit(1)
-    return connection.execute(query).first() is not None
+    """Whether an artifact is asked for."""
+    return connection.execute(_requested()).first() is not None
 
 
-def _is_due(now: float) -> ColumnElement[bool]:
-    return or_(
-        build_artifact.c.state == ArtifactState.REQUESTED,
-        and_(build_artifact.c.state == ArtifactState.MAKING, build_artifact.c.lease_until < now),
-    )
-
-
-def claim(connection: Connection, owner: str, duration: timedelta) -> ArtifactRecord | None:
-    """Take the next artifact that is asked for, or whose maker was lost."""
-    now = time.time()
-    candidate = (
+def _requested() -> Select[Any]:
+    return (
         select(build_artifact.c.id)
         .join(build, build.c.id == build_artifact.c.build_id)
         .where(
             build.c.status == BuildStatus.COMPLETED,
             build.c.deleted_on.is_(None),
             build_artifact.c.artifact_type.in_(PACKED),
-            _is_due(now),
+            build_artifact.c.state == ArtifactState.REQUESTED,
         )
         .order_by(build_artifact.c.id)
         .limit(1)
-        .with_for_update(skip_locked=True, of=build_artifact)
-        .scalar_subquery()
     )
+
+
+def claim(connection: Connection, owner: str, duration: timedelta) -> ArtifactRecord | None:
+    """Take the next artifact that is asked for."""
+    now = time.time()
+    candidate = _requested().with_for_update(skip_locked=True, of=build_artifact).scalar_subquery()
     row = connection.execute(
         update(build_artifact)
-        .where(build_artifact.c.id == candidate)
+        .where(build_artifact.c.id == candidate, build_artifact.c.state == ArtifactState.REQUESTED)
         .values(
             state=ArtifactState.MAKING,
             owner=owner,
@@ -163,9 +163,26 @@ def renew(connection: Connection, artifact: ArtifactRecord, duration: timedelta)
     return _mine(connection, artifact, {"lease_until": time.time() + duration.total_seconds()})
 
 
+def expired(connection: Connection) -> tuple[ArtifactRecord, ...]:
+    """Artifacts whose maker no longer renews."""
+    query = select(build_artifact).where(
+        build_artifact.c.state == ArtifactState.MAKING, build_artifact.c.lease_until < time.time()
+    )
+    return tuple(_record(row) for row in connection.execute(query))
+
+
+def owned_by_host(connection: Connection, prefix: str) -> tuple[ArtifactRecord, ...]:
+    """Artifacts that workers are at whose owner's name begins like this."""
+    query = select(build_artifact).where(
+        build_artifact.c.state == ArtifactState.MAKING, build_artifact.c.owner.startswith(prefix)
+    )
+    return tuple(_record(row) for row in connection.execute(query))
+
+
 def finish(connection: Connection, artifact: ArtifactRecord, *, size: int, sha256: str) -> bool:
-    """False when somebody else has taken the work over."""
-    return _mine(connection, artifact, {"state": ArtifactState.READY, "size": size, "sha256": sha256})
+    """False when somebody else has taken the work over, or the build has been deleted."""
+    values = {"state": ArtifactState.READY, "size": size, "sha256": sha256}
+    return _mine(connection, artifact, values, _is_of_live_build())
 
 
 def fail(connection: Connection, artifact: ArtifactRecord, message: str) -> bool:
@@ -177,7 +194,16 @@ def release(connection: Connection, artifact: ArtifactRecord) -> bool:
     return _mine(connection, artifact, {"state": ArtifactState.REQUESTED, "owner": None})
 
 
-def _mine(connection: Connection, artifact: ArtifactRecord, values: dict[str, Any]) -> bool:
+def lose(connection: Connection, artifact: ArtifactRecord, message: str, max_attempts: int) -> bool:
+    """Its maker was lost: it is made again by whoever comes, or FAILED after so many attempts."""
+    if artifact.attempt >= max_attempts:
+        return fail(connection, artifact, message)
+    return release(connection, artifact)
+
+
+def _mine(
+    connection: Connection, artifact: ArtifactRecord, values: dict[str, Any], *further: ColumnElement[bool]
+) -> bool:
     changed = connection.execute(
         update(build_artifact)
         .where(
@@ -185,6 +211,7 @@ def _mine(connection: Connection, artifact: ArtifactRecord, values: dict[str, An
             build_artifact.c.state == ArtifactState.MAKING,
             build_artifact.c.owner == artifact.owner,
             build_artifact.c.attempt == artifact.attempt,
+            *further,
         )
         .values(**values)
     )

@@ -19,7 +19,7 @@ from conda_store.worker.child import die_with_parent
 from conda_store.worker.loop import Worker
 from conda_store.worker.processes import Nursery
 
-_CHEAP_INTERVAL = 0.025
+_CHEAP_INTERVAL = 0.05
 _INTERVAL = 0.25
 
 

@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection, wait
 import structlog
 
 from conda_store.services.context import Context
-from conda_store.services.housekeeping import clear, take_out_trash
+from conda_store.services.housekeeping import clear, take_out_trash, tidy
 from conda_store.services.packages import refresh_index
 from conda_store.services.packing import make_artifact
 from conda_store.services.run_build import run_build
@@ -82,4 +82,4 @@ async def _do(context: Context, job: Job) -> None:
             logger.exception("chore failed", chore=job.chore.value)
 
 
-_CHORES = {Chore.CLEAR: clear, Chore.TRASH: take_out_trash, Chore.INDEX: refresh_index}
+_CHORES = {Chore.CLEAR: clear, Chore.TRASH: take_out_trash, Chore.INDEX: refresh_index, Chore.TIDY: tidy}

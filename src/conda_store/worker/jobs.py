@@ -25,6 +25,7 @@ class Chore(StrEnum):
     CLEAR = "clear"
     TRASH = "trash"
     INDEX = "index"
+    TIDY = "tidy"
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ logger = structlog.get_logger()
 SWEEP_SECONDS = 5.0
 IDLE_CHILD_SECONDS = 60.0
 INDEX_SECONDS = 900.0
+TIDY_SECONDS = 3600.0
+PUT_OFF_SECONDS = 60.0
 
 
 class Worker:
@@ -44,6 +46,7 @@ class Worker:
         self._next_sweep = 0.0
         self._next_due = 0.0  # unix seconds: a retry's time has come, or a lease has run out
         self._next_index = time.monotonic() + 5 if indexes_channels else float("inf")
+        self._next_tidy = time.monotonic() + 5
         self._idle_since = time.monotonic()
 
     # --- life ----------------------------------------------------------------------------------------------
@@ -51,8 +54,7 @@ class Worker:
     def run(self) -> None:
         """Work until `stop` is called."""
         housekeeping.recover_of_this_host(self.context, housekeeping.host_prefix())
-        # the first child takes a second or so, since everything is imported for it: not while a lease runs
-        self.children.append(self.nursery.new())
+        self.nursery.prepare()
         logger.info("worker started", owner=self.owner, concurrency=self.concurrency)
         while not self.is_stopping:
             try:
@@ -125,6 +127,9 @@ class Worker:
             return
         if waiting.deletions:
             self._give(ChoreJob(Chore.CLEAR))
+        elif time.monotonic() >= self._next_tidy and not self._is_busy():
+            self._next_tidy = time.monotonic() + TIDY_SECONDS
+            self._give(ChoreJob(Chore.TIDY))
         elif time.monotonic() >= self._next_index:
             self._next_index = time.monotonic() + INDEX_SECONDS
             self._give(ChoreJob(Chore.INDEX))
@@ -151,8 +156,10 @@ class Worker:
 
     def _stop_trash(self) -> None:
         """Deleting beside creating makes creating slow: the trash waits while something is built."""
-        for child in self.children:
-            if isinstance(child.job, ChoreJob) and child.job.chore is Chore.TRASH:
+        for child in list(self.children):
+            if isinstance(child.job, ChoreJob) and child.job.chore in {Chore.TRASH, Chore.TIDY}:
+                if child.job.chore is Chore.TIDY:
+                    self._next_tidy = time.monotonic() + PUT_OFF_SECONDS
                 self._dismiss(child)
 
     # --- the children --------------------------------------------------------------------------------------
@@ -178,8 +185,8 @@ class Worker:
             reason = f"the process that built it ended (exit status {child.process.exitcode})"
             housekeeping.end_interrupted(self.context, job.lease, build, reason)
         elif isinstance(job, ArtifactJob):
-            with self.context.database.write() as connection:
-                artifacts.fail(connection, job.artifact, "the process that made it ended")
+            reason = f"the process that made it ended (exit status {child.process.exitcode})"
+            housekeeping.end_lost_artifact(self.context, job.artifact, reason)
 
     def _dismiss(self, child: Child) -> None:
         self.children.remove(child)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
@@ -60,6 +61,10 @@ class Nursery:
         self._prepare = prepare
         self._multiprocessing = multiprocessing.get_context("forkserver")
         self._multiprocessing.set_forkserver_preload(["conda_store.worker.preloaded"])
+
+    def prepare(self) -> None:
+        """Start the fork server: it imports everything while the worker goes on, so that children come quickly."""
+        forkserver.ensure_running()
 
     def new(self) -> Child:
         ours, theirs = self._multiprocessing.Pipe()

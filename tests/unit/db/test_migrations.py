@@ -31,3 +31,10 @@ def test_a_database_of_the_old_server_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="earlier conda-store"):
         migrate.upgrade(old)
     old.close()
+
+
+def test_a_database_of_a_newer_server_is_refused(database: Database) -> None:
+    with database.write() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(ConfigurationError, match="9999"):
+        migrate.upgrade(database)
