@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 import conda_store
-from conda_store.cli.serve import read_program, run_server, run_worker
+from conda_store.cli.serve import is_standalone, read_program, run_server, run_worker
 from conda_store.errors import CondaStoreError
 
 
@@ -15,7 +15,8 @@ def server(arguments: Sequence[str] | None = None) -> None:
 
     def run(given: Sequence[str]) -> None:
         program = read_program("conda-store-server", given)
-        run_server(program, has_worker=program.standalone, remembers_token=program.standalone)
+        standalone = is_standalone(program)
+        run_server(program, has_worker=standalone, remembers_token=standalone)
 
     _run(run, arguments)
 

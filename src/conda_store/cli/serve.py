@@ -105,6 +105,11 @@ def blueprint_of(program: Program) -> Blueprint:
     return core.blueprint(storage)
 
 
+def is_standalone(program: Program) -> bool:
+    """Whether server and worker are one, by `--standalone` or by the configuration."""
+    return bool(program.standalone or program.part(CondaStoreServer).standalone)
+
+
 def run_worker(program: Program, *, dies_with_parent: bool = False) -> None:
     """Work until told to stop."""
     from conda_store.worker import app
@@ -276,10 +281,13 @@ class Supervisor:
         self._thread.start()
 
     def stop(self) -> None:
+        """End the worker, by force if it takes too long."""
         self._stopping.set()
-        if self._process is not None and self._process.poll() is None:
+        if self._process is not None:
             self._process.terminate()
-        self._thread.join(_STOP_SECONDS + 1)
+            self._thread.join(_STOP_SECONDS)
+            self._process.kill()
+        self._thread.join(1)
 
     def _run(self) -> None:
         logger = structlog.get_logger()
@@ -287,23 +295,10 @@ class Supervisor:
         while not self._stopping.is_set():
             started = time.monotonic()
             self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, start_new_session=True)
-            status = self._wait(self._process)
+            status = self._process.wait()
             if self._stopping.is_set():
                 return
             failures = 0 if time.monotonic() - started > 60 else failures + 1
             delay = _RESTART_DELAYS[min(failures, len(_RESTART_DELAYS)) - 1] if failures else 0.0
             logger.warning("worker ended, starting another", exit_status=status, delay=delay)
             self._stopping.wait(delay)
-
-    def _wait(self, process: subprocess.Popen[bytes]) -> int:
-        while True:
-            try:
-                return process.wait(0.2)
-            except subprocess.TimeoutExpired:
-                if self._stopping.is_set():
-                    break
-        try:
-            return process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            return process.wait()

@@ -15,20 +15,20 @@ class CondaStoreServer(Configurable):
     port = Int(8080, min=0, max=65535, help="Port to listen on; 0: any free one.", config=True)
     url_prefix = Unicode("/", help="Path below which everything but the registry is served.", config=True)
     log_level = Int(20, help="Level of the log, as in Python's logging: 20 is INFO.", config=True)
-    enable_ui = Bool(True, help="Serve the pages.", config=True)
+    enable_ui = Bool(True, help="Accepted; there are no pages yet.", config=True)
     enable_api = Bool(True, help="Serve the REST API.", config=True)
-    enable_registry = Bool(False, help="Serve images.", config=True)
+    enable_registry = Bool(False, help="Accepted; no images are served yet.", config=True)
     enable_metrics = Bool(True, help="Serve /metrics.", config=True)
     registry_external_url = Unicode("localhost:8080", help="How clients name the registry, no scheme.", config=True)
     behind_proxy = Bool(False, help="Believe X-Forwarded-* headers.", config=True)
-    template_vars = Dict(help="`banner` and `logo` of the pages.", config=True)
+    template_vars = Dict(help="Accepted; there are no pages yet.", config=True)
     cors_allow_origins = List(Unicode(), [], help="Origins whose pages may call the API.", config=True)
     cors_allow_origin_regex = Unicode(None, allow_none=True, help="The same as a pattern.", config=True)
     allowed_hosts = List(
         Unicode(), [], help="Host names under which the server may be asked; empty: any, loopback names on loopback.",
         config=True,
     )  # fmt: skip
-    max_page_size = Int(100, min=1, help="Most rows on a page.", config=True)
+    max_page_size = Int(100, min=1, help="Most rows on a page of a list.", config=True)
     packing_wait = Int(300, min=1, help="Seconds that a request waits for an artifact being made.", config=True)
     reload = Bool(False, help="Accepted; the server does not reload itself.", config=True)
     standalone = Bool(False, help="Start a worker along with the server.", config=True)
@@ -47,7 +47,7 @@ class CondaStoreWorker(Configurable):
 
 
 class AuthenticationBackend(Configurable):
-    secret = Unicode("", help="Secret that signs what the server hands out; kept in a file when not set.", config=True)
+    secret = Unicode("", help="Accepted; nothing that the server hands out is signed yet.", config=True)
     predefined_tokens = Dict(
         help="Tokens of machines: {token: {primary_namespace, role_bindings, expiration}}.", config=True
     )
