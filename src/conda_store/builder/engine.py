@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from pathlib import Path
@@ -13,6 +14,7 @@ from conda_store.builder.install import install
 from conda_store.builder.options import BuilderOptions
 from conda_store.builder.package_cache import PackageCache
 from conda_store.builder.ports import Installed, InstallRequest, Reporter, SolveRequest
+from conda_store.builder.removal import empty_trash
 from conda_store.builder.solve import Solver, request_channels
 from conda_store.builder.virtual_packages import virtual_packages
 from conda_store.domain.build import Phase, Progress
@@ -73,6 +75,10 @@ class RattlerBuilder:
 
     async def install(self, request: InstallRequest, reporter: Reporter) -> Installed:
         return await install(request, reporter, cache=self._cache, options=self._options)
+
+    async def tidy(self) -> int:
+        await asyncio.to_thread(self._cache.tidy)
+        return await empty_trash(self._cache.trash)
 
     async def close(self) -> None:
         self._solver.repodata.close()

@@ -99,6 +99,9 @@ class FakeBuilder:
             shutil.rmtree(request.staging, ignore_errors=True)
             raise BuildFailed(f"installing failed: {error}") from error
 
+    async def tidy(self) -> int:
+        return 0
+
     async def close(self) -> None:
         self.is_closed = True
 

@@ -129,5 +129,8 @@ class Builder(Protocol):
             BuildFailed: its subclass says what, and whether trying again may help.
         """
 
+    async def tidy(self) -> int:
+        """Delete, slowly, what killed processes left in the caches and what was dropped; how many files went."""
+
     async def close(self) -> None:
         """Let go of connections and caches."""

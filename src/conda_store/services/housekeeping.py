@@ -13,19 +13,21 @@ import structlog
 from conda_store.builder.removal import empty_trash
 from conda_store.db import artifacts, builds, environments, leases, locks, logs
 from conda_store.db.leases import Lease
-from conda_store.db.records import BuildRecord
+from conda_store.db.records import ArtifactRecord, BuildRecord
 from conda_store.domain.build import BuildStatus
 from conda_store.errors import Interrupted
 from conda_store.services.builds import cancelled_text
 from conda_store.services.clearing import discard_prefix, purge_deleted
 from conda_store.services.context import Context
 from conda_store.services.logs import keep_log
+from conda_store.services.packing import remove_abandoned_files
 from conda_store.services.run_build import give_up
 
 logger = structlog.get_logger()
 
 _SHORTEST_WAIT = 0.05
 _SOLVES_ARE_KEPT = timedelta(days=7)
+_DEBRIS_IS_OLD = timedelta(hours=1)
 
 
 def end_cancelled(context: Context, lease: Lease) -> None:
@@ -49,12 +51,23 @@ def end_interrupted(context: Context, lease: Lease, build: BuildRecord | None, r
 
 
 def recover_expired(context: Context) -> None:
-    """Take up the builds that nobody renews the lease of."""
+    """Take up the builds and artifacts that nobody renews the lease of."""
     with context.database.read() as connection:
         found = leases.expired(connection)
+        lost = artifacts.expired(connection)
     for lease, build in found:
         logger.warning("lease has run out", build_id=lease.build_id, owner=lease.owner)
         end_interrupted(context, lease, build, "the worker that built it was lost")
+    for artifact in lost:
+        logger.warning("lease has run out", artifact_id=artifact.id, owner=artifact.owner)
+        end_lost_artifact(context, artifact, "the worker that made it was lost")
+
+
+def end_lost_artifact(context: Context, artifact: ArtifactRecord, reason: str) -> None:
+    """An artifact whose maker is gone: made again, or FAILED after as many attempts as a build has."""
+    with context.database.write() as connection:
+        artifacts.lose(connection, artifact, reason, context.deployment.max_attempts)
+    remove_abandoned_files(context)
 
 
 def tidy_ended(context: Context) -> None:
@@ -70,12 +83,16 @@ def tidy_ended(context: Context) -> None:
 
 
 def recover_of_this_host(context: Context, prefix: str) -> None:
-    """Take up the builds of workers on this machine that are no longer running, without waiting for their lease."""
+    """Take up what workers on this machine were at that are no longer running, without waiting for their lease."""
     with context.database.read() as connection:
         found = leases.owned_by_host(connection, prefix)
+        lost = artifacts.owned_by_host(connection, prefix)
     for lease, build in found:
         if not _is_running(lease.owner):
             end_interrupted(context, lease, build, "the worker that built it was stopped")
+    for artifact in lost:
+        if artifact.owner is None or not _is_running(artifact.owner):
+            end_lost_artifact(context, artifact, "the worker that made it was stopped")
 
 
 def owner_name(instance: str) -> str:
@@ -141,6 +158,14 @@ async def clear(context: Context) -> None:
         pass
     with context.database.write() as connection:
         locks.forget_solves(connection, _SOLVES_ARE_KEPT)
+
+
+async def tidy(context: Context) -> None:
+    """Remove what killed processes left beside the environments, in the storage and in the package cache."""
+    removed = remove_abandoned_files(context) + context.blobs.remove_debris(_DEBRIS_IS_OLD)
+    removed += await context.builder.tidy()
+    if removed:
+        logger.info("leftovers removed", count=removed)
 
 
 async def take_out_trash(context: Context) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
@@ -36,7 +39,18 @@ def make_artifact(context: Context, artifact: ArtifactRecord) -> None:
             artifacts.fail(connection, artifact, "an unexpected error; the worker's log tells more")
         return
     with context.database.write() as connection:
-        artifacts.finish(connection, artifact, size=stored.size, sha256=stored.sha256)
+        is_wanted = artifacts.finish(connection, artifact, size=stored.size, sha256=stored.sha256)
+    if not is_wanted:
+        _drop_if_deleted(context, artifact.id, stored)
+
+
+def _drop_if_deleted(context: Context, artifact_id: int, stored: StoredBlob) -> None:
+    """Somebody deleted the build while it was packed, and may not have seen the blob."""
+    with context.database.read() as connection:
+        found = artifacts.get(connection, artifact_id)
+        build = builds.get(connection, found.build_id) if found else None
+    if build is None or build.deleted_on is not None:
+        context.blobs.delete(stored.key)
 
 
 def _make(context: Context, artifact: ArtifactRecord) -> StoredBlob:
@@ -45,39 +59,67 @@ def _make(context: Context, artifact: ArtifactRecord) -> StoredBlob:
     if build is None or build.prefix is None or build.lock_digest is None or build.deleted_on is not None:
         raise NotFound("the environment has been deleted")
     if artifact.type is ArtifactType.CONDA_PACK:
-        return _archive(context, build)
-    return _installer(context, build, artifact.key)
+        return _archive(context, build, artifact)
+    return _installer(context, build, artifact)
 
 
-def _archive(context: Context, build: BuildRecord) -> StoredBlob:
-    """Packed beside the environments, then taken over by the storage."""
+def packing_directory(context: Context) -> Path:
+    """Where files are packed before the storage takes them over."""
+    return context.deployment.store_directory / "%packing"
+
+
+@contextmanager
+def _passing_file(context: Context, artifact: ArtifactRecord) -> Iterator[Path]:
+    """A path beside the environments; its name says who is at work on it."""
+    directory = packing_directory(context)
+    directory.mkdir(parents=True, exist_ok=True)
+    file = directory / f"{artifact.id}-{artifact.attempt}-{uuid.uuid4().hex[:8]}"
+    try:
+        yield file
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def remove_abandoned_files(context: Context) -> int:
+    """Remove what makers of artifacts left who were killed; how many files there were."""
+    removed = 0
+    for file in packing_directory(context).glob("*-*-*"):
+        artifact_id, attempt = file.name.split("-")[:2]
+        with context.database.read() as connection:
+            found = artifacts.get(connection, int(artifact_id))
+        if found is None or found.state is not ArtifactState.MAKING or found.attempt != int(attempt):
+            file.unlink(missing_ok=True)
+            removed += 1
+    return removed
+
+
+def _archive(context: Context, build: BuildRecord, artifact: ArtifactRecord) -> StoredBlob:
+    """Packed beside the environments, then taken over by the storage. `artifact` is what it is made for."""
     assert build.lock_digest is not None and build.prefix is not None
     with context.database.read() as connection:
         lock = locks.load(connection, build.lock_digest).on(current_platform())
     if lock is None:
         raise NotFound(f"the environment was not built for {current_platform()}")
-    directory = context.deployment.store_directory / "%packing"
-    directory.mkdir(parents=True, exist_ok=True)
-    file = directory / f"{build.key[:200]}-{uuid.uuid4().hex[:8]}.tar.gz"
-    try:
+    with _passing_file(context, artifact) as file:
         packed = write_archive(Path(build.prefix), lock, file)
         key = blob_key(ArtifactType.CONDA_PACK, build.key)
         return context.blobs.put_file(key, file, content_type(ArtifactType.CONDA_PACK), sha256=packed.sha256)
-    finally:
-        file.unlink(missing_ok=True)
 
 
-def _installer(context: Context, build: BuildRecord, key: str) -> StoredBlob:
+def _installer(context: Context, build: BuildRecord, artifact: ArtifactRecord) -> StoredBlob:
     """A script in front of the archive, which is made first where it is not there."""
     with context.database.read() as connection:
         archive = artifacts.find(connection, build.id, ArtifactType.CONDA_PACK)
     if archive is not None and archive.state is ArtifactState.READY and archive.sha256 is not None:
         packed = StoredBlob(archive.key, archive.size, archive.sha256)
     else:
-        packed = _archive(context, build)
+        packed = _archive(context, build, artifact)
         if archive is not None:
             with context.database.write() as connection:
-                artifacts.set_ready(connection, archive.id, size=packed.size, sha256=packed.sha256)
+                is_wanted = artifacts.set_ready(connection, archive.id, size=packed.size, sha256=packed.sha256)
+            if not is_wanted:
+                _drop_if_deleted(context, archive.id, packed)
+                raise NotFound("the environment has been deleted")
     chunks = installer_chunks(
         context.blobs.chunks(packed.key),
         name=build.environment,
@@ -85,4 +127,12 @@ def _installer(context: Context, build: BuildRecord, key: str) -> StoredBlob:
         archive_size=packed.size,
         archive_sha256=packed.sha256,
     )
-    return context.blobs.put(key, chunks, content_type(ArtifactType.CONSTRUCTOR_INSTALLER))
+    # through a file: a store cannot be read from while it is written to, its runtime is one
+    digest = hashlib.sha256()
+    with _passing_file(context, artifact) as file:
+        with file.open("wb") as target:
+            for chunk in chunks:
+                digest.update(chunk)
+                target.write(chunk)
+        kind = content_type(ArtifactType.CONSTRUCTOR_INSTALLER)
+        return context.blobs.put_file(artifact.key, file, kind, sha256=digest.hexdigest())
