@@ -10,7 +10,6 @@ from sqlalchemy import text as sql
 from conda_store.db.engine import Database
 from conda_store.errors import ConfigurationError
 
-
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
 
