@@ -10,7 +10,7 @@ from typing import Any
 
 import platformdirs
 from traitlets import Bool, Float, Int, List, Set, Unicode, validate
-from traitlets.config import Configurable
+from traitlets.config import LoggingConfigurable
 
 from conda_store.builder.options import BuilderOptions
 from conda_store.config.blueprint import Blueprint
@@ -31,7 +31,7 @@ def cache_directory() -> Path:
     return data_directory() / "cache"
 
 
-class LocalStorage(Configurable):
+class LocalStorage(LoggingConfigurable):
     storage_path = Unicode(help="Directory for artifacts and logs.", config=True)
     storage_url = Unicode("", help="Accepted for older configurations; the server decides it.", config=True)
 
@@ -39,7 +39,7 @@ class LocalStorage(Configurable):
         return str(data_directory() / "storage")
 
 
-class CondaStore(Configurable):
+class CondaStore(LoggingConfigurable):
     store_directory = Unicode(help="Root directory of the environments.", config=True)
     build_directory = Unicode(
         "{store_directory}/{namespace}",

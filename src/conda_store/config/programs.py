@@ -26,6 +26,7 @@ class Program(Application):
     """What all programs read: a Python file with `c.Class.option = value`, and `--Class.option=value`."""
 
     name = "conda-store"
+    description = "conda-store manages, builds and serves conda environments."
     classes = [  # noqa: RUF012 - traitlets' own form
         CondaStore,
         LocalStorage,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from traitlets import Bool, Dict, Int, List, Unicode
-from traitlets.config import Configurable
+from traitlets.config import LoggingConfigurable
 
 
-class CondaStoreServer(Configurable):
+class CondaStoreServer(LoggingConfigurable):
     address = Unicode(
         "0.0.0.0",  # noqa: S104 - only tokens of the configuration let anybody in
         help="Address to listen on; 127.0.0.1 serves this machine only.",
@@ -34,7 +34,7 @@ class CondaStoreServer(Configurable):
     standalone = Bool(False, help="Start a worker along with the server.", config=True)
 
 
-class CondaStoreWorker(Configurable):
+class CondaStoreWorker(LoggingConfigurable):
     log_level = Int(20, help="Level of the log, as in Python's logging: 20 is INFO.", config=True)
     watch_paths = List(Unicode(), [], help="Files and directories of specifications to follow.", config=True)
     watch_polls = Bool(
@@ -46,14 +46,14 @@ class CondaStoreWorker(Configurable):
     index_channels = Bool(True, help="Keep the index of packages up to date.", config=True)
 
 
-class AuthenticationBackend(Configurable):
+class AuthenticationBackend(LoggingConfigurable):
     secret = Unicode("", help="Accepted; nothing that the server hands out is signed yet.", config=True)
     predefined_tokens = Dict(
         help="Tokens of machines: {token: {primary_namespace, role_bindings, expiration}}.", config=True
     )
 
 
-class RBACAuthorizationBackend(Configurable):
+class RBACAuthorizationBackend(LoggingConfigurable):
     unauthenticated_role_bindings = Dict(
         {"default/*": {"viewer"}}, help="What anybody may do: {namespace/environment: roles}.", config=True
     )

@@ -36,7 +36,9 @@ class Deployment:
         return self.store_directory / "%trash"
 
     def prefix(self, namespace: str, key: str) -> Path:
-        """Where the build with this key is laid out."""
+        """Where the build with this key is laid out. Keys of version 3 know no namespace directory."""
+        if self.build_key_version == 3:
+            return self.store_directory / key
         directory = self.build_directory.format(store_directory=self.store_directory, namespace=namespace)
         return Path(directory) / key
 
