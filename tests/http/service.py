@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +16,7 @@ import httpx
 import uvicorn
 
 from conda_store.builder.fake import FakeBuilder
-from conda_store.builder.ports import IndexedPackage, PackagePage, PackageQuery
+from conda_store.builder.package_index.model import IndexedChannel, PackagePage, PackageQuery, PackageRow
 from conda_store.db import artifacts, leases, migrate
 from conda_store.db.engine import Database
 from conda_store.domain.access import SYSTEM
@@ -45,7 +45,7 @@ class Channel:
     """A package index with a few packages; keeps the last question."""
 
     rows = tuple(
-        IndexedPackage(number, "https://conda.example/forge", "zlib", f"1.{number}", "Zlib", "compression")
+        PackageRow(number, "https://conda.example/forge", "zlib", f"1.{number}", "Zlib", "compression")
         for number in range(1, 4)
     )
 
@@ -56,7 +56,10 @@ class Channel:
         self.asked = query
         return PackagePage(self.rows[: query.size], len(self.rows))
 
-    async def refresh(self, channels: tuple[str, ...], platforms: tuple[str, ...]) -> tuple[str, ...]:
+    async def refresh(self, channels: Sequence[str], platforms: Sequence[str]) -> Sequence[IndexedChannel]:
+        return ()
+
+    def channels(self) -> Sequence[IndexedChannel]:
         return ()
 
 
@@ -132,7 +135,7 @@ class Service:
         made = 0
         while True:
             with self.context.database.write() as connection:
-                wanted = artifacts.claim(connection, "worker-1", time.time(), time.time() + 30)
+                wanted = artifacts.claim(connection, "worker-1", self.context.deployment.lease)
             if wanted is None:
                 return made
             make_artifact(self.context, wanted)

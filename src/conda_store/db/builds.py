@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, func, insert, or_, select, update
 
 from conda_store.db.artifacts import count_with_artifact, has_artifact
 from conda_store.db.packages import has_all_packages
@@ -108,10 +108,11 @@ def get(connection: Connection, build_id: int) -> BuildRecord | None:
 
 
 def glances(connection: Connection, build_ids: Sequence[int]) -> tuple[BuildGlance, ...]:
-    """What changes while builds run, of all of them at once."""
+    """What changes while builds run, of all of them at once; none of those that were deleted before they ended."""
     last = select(func.max(build_log.c.sequence)).where(build_log.c.build_id == build.c.id).scalar_subquery()
     query = select(build.c.id, build.c.status, build.c.status_info, build.c.progress, func.coalesce(last, 0)).where(
-        build.c.id.in_(build_ids)
+        build.c.id.in_(build_ids),
+        or_(build.c.deleted_on.is_(None), build.c.status.in_([status for status in BuildStatus if status.has_ended])),
     )
     return tuple(BuildGlance(*row) for row in connection.execute(query))
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
 from conda_store.db.records import BuildGlance
-from conda_store.domain.build import Progress
+from conda_store.domain.build import BuildStatus, Progress
+from conda_store.errors import NotFound
 from conda_store.server.parts import Call
 from conda_store.services import artifacts, builds
 
@@ -33,7 +35,12 @@ async def build_events(call: Call, build_id: int, *, has_logs: bool, last_id: st
         if glance is None:
             yield b": still here\n\n"
             continue
-        if has_logs and (text := await log.news(glance)):
+        text = ""
+        if has_logs:
+            # deleted meanwhile: what is left to be told is the end
+            with suppress(NotFound):
+                text = await log.news(glance)
+        if text:
             yield _event("log", {"text": text}, log.sent)
         if (current := _progress(glance)) != progress:
             progress = current
@@ -41,6 +48,7 @@ async def build_events(call: Call, build_id: int, *, has_logs: bool, last_id: st
         if glance.status.has_ended:
             yield _event("end", {"status": glance.status, "status_info": glance.status_info})
             return
+    yield _event("end", {"status": BuildStatus.CANCELED, "status_info": "the build has been deleted"})
 
 
 class _Log:

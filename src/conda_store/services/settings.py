@@ -9,6 +9,7 @@ from conda_store.db import settings as stored
 from conda_store.db.engine import Database
 from conda_store.domain.access import Actor, Permission, Target
 from conda_store.domain.deployment import Deployment
+from conda_store.domain.names import parse_name
 from conda_store.domain.settings import Settings, checked_settings, layered_settings
 from conda_store.services.context import Context
 
@@ -43,6 +44,9 @@ def update_settings(
 ) -> tuple[str, ...]:
     """Set some settings at one level; returns their names."""
     actor.require(Permission.SETTING_UPDATE, Target(namespace, environment))
+    for what, name in (("namespace", namespace), ("environment", environment)):
+        if name is not None:
+            parse_name(name, what)
     checked = checked_settings(values, is_global=namespace is None)
     with context.database.write() as connection:
         stored.set_layer(connection, checked, namespace, environment)
