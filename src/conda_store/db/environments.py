@@ -201,7 +201,8 @@ def mark_deleted(connection: Connection, environment_id: int, now: datetime) -> 
 
 @dataclass(frozen=True)
 class LinkChange:
-    """A symlink that does not say what the database says; `build_id` None: it has to go."""
+    """A symlink that does not say what the database says. `prefix` is where it has to point; or, where `build_id` is
+    None, it has to go if that is where it points."""
 
     environment_id: int
     namespace: str
@@ -224,7 +225,7 @@ def links_to_change(connection: Connection) -> tuple[LinkChange, ...]:
         )
     )
     gone = (
-        select(environment.c.id, namespace.c.name, environment.c.name)
+        select(environment.c.id, namespace.c.name, environment.c.name, build.c.prefix)
         .join(namespace, namespace.c.id == environment.c.namespace_id)
         .outerjoin(build, build.c.id == environment.c.linked_build_id)
         .where(
@@ -239,14 +240,9 @@ def links_to_change(connection: Connection) -> tuple[LinkChange, ...]:
         )
     )
     changes = [LinkChange(*row) for row in connection.execute(query)]
-    changes += [LinkChange(row[0], row[1], row[2], None, None) for row in connection.execute(gone)]
+    changes += [LinkChange(row[0], row[1], row[2], None, row[3]) for row in connection.execute(gone)]
     return tuple(changes)
 
 
 def set_linked(connection: Connection, environment_id: int, build_id: int | None) -> None:
     connection.execute(update(environment).where(environment.c.id == environment_id).values(linked_build_id=build_id))
-
-
-def has_live_namesake(connection: Connection, namespace_name: str, name: str) -> bool:
-    """Whether an environment of this name exists (again)."""
-    return find(connection, namespace_name, name) is not None

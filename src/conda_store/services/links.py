@@ -21,11 +21,10 @@ def update_links(context: Context) -> None:
         link = context.deployment.environment_link(change.namespace, change.name)
         try:
             if link is not None and change.prefix is not None:
-                _point(link, Path(change.prefix))
-            elif link is not None:
-                with context.database.read() as connection:
-                    if not environments.has_live_namesake(connection, change.namespace, change.name):
-                        link.unlink(missing_ok=True)
+                if change.build_id is not None:
+                    _point(link, Path(change.prefix))
+                elif link.is_symlink() and link.readlink() == Path(change.prefix):
+                    link.unlink()
         except OSError as error:
             logger.error("symlink cannot be set", link=str(link), error=str(error))
             continue
