@@ -33,7 +33,11 @@ from conda_store.server.slashes import QuerySlash, SlashRedirect
 from conda_store.server.watching import BuildWatch, Watcher
 from conda_store.services.context import Context
 
-_API = (status, namespaces, environments, specifications, builds, artifacts, packages, settings)
+API = tuple(
+    module.router
+    for module in (status, namespaces, environments, specifications, builds, artifacts, packages, settings)
+)
+ROUTERS = (*API, blobs.router, metrics.router)
 
 
 def create_app(context: Context, options: ServerOptions | None = None) -> FastAPI:
@@ -78,8 +82,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def _add_routes(app: FastAPI, options: ServerOptions) -> None:
     if options.enable_api:
-        for module in _API:
-            app.include_router(module.router, prefix=options.prefix)
+        for router in API:
+            app.include_router(router, prefix=options.prefix)
     app.include_router(blobs.router, prefix=options.prefix)
     if options.enable_metrics:
         app.include_router(metrics.router, prefix=options.prefix)
