@@ -28,9 +28,12 @@ def has_artifact(build_id: ColumnElement[Any], artifact: ArtifactType) -> Column
 
 def count_with_artifact(artifact: ArtifactType) -> Select[Any]:
     """A query for the number of builds that offer the artifact."""
-    return select(func.count(func.distinct(build_artifact.c.build_id))).where(
-        build_artifact.c.artifact_type == artifact, build_artifact.c.state != ArtifactState.FAILED
+    offered = (
+        select(build_artifact.c.build_id)
+        .where(build_artifact.c.artifact_type == artifact, build_artifact.c.state != ArtifactState.FAILED)
+        .distinct()
     )
+    return select(func.count()).select_from(offered.subquery())
 
 
 def _record(row: Any) -> ArtifactRecord:

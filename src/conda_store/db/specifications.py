@@ -10,7 +10,7 @@ from sqlalchemy import Connection, exists, insert, select
 from conda_store.db.paging import Page, PageRequest, fetch_page
 from conda_store.db.records import SpecificationRecord
 from conda_store.db.tables import build, environment, namespace, specification
-from conda_store.db.visibility import environments_readable_by
+from conda_store.db.visibility import environments_readable_by, reads_everything
 from conda_store.domain.access import Actor
 from conda_store.domain.specification import AnySpecification, LockfileSpecification
 
@@ -39,15 +39,15 @@ def get(connection: Connection, specification_id: int) -> SpecificationRecord:
 
 
 def _visible(actor: Actor) -> Any:
+    """A condition: built in an environment that the actor may read."""
+    its_builds = select(build.c.id).where(build.c.specification_id == specification.c.id)
+    if reads_everything(actor):
+        deleted = select(environment.c.id).where(environment.c.deleted_on.is_not(None))
+        return exists(its_builds.where(build.c.environment_id.not_in(deleted)))
     return exists(
-        select(build.c.id)
-        .join(environment, environment.c.id == build.c.environment_id)
+        its_builds.join(environment, environment.c.id == build.c.environment_id)
         .join(namespace, namespace.c.id == environment.c.namespace_id)
-        .where(
-            build.c.specification_id == specification.c.id,
-            environment.c.deleted_on.is_(None),
-            environments_readable_by(actor),
-        )
+        .where(environment.c.deleted_on.is_(None), environments_readable_by(actor))
     )
 
 

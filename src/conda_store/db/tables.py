@@ -91,6 +91,9 @@ environment = Table(
           sqlite_where=text("deleted_on IS NULL"), postgresql_where=text("deleted_on IS NULL")),
     Index("ix_environment_name", "name"),
     Index("ix_environment_current_build_id", "current_build_id"),
+    # those that a worker has still to clear up after: few, and asked for by every list
+    Index("ix_environment_deleted_on", "deleted_on", sqlite_where=text("deleted_on IS NOT NULL"),
+          postgresql_where=text("deleted_on IS NOT NULL")),
 )  # fmt: skip
 
 specification = Table(
