@@ -5,7 +5,6 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OFFICIAL := .cache/official-client/.ready
 unexport PYTHONDONTWRITEBYTECODE
-export XDG_CACHE_HOME ?= $(CURDIR)/.cache
 
 .PHONY: demo test quick check bench audit setup lock clean
 
@@ -24,7 +23,7 @@ check: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --config importlinter.toml
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
