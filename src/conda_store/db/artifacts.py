@@ -26,14 +26,18 @@ def has_artifact(build_id: ColumnElement[Any], artifact: ArtifactType) -> Column
     )
 
 
+# of these a build may have more than one
+_SEVERAL = frozenset({ArtifactType.DOCKER_BLOB, ArtifactType.DOCKER_MANIFEST, ArtifactType.CONTAINER_REGISTRY})
+
+
 def count_with_artifact(artifact: ArtifactType) -> Select[Any]:
     """A query for the number of builds that offer the artifact."""
-    offered = (
-        select(build_artifact.c.build_id)
+    number = func.count(func.distinct(build_artifact.c.build_id)) if artifact in _SEVERAL else func.count()
+    return (
+        select(number)
+        .select_from(build_artifact)
         .where(build_artifact.c.artifact_type == artifact, build_artifact.c.state != ArtifactState.FAILED)
-        .distinct()
     )
-    return select(func.count()).select_from(offered.subquery())
 
 
 def _record(row: Any) -> ArtifactRecord:
