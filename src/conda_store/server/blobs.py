@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator
 from email.utils import format_datetime
 
+import anyio
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response, StreamingResponse
@@ -19,6 +20,7 @@ from conda_store.storage.blobs import BlobInfo
 
 router = APIRouter(tags=["artifacts"])
 
+_CHUNK = 512 * 1024
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
@@ -64,8 +66,17 @@ def _answer(call: Call, request: Request, blob: Blob, info: BlobInfo) -> Respons
 
 
 async def _stream(call: Call, key: str, start: int, end: int) -> AsyncIterator[bytes]:
-    async for chunk in call.context.blobs.stream(key, start, end):
-        yield chunk
+    """A file of this machine is read piece by piece as the client takes it; stores elsewhere read ahead."""
+    path = call.context.blobs.local_path(key)
+    if path is None:
+        async for chunk in call.context.blobs.stream(key, start, end):
+            yield chunk
+        return
+    async with await anyio.open_file(path, "rb") as file:
+        await file.seek(start)
+        while start < end and (chunk := await file.read(min(_CHUNK, end - start))):
+            start += len(chunk)
+            yield chunk
 
 
 def _disposition(blob: Blob) -> str:
