@@ -51,12 +51,11 @@ def page(name: str) -> str:
 
 def table_rows(text: str) -> list[list[str]]:
     """The cells of every table row but headings and rules."""
-    rows = [
+    return [
         [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
         for line in text.splitlines()
         if line.startswith("| `")
     ]
-    return rows
 
 
 def section(text: str, heading: str) -> str:
