@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-OFFICIAL := .cache/official-client/.ready
+OFFICIAL := .cache/official-cli/.ready
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test quick check bench audit setup lock clean

@@ -5,45 +5,25 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.http.service import Service
+from tests.needed import missing
 
 ROOT = Path(__file__).parents[2]
-REQUIREMENTS = ROOT / "tests" / "requirements-official-cli.txt"
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="session")
 def program() -> Path:
-    """The installed command; made once and kept."""
-    directory = ROOT / ".cache" / "official-cli"
-    program = directory / "bin" / "conda-store"
-    done = directory / "requirements.txt"
-    if done.exists() and done.read_text() == REQUIREMENTS.read_text():
-        return program
-    for command in (
-        [sys.executable, "-m", "uv", "venv", "--quiet", "--clear", "--python", sys.executable, str(directory)],
-        [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", str(directory / "bin" / "python"), "-r",
-         str(REQUIREMENTS)],
-    ):  # fmt: skip
-        made = subprocess.run(command, capture_output=True, text=True, timeout=240)
-        if made.returncode != 0:
-            _skip(f"the official command cannot be installed: {made.stderr[-300:]}")
-    done.write_text(REQUIREMENTS.read_text())
+    """The command, in an environment of its own that the set-up has made."""
+    program = ROOT / ".cache" / "official-cli" / "bin" / "conda-store"
+    if not program.exists():
+        missing("the official command")
     return program
-
-
-def _skip(reason: str) -> None:
-    """On the machine that is meant for tests a missing tool is a failure."""
-    release = Path("/etc/debian_version")
-    if os.geteuid() == 0 and release.exists() and release.read_text().startswith("12"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="module")
