@@ -23,6 +23,7 @@ def main() -> int:
     _programs()
     try:
         make_channel(ROOT / ".cache" / "test-channel", ROOT / "tools" / "channel" / "test.toml")
+        make_channel(ROOT / ".cache" / "demo-channel" / "conda-forge", ROOT / "tools" / "channel" / "demo.toml")
     except ChannelError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
