@@ -48,11 +48,28 @@ def finish_conda_meta(prefix: Path, packages: Sequence[CondaPackage], requested:
 
 def extracted_directory(prefix: Path, package: CondaPackage) -> Path | None:
     """Where the package's record says that it was linked from; None where there is no such record."""
-    path = prefix / "conda-meta" / f"{package.name}-{package.version}-{package.build}.json"
     try:
-        return Path(json.loads(path.read_bytes())["extracted_package_dir"])
+        return Path(json.loads(_record_path(prefix, package).read_bytes())["extracted_package_dir"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def rename_in_records(prefix: Path, old: Path, new: Path, packages: Iterable[CondaPackage]) -> None:
+    """Let the packages' records say that what was extracted below `old` is below `new`."""
+    for package in packages:
+        path = _record_path(prefix, package)
+        with contextlib.suppress(FileNotFoundError):
+            text = path.read_bytes()
+            path.write_bytes(text.replace(_quoted(old) + b"/", _quoted(new) + b"/"))
+
+
+def _record_path(prefix: Path, package: CondaPackage) -> Path:
+    return prefix / "conda-meta" / f"{package.name}-{package.version}-{package.build}.json"
+
+
+def _quoted(path: Path) -> bytes:
+    """The beginning of a JSON string."""
+    return json.dumps(str(path), ensure_ascii=False)[:-1].encode()
 
 
 def history(packages: Sequence[CondaPackage], requested: Iterable[str], moment: datetime) -> str:

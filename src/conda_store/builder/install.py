@@ -23,14 +23,16 @@ from conda_store.builder.activation import write_variables
 from conda_store.builder.conda_meta import clobbered, extracted_directory, finish_conda_meta
 from conda_store.builder.failures import DamagedCache, disk_full
 from conda_store.builder.link_scripts import choose_scripts, run_scripts
+from conda_store.builder.linking import Linking
 from conda_store.builder.options import BuilderOptions
-from conda_store.builder.package_cache import DamagedPackage, PackageCache, Seal
+from conda_store.builder.package_cache import PackageCache
 from conda_store.builder.permissions import Ownership, apply_ownership, apply_root_ownership, creation_mode
 from conda_store.builder.pip_install import install_pip_part
 from conda_store.builder.ports import Installed, InstallRequest, Reporter
 from conda_store.builder.pyc import EnvironmentPython, compile_and_link, environment_python
 from conda_store.builder.removal import TRASH_NAME, set_aside
-from conda_store.builder.transaction import Transaction, package_client
+from conda_store.builder.seals import DamagedPackage, Seal
+from conda_store.builder.transaction import package_client
 from conda_store.domain.build import MAX_PREFIX_LENGTH, Phase, Progress
 from conda_store.domain.lock import CondaPackage
 from conda_store.errors import BuildFailed, PackageCorrupt, PrefixTooLong
@@ -118,15 +120,14 @@ class _Installation:
         self.reporter.log(f"Preparing transaction: {len(self.packages)} packages")
         requested = _match_specs(self.request.requested)
         for is_last in (False, True):
-            self.seals = {package.name: seal for package in self.packages if (seal := self.cache.seal_of(package))}
-            if not is_last:
-                self.log_plan()
-            transaction = Transaction(self.packages, self.cache, self.options, self.reporter, self.seals)
+            linking = Linking(
+                self.packages, cache=self.cache, options=self.options, client=self.client, reporter=self.reporter
+            )
             self.is_linking = True
             try:
-                await transaction.run(self.client, self.request.staging, self.request.prefix, requested)
+                await linking.run(self.request.staging, self.request.prefix, requested)
                 self.is_linking = False
-                self.seals = transaction.seals
+                self.seals = linking.seals
                 await asyncio.to_thread(self.seal_rest)
                 break
             except (PackageCorrupt, DamagedCache) as error:
@@ -138,14 +139,6 @@ class _Installation:
         for collision in clobbered(self.request.staging):
             winner = f"the one of {collision.winner}" if collision.winner else "another package's"
             self.reporter.log(f"{collision.path} is in several packages: {winner} is used, not {collision.loser}'s")
-
-    def log_plan(self) -> None:
-        missing = [package for package in self.packages if package.name not in self.seals]
-        size = sum(package.size or 0 for package in missing)
-        self.reporter.log(
-            f"Executing transaction: {len(self.packages) - len(missing)} packages from the cache, "
-            f"{len(missing)} to download ({size / 1e6:.1f} MB)"
-        )
 
     def seal_rest(self) -> None:
         """Seal what was extracted while nobody looked.

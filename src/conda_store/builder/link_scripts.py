@@ -9,9 +9,9 @@ from rattler import PackageRecord
 
 from conda_store.builder.child_process import child_environment, run_child
 from conda_store.builder.failures import redacted
-from conda_store.builder.package_cache import Seal
 from conda_store.builder.ports import Reporter
 from conda_store.builder.records import install_record
+from conda_store.builder.seals import Seal
 from conda_store.domain.lock import CondaPackage
 from conda_store.errors import LinkScriptFailed
 

@@ -6,9 +6,16 @@ beside the cache keeps what later builds need to know (files, bytes, which files
 without looking at the package again. Against the superuser, whom permissions do not stop, `check` compares the
 packages with their seals.
 
+Nobody waits for the whole cache: rattler locks the first writable directory of a cache exclusively for as long as a
+transaction lasts, hanging downloads included, so every transaction is given an *incoming* directory of its own to write
+to, and reads `packages/` besides. What has been extracted is sealed and moved to `packages/`, where it never changes.
+That two builds do not fetch the same package is up to `claims`.
+
 Layout below the root::
 
-    packages/   rattler's package cache; an entry is named after package and URL
+    packages/   extracted and sealed packages in rattler's form; an entry is named after package and URL
+    incoming/   a directory for each running transaction, locked while it runs
+    claims/     a locked file for each package that somebody fetches
     sealed/     <sha256 of the package's URL>.json
     pyc/        compiled modules of noarch packages (see `pyc`)
     uv/         uv's cache
@@ -22,48 +29,47 @@ import fcntl
 import hashlib
 import json
 import os
-import stat
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 from rattler.package_cache import PackageCache as RattlerCache
+from rattler.package_cache import PackageCacheLayer
 
+from conda_store.builder.claims import Claims
 from conda_store.builder.removal import set_aside
+from conda_store.builder.seals import Seal, make_seal, matches
 from conda_store.domain.lock import CondaPackage
 
-_TEMPORARY_SUFFIX = 6  # rattler extracts into `.<entry><six characters>`
-_LINKABLE = 0o444
-_EXECUTABLE = 0o111
+_YOUNG = 60.0  # seconds
+_LOCK = ".cache.lock"  # rattler's, of the directory that it writes to
 
 
-@dataclass(frozen=True)
-class Seal:
-    """What is known of an extracted package.
+class Incoming:
+    """Where one transaction extracts packages to. Locked until it is closed, or its process ends."""
 
-    `directory` is its name below `packages/`, `inode` and `changed` (nanoseconds) those of that directory.
-    `files` counts what gets into an environment, links included; `size` is the bytes of those but `own`: the files of
-    which an environment gets its own copy, since the prefix is written into them. `commands` are noarch entry points.
-    """
+    def __init__(self, directory: Path, trash: Path) -> None:
+        self.directory = directory
+        self._trash = trash
+        directory.mkdir(parents=True)
+        self._descriptor = os.open(directory, os.O_RDONLY)
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
 
-    directory: str
-    inode: int
-    changed: int
-    sha256: str | None
-    files: int
-    size: int
-    own: tuple[str, ...] = ()
-    commands: tuple[str, ...] = ()
-    is_noarch_python: bool = False
-    has_link_script: bool = False
-
-
-class DamagedPackage(Exception):
-    """Files of an extracted package are missing."""
+    def close(self) -> None:
+        """Set aside what was not taken into the cache."""
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                (self.directory / _LOCK).unlink()
+            self.directory.rmdir()
+        except OSError:
+            with contextlib.suppress(OSError):
+                set_aside(self.directory, self._trash)
+        finally:
+            os.close(self._descriptor)
 
 
 class PackageCache:
@@ -76,11 +82,9 @@ class PackageCache:
         self.pyc = root / "pyc"
         self.uv = root / "uv"
         self.trash = root / "trash"
-        for directory in (self.packages, self.sealed, self.pyc):
+        self.incoming = root / "incoming"
+        for directory in (self.packages, self.sealed, self.pyc, self.incoming):
             directory.mkdir(parents=True, exist_ok=True)
-        # one object for the process: a second one would not know of extractions that the first still does.
-        # The origin counts, so that equally named packages of two channels are two entries.
-        self.rattler = RattlerCache(self.packages).with_cached_origin()
         self._seals: dict[str, Seal] = {}
 
     def directory(self, package: CondaPackage) -> Path:
@@ -103,14 +107,14 @@ class PackageCache:
         try:
             status = directory.stat()
         except OSError:
-            self._forget(key)
-            return None
-        if status.st_ino != seal.inode or (package.sha256 and seal.sha256 and package.sha256 != seal.sha256):
-            self._forget(key)
-            return None
+            status = None
+        if status is None or status.st_ino != seal.inode or _hashes_differ(package, seal):
+            # another process may have put another in its place, and sealed it; else it will be sealed anew
+            was_remembered = self._seals.pop(key, None) is not None
+            return self.seal_of(package) if was_remembered and self._stored(key) != seal else None
         if status.st_mtime_ns == seal.changed:
             return seal
-        if not _matches(directory, seal):
+        if not matches(directory, seal):
             self.drop(package)
             return None
         return self._keep(key, replace(seal, changed=status.st_mtime_ns))
@@ -121,13 +125,42 @@ class PackageCache:
         Raises:
             DamagedPackage: it is not there, or files are missing.
         """
-        directory = directory or self.directory(package)
-        try:
-            status = directory.stat()
-            seal = _sealed(directory, status, package.sha256)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DamagedPackage(f"package {package.file_name} in the cache is damaged: {error}") from error
+        seal = make_seal(package.file_name, directory or self.directory(package), package.sha256)
         return self._keep(_key(package), seal)
+
+    def open_incoming(self) -> Incoming:
+        return Incoming(self.incoming / uuid4().hex, self.trash)
+
+    def rattler(self, incoming: Incoming) -> RattlerCache:
+        """For one transaction: it reads what is in the cache, and writes to `incoming`."""
+        # the origin counts, so that equally named packages of two channels are two entries
+        layers = [PackageCacheLayer(incoming.directory), PackageCacheLayer(self.packages)]
+        return RattlerCache.from_layers(layers, cache_origin=True)
+
+    def take_in(self, package: CondaPackage, extracted: Path) -> Seal:
+        """Seal a package that was extracted to an incoming directory, and move it to where all builds find it.
+
+        Raises:
+            DamagedPackage: it is not there, or files are missing.
+        """
+        seal = make_seal(package.file_name, extracted, package.sha256)
+        present = self.seal_of(package)
+        target = self.packages / extracted.name
+        if present and present.directory == target.name and _is_sound(target, present):
+            set_aside(extracted, self.trash)
+            return present
+        with contextlib.suppress(FileNotFoundError):
+            extracted.with_name(f"{extracted.name}.lock").replace(target.with_name(f"{target.name}.lock"))
+        try:
+            extracted.rename(target)
+        except OSError:  # what is there is damaged, or another file of the same name
+            set_aside(target, self.trash)
+            extracted.rename(target)
+        return self._keep(_key(package), replace(seal, changed=target.stat().st_mtime_ns))
+
+    def claims(self, patience: float) -> Claims:
+        """For one installation: which packages it fetches and which it waits for (see `claims`)."""
+        return Claims(self.root / "claims", patience)
 
     def drop(self, package: CondaPackage) -> None:
         """Take the package out of the cache; environments keep the files that they share with it."""
@@ -137,14 +170,14 @@ class PackageCache:
             set_aside(directory, self.trash)
 
     def tidy(self) -> int:
-        """Set aside what killed processes left: unfinished extractions, temporary files. How many there were."""
+        """Set aside what killed processes left: incoming directories, temporary files. How many there were."""
         found = 0
-        for entry in os.scandir(self.packages):
-            if entry.name.startswith(".") and entry.is_dir(follow_symlinks=False) and self._is_abandoned(entry.name):
+        for path in self.incoming.iterdir():
+            if _is_abandoned(path):
                 with contextlib.suppress(OSError):
-                    found += set_aside(Path(entry.path), self.trash) is not None
+                    found += set_aside(path, self.trash) is not None
         an_hour_ago = time.time() - 3600
-        for path in [*self.sealed.glob(".*"), *self.pyc.glob("*/.*")]:
+        for path in [*self.sealed.glob(".*"), *self.pyc.glob("*/.*"), *self.packages.glob(".*")]:
             with contextlib.suppress(OSError):
                 if path.lstat().st_mtime < an_hour_ago:
                     found += set_aside(path, self.trash) is not None
@@ -156,15 +189,17 @@ class PackageCache:
         With `repair` damaged ones are dropped, so that the next build fetches them again.
         """
         for path in sorted(self.sealed.glob("*.json")):
+            self._seals.pop(path.stem, None)
             seal = self._stored(path.stem)
             if seal is None:
                 continue
             directory = self.packages / seal.directory
-            is_sound = _matches(directory, seal)
+            is_sound = matches(directory, seal)
             if not is_sound and repair:
                 self._forget(path.stem)
                 with contextlib.suppress(OSError):
-                    set_aside(directory, self.trash)
+                    if directory.stat().st_ino == seal.inode:
+                        set_aside(directory, self.trash)
             yield seal.directory, is_sound
 
     def _keep(self, key: str, seal: Seal) -> Seal:
@@ -190,109 +225,41 @@ class PackageCache:
         self._seals.pop(key, None)
         (self.sealed / f"{key}.json").unlink(missing_ok=True)
 
-    def _is_abandoned(self, name: str) -> bool:
-        """Nobody holds the lock of the entry that was being extracted to the directory `name`."""
-        try:
-            with (self.packages / f"{name[1:-_TEMPORARY_SUFFIX]}.lock").open("rb") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return True
-        except FileNotFoundError:
+
+def _is_abandoned(directory: Path) -> bool:
+    """Whether nobody holds the lock of an incoming directory that is not just being made."""
+    try:
+        if time.time() - directory.stat().st_mtime < _YOUNG:
             return False
-        except OSError:
-            return False
+        descriptor = os.open(directory, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    else:
+        return True
+    finally:
+        os.close(descriptor)
+
+
+def _is_sound(directory: Path, seal: Seal) -> bool:
+    """Also has what rattler wants to read before it links."""
+    return (directory / "info" / "index.json").exists() and matches(directory, seal)
 
 
 def _key(package: CondaPackage) -> str:
     return hashlib.sha256(package.url.encode()).hexdigest()
 
 
+def _hashes_differ(package: CondaPackage, seal: Seal) -> bool:
+    return bool(package.sha256 and seal.sha256 and package.sha256 != seal.sha256)
+
+
 def _origin(url: str) -> str:
     """What rattler names an entry after: the URL, or the path of a local file."""
     return unquote(urlsplit(url).path) if url.startswith("file:") else url
-
-
-def _sealed(directory: Path, status: os.stat_result, sha256: str | None) -> Seal:
-    files = size = 0
-    own = []
-    for entry in package_paths(directory):
-        path = entry["_path"]
-        full = f"{directory}/{path}"
-        item = os.lstat(full)
-        if stat.S_ISDIR(item.st_mode):
-            continue
-        files += 1
-        if entry.get("prefix_placeholder") or entry.get("no_link"):
-            own.append(path)
-            continue
-        size += item.st_size
-        if stat.S_ISREG(item.st_mode):
-            mode = _LINKABLE | (_EXECUTABLE if item.st_mode & _EXECUTABLE else 0)
-            if stat.S_IMODE(item.st_mode) != mode:
-                os.chmod(full, mode)  # noqa: PTH101 - tens of thousands of them
-    link = _read_json(directory / "info" / "link.json").get("noarch", {})
-    return Seal(
-        directory=directory.name,
-        inode=status.st_ino,
-        changed=status.st_mtime_ns,
-        sha256=sha256,
-        files=files,
-        size=size,
-        own=tuple(own),
-        commands=tuple(item.split("=", 1)[0].strip() for item in link.get("entry_points") or ()),
-        is_noarch_python=link.get("type") == "python",
-        has_link_script=link_script(directory) is not None,
-    )
-
-
-def package_paths(directory: Path) -> list[dict[str, Any]]:
-    """The entries of paths.json; of a package from before paths.json what `files` and `has_prefix` say."""
-    info = directory / "info"
-    if (info / "paths.json").exists():
-        entries: list[dict[str, Any]] = _read_json(info / "paths.json")["paths"]
-        return entries
-    prefixed = set()
-    if (info / "has_prefix").exists():
-        prefixed = {line.split()[-1].strip("\"'") for line in (info / "has_prefix").read_text().splitlines() if line}
-    return [
-        {"_path": path, **({"prefix_placeholder": "yes"} if path in prefixed else {})}
-        for path in (info / "files").read_text().splitlines()
-        if path
-    ]
-
-
-def link_script(directory: Path) -> str | None:
-    """The path of the post-link script in a package or prefix directory, of the one package in it."""
-    name = _read_json(directory / "info" / "index.json").get("name", "")
-    path = f"bin/.{name}-post-link.sh"
-    return path if name and (directory / path).exists() else None
-
-
-def _matches(directory: Path, seal: Seal) -> bool:
-    """Every file is there, and together they are as many bytes as were sealed, none of them writable."""
-    files = size = 0
-    own = set(seal.own)
-    try:
-        for entry in package_paths(directory):
-            item = os.lstat(f"{directory}/{entry['_path']}")
-            if stat.S_ISDIR(item.st_mode):
-                continue
-            files += 1
-            if entry["_path"] in own:
-                continue
-            size += item.st_size
-            if stat.S_ISREG(item.st_mode) and item.st_mode & 0o222:
-                return False
-    except (OSError, ValueError, KeyError):
-        return False
-    return (files, size) == (seal.files, seal.size)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:

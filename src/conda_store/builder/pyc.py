@@ -18,8 +18,9 @@ from pathlib import Path
 from uuid import uuid4
 
 from conda_store.builder.child_process import child_environment, run_child
-from conda_store.builder.package_cache import PackageCache, Seal, package_paths
+from conda_store.builder.package_cache import PackageCache
 from conda_store.builder.ports import Reporter
+from conda_store.builder.seals import Seal, package_paths
 from conda_store.domain.lock import CondaPackage, PlatformLock
 
 _TIMEOUT = 1800.0  # seconds for one compiling process

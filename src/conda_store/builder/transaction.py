@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import cast
@@ -16,15 +17,18 @@ from rattler.install import InstallerReporter
 from rattler.networking import Client
 
 import conda_store
+from conda_store.builder.claims import Claims
+from conda_store.builder.conda_meta import extracted_directory, rename_in_records
 from conda_store.builder.failures import install_failure
 from conda_store.builder.options import BuilderOptions
-from conda_store.builder.package_cache import DamagedPackage, PackageCache, Seal
+from conda_store.builder.package_cache import PackageCache
 from conda_store.builder.ports import Reporter
 from conda_store.builder.records import install_records
+from conda_store.builder.seals import DamagedPackage, Seal
 from conda_store.domain.build import Phase, Progress
 from conda_store.domain.channel import without_credentials
 from conda_store.domain.lock import CondaPackage
-from conda_store.errors import PackageNotFound, PackageUnavailable
+from conda_store.errors import BuildFailed, PackageNotFound, PackageUnavailable
 
 _TICK = 0.1  # seconds between two looks at what rattler has done
 
@@ -47,38 +51,55 @@ def _toml(text: str) -> str:
 
 
 class Transaction:
-    """One try at linking `packages` into `target`, made for `prefix`. `seals` are those held before it."""
+    """One try at linking `packages` into `target`, made for `prefix`.
+
+    Those in `missing` are fetched, taken into the cache, and their claims released, each as soon as it is linked;
+    `seals` gets them. `done` of `total` packages are linked already: what `progress` tells begins there.
+    """
 
     def __init__(
         self,
         packages: Sequence[CondaPackage],
+        missing: Sequence[CondaPackage],
+        *,
         cache: PackageCache,
+        claims: Claims,
         options: BuilderOptions,
         reporter: Reporter,
-        seals: Mapping[str, Seal],
+        done: int,
+        total: int,
     ) -> None:
         self._packages = packages
+        self._missing = {package.name.lower(): package for package in missing}
         self._cache = cache
+        self._claims = claims
         self._options = options
         self._reporter = reporter
-        self.seals = dict(seals)
-        self._missing = {package.name.lower(): package for package in packages if package.name not in seals}
-        self._events = Events(packages, self._missing)
+        self._incoming = cache.open_incoming()
+        self._events = Events(missing, done=done, total=total)
         self._logged = 0
+        self._fetched: list[CondaPackage] = []
+        self.seals: dict[str, Seal] = {}
 
     async def run(self, client: Client, target: Path, prefix: Path, requested: Sequence[MatchSpec]) -> None:
         """
         Raises:
             BuildFailed: a package cannot be had or linked; `target` is then in any state.
         """
-        self._refuse_downloads_when_offline()
+        try:
+            self._refuse_downloads_when_offline()
+            await self._run(client, target, prefix, requested)
+        finally:
+            self._incoming.close()
+
+    async def _run(self, client: Client, target: Path, prefix: Path, requested: Sequence[MatchSpec]) -> None:
         work = asyncio.ensure_future(
             rattler.install(
                 install_records(self._packages),
                 target,
                 client=client,
                 config=Config.from_toml(f"[concurrency]\ndownloads = {self._options.concurrent_downloads}"),
-                package_cache=self._cache.rattler,
+                package_cache=self._cache.rattler(self._incoming),
                 alternative_target_prefix=prefix,
                 execute_link_scripts=False,
                 requested_specs=[spec._match_spec for spec in requested],
@@ -89,10 +110,14 @@ class Transaction:
         try:
             while not work.done():
                 await asyncio.wait({work}, timeout=_TICK)
-                await self._tick(is_last=work.done())
+                await self._tick(target, is_last=work.done())
             await self._result(work, target)
+        except BuildFailed:
+            await asyncio.to_thread(self._keep_extracted)
+            raise
         finally:
             work.cancel()
+        rename_in_records(target, self._incoming.directory, self._cache.packages, self._fetched)
 
     async def _result(self, work: asyncio.Future[None], target: Path) -> None:
         try:
@@ -102,25 +127,47 @@ class Transaction:
         except BaseException as error:  # a panic in Rust is no Exception
             raise install_failure(str(error), self._packages, cache=self._cache.root, prefix=target) from error
 
-    async def _tick(self, *, is_last: bool) -> None:
-        """Report what happened since the last tick, seal what was extracted, and see whether anything moves."""
+    async def _tick(self, target: Path, *, is_last: bool) -> None:
+        """Report what happened since the last tick, take in what was fetched, and see whether anything moves."""
         events = self._events
         while events.extracted:
-            package = self._missing.get(events.extracted.popleft())
-            if package is None:
-                continue
-            self._logged += 1
-            self._reporter.log(f"DOWNLOAD {package.file_name} | {self._logged} of {len(self._missing)}")
-            await asyncio.to_thread(self._seal, package)
+            if package := self._missing.get(events.extracted.popleft()):
+                self._logged += 1
+                self._reporter.log(f"DOWNLOAD {package.file_name} | {self._logged} of {len(self._missing)}")
         self._reporter.progress(events.progress())
+        self._claims.touch()
+        linked = [events.linked.popleft() for _ in range(len(events.linked))]
+        await asyncio.to_thread(
+            self._take_in, [self._missing[name] for name in linked if name in self._missing], target
+        )
         if not is_last and time.monotonic() - events.moved_at > self._options.stall_timeout:
             raise self._stalled()
 
-    def _seal(self, package: CondaPackage) -> None:
-        try:
-            self.seals[package.name] = self._cache.seal(package)
-        except DamagedPackage:
-            return  # rattler fails on it too, or it will be sealed when all is linked
+    def _take_in(self, packages: Sequence[CondaPackage], target: Path) -> None:
+        """Make what is linked available to all builds.
+
+        A package that is damaged is left: rattler fails on it too, or it will be found when all is linked.
+        """
+        for package in packages:
+            directory = self._incoming.directory / self._cache.directory(package).name
+            if not directory.exists():  # rattler names it otherwise, or it was in the cache without a seal
+                directory = extracted_directory(target, package) or directory
+            with contextlib.suppress(DamagedPackage):
+                if directory.parent == self._incoming.directory:
+                    self.seals[package.name] = self._cache.take_in(package, directory)
+                    self._fetched.append(package)
+                else:
+                    self.seals[package.name] = self._cache.seal(package, directory)
+            self._claims.release([package])
+
+    def _keep_extracted(self) -> None:
+        """Spare the next try what this one has fetched."""
+        for name in list(self._events.populated):
+            package = self._missing.get(name)
+            if package is not None and package.name not in self.seals:
+                directory = self._incoming.directory / self._cache.directory(package).name
+                with contextlib.suppress(DamagedPackage, OSError):
+                    self._cache.take_in(package, directory)
 
     def _stalled(self) -> PackageUnavailable:
         waiting = [self._missing[name] for name in self._events.fetching if name in self._missing]
@@ -147,35 +194,39 @@ class Transaction:
 class Events:
     """What rattler tells (it skips methods that are not there), from its own threads: counters and queues only."""
 
-    def __init__(self, packages: Sequence[CondaPackage], missing: Mapping[str, CondaPackage]) -> None:
-        self._sizes = {name: package.size or 0 for name, package in missing.items()}
-        self._names: list[str] = []
+    def __init__(self, missing: Sequence[CondaPackage], *, done: int, total: int) -> None:
+        self._sizes = {package.name.lower(): package.size or 0 for package in missing}
+        self._populating: list[str] = []
+        self._linking: list[str] = []
         self._downloads: list[int] = []
-        self._total = len(packages)
+        self._done = done
+        self._total = total
         self._bytes_total = sum(self._sizes.values())
-        self._populated = 0
         self._linked = 0
         self._bytes: dict[int, int] = {}
+        self.populated: list[str] = []
         self.extracted: deque[str] = deque()
+        self.linked: deque[str] = deque()
         self.fetching: set[str] = set()
         self.moved_at = time.monotonic()
 
     def progress(self) -> Progress:
         """Bytes count the packages that were not in the cache; what is extracted counts in full."""
-        is_downloading = bool(self._sizes) and self._populated < self._total
+        populated = self._done + len(self.populated)
+        is_downloading = bool(self._sizes) and populated < self._total
         done = min(sum(list(self._bytes.values())), self._bytes_total)
         return Progress(
             phase=Phase.DOWNLOADING if is_downloading else Phase.LINKING,
-            packages_done=self._populated if is_downloading else self._linked,
+            packages_done=populated if is_downloading else self._done + self._linked,
             packages_total=self._total,
             bytes_done=done if is_downloading else self._bytes_total,
             bytes_total=self._bytes_total,
         )
 
     def on_populate_cache_start(self, operation: int, package_name: str) -> int:
-        self._names.append(package_name)
+        self._populating.append(package_name)
         self.fetching.add(package_name)
-        return len(self._names) - 1
+        return len(self._populating) - 1
 
     def on_download_start(self, cache_entry: int) -> int:
         self._downloads.append(cache_entry)
@@ -187,14 +238,20 @@ class Events:
         self.moved_at = time.monotonic()
 
     def on_populate_cache_complete(self, cache_entry: int) -> None:
-        name = self._names[cache_entry]
-        self._populated += 1
+        name = self._populating[cache_entry]
+        self.populated.append(name)
         self.fetching.discard(name)
         if name in self._sizes:
             self._bytes[cache_entry] = self._sizes[name]
             self.extracted.append(name)
         self.moved_at = time.monotonic()
 
+    def on_link_start(self, operation: int, package_name: str) -> int:
+        self._linking.append(package_name)
+        return len(self._linking) - 1
+
     def on_link_complete(self, index: int) -> None:
         self._linked += 1
+        if (name := self._linking[index]) in self._sizes:
+            self.linked.append(name)
         self.moved_at = time.monotonic()

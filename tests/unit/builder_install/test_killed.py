@@ -2,45 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
-import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from conda_store.builder.package_cache import PackageCache
+from tests.unit.builder_install.other_process import start
 from tools.channel.serve import ChannelServer, Fault
-
-INSTALLER = """
-import asyncio, json, sys
-from pathlib import Path
-from conda_store.builder.install import install
-from conda_store.builder.options import BuilderOptions
-from conda_store.builder.package_cache import PackageCache
-from conda_store.builder.ports import InstallRequest
-from conda_store.domain.lock import CondaPackage, PlatformLock
-from conda_store.domain.platform import Platform
-
-class Reporter:
-    def log(self, text): pass
-    def progress(self, progress): pass
-
-root, packages = Path(sys.argv[1]), json.loads(sys.stdin.read())
-packages = [{k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()} for raw in packages]
-lock = PlatformLock(Platform.LINUX_64, tuple(CondaPackage(**raw) for raw in packages))
-store = root / "store"
-request = InstallRequest(lock=lock, staging=store / ".staging-environment", prefix=store / "environment",
-                         link_script_packages=frozenset({"*"}))
-cache = PackageCache(root / "cache")
-print("begin", flush=True)
-asyncio.run(install(request, Reporter(), cache=cache, options=BuilderOptions()))
-print("end", flush=True)
-"""
 
 # seconds after the beginning; with two slow downloads it takes about one second altogether
 MOMENTS = [0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.55, 0.7, 0.9]
@@ -60,15 +31,7 @@ def server(site):
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_next_installation_is_complete(site, server, moment):
-    child = subprocess.Popen(
-        [sys.executable, "-c", INSTALLER, str(site.root)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    child.stdin.write(json.dumps([asdict(package) for package in site.packages]))
-    child.stdin.close()
-    assert child.stdout.readline() == "begin\n"
+    child = start(site.root, site.packages)
     time.sleep(moment)
     child.send_signal(signal.SIGKILL)
     child.wait(timeout=20)

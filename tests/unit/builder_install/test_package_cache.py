@@ -8,7 +8,8 @@ import stat
 
 import pytest
 
-from conda_store.builder.package_cache import DamagedPackage, PackageCache
+from conda_store.builder.package_cache import PackageCache
+from conda_store.builder.seals import DamagedPackage
 from tools.channel.tiny import PLACEHOLDER
 
 
@@ -105,14 +106,19 @@ def test_dropping_leaves_environments_alone(site, package):
     assert len(list(site.cache.trash.iterdir())) == 1
 
 
-def test_tidy_sets_aside_unfinished_extractions_that_nobody_works_on(site, package):
-    entry = site.cache.directory(package).name
-    for suffix in ("abc123", "def456"):
-        (site.cache.packages / f".{entry}{suffix}" / "share").mkdir(parents=True)
-    with (site.cache.packages / f"{entry}.lock").open("rb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        assert site.cache.tidy() == 0
-    assert site.cache.tidy() == 2
+def test_tidy_sets_aside_what_transactions_left_that_were_killed(site, package):
+    running, young, left = (site.cache.incoming / name for name in ("running", "young", "left"))
+    for directory in (running, young, left):
+        (directory / f".{site.cache.directory(package).name}abc123/share").mkdir(parents=True)
+    for directory in (running, left):
+        os.utime(directory, (0, 0))
+    descriptor = os.open(running, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    assert site.cache.tidy() == 1
+    assert not left.exists()
+    os.close(descriptor)
+    assert site.cache.tidy() == 1
+    assert [path.name for path in site.cache.incoming.iterdir()] == ["young"]
     assert site.cache.seal_of(package)
 
 

@@ -1,0 +1,134 @@
+"""What is known of a package in the cache, and the guard around its files."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_LINKABLE = 0o444
+_EXECUTABLE = 0o111
+
+
+@dataclass(frozen=True)
+class Seal:
+    """What is known of an extracted package.
+
+    `directory` is its name below `packages/`, `inode` and `changed` (nanoseconds) those of that directory.
+    `files` counts what gets into an environment, links included; `size` is the bytes of those but `own`: the files of
+    which an environment gets its own copy, since the prefix is written into them. `commands` are noarch entry points.
+    """
+
+    directory: str
+    inode: int
+    changed: int
+    sha256: str | None
+    files: int
+    size: int
+    own: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+    is_noarch_python: bool = False
+    has_link_script: bool = False
+
+
+class DamagedPackage(Exception):
+    """Files of an extracted package are missing."""
+
+
+def make_seal(name: str, directory: Path, sha256: str | None) -> Seal:
+    """Take the write permissions of the files that get linked, and count. `name` is for messages.
+
+    Raises:
+        DamagedPackage: the directory is not there, or files are missing.
+    """
+    try:
+        return _sealed(directory, directory.stat(), sha256)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DamagedPackage(f"package {name} in the cache is damaged: {error}") from error
+
+
+def _sealed(directory: Path, status: os.stat_result, sha256: str | None) -> Seal:
+    files = size = 0
+    own = []
+    for entry in package_paths(directory):
+        path = entry["_path"]
+        full = f"{directory}/{path}"
+        item = os.lstat(full)
+        if stat.S_ISDIR(item.st_mode):
+            continue
+        files += 1
+        if entry.get("prefix_placeholder") or entry.get("no_link"):
+            own.append(path)
+            continue
+        size += item.st_size
+        if stat.S_ISREG(item.st_mode):
+            mode = _LINKABLE | (_EXECUTABLE if item.st_mode & _EXECUTABLE else 0)
+            if stat.S_IMODE(item.st_mode) != mode:
+                os.chmod(full, mode)  # noqa: PTH101 - tens of thousands of them
+    link = _read_json(directory / "info" / "link.json").get("noarch", {})
+    return Seal(
+        directory=directory.name,
+        inode=status.st_ino,
+        changed=status.st_mtime_ns,
+        sha256=sha256,
+        files=files,
+        size=size,
+        own=tuple(own),
+        commands=tuple(item.split("=", 1)[0].strip() for item in link.get("entry_points") or ()),
+        is_noarch_python=link.get("type") == "python",
+        has_link_script=link_script(directory) is not None,
+    )
+
+
+def package_paths(directory: Path) -> list[dict[str, Any]]:
+    """The entries of paths.json; of a package from before paths.json what `files` and `has_prefix` say."""
+    info = directory / "info"
+    if (info / "paths.json").exists():
+        entries: list[dict[str, Any]] = _read_json(info / "paths.json")["paths"]
+        return entries
+    prefixed = set()
+    if (info / "has_prefix").exists():
+        prefixed = {line.split()[-1].strip("\"'") for line in (info / "has_prefix").read_text().splitlines() if line}
+    return [
+        {"_path": path, **({"prefix_placeholder": "yes"} if path in prefixed else {})}
+        for path in (info / "files").read_text().splitlines()
+        if path
+    ]
+
+
+def link_script(directory: Path) -> str | None:
+    """The path of the post-link script in a package or prefix directory, of the one package in it."""
+    name = _read_json(directory / "info" / "index.json").get("name", "")
+    path = f"bin/.{name}-post-link.sh"
+    return path if name and (directory / path).exists() else None
+
+
+def matches(directory: Path, seal: Seal) -> bool:
+    """Every file is there, and together they are as many bytes as were sealed, none of them writable."""
+    files = size = 0
+    own = set(seal.own)
+    try:
+        for entry in package_paths(directory):
+            item = os.lstat(f"{directory}/{entry['_path']}")
+            if stat.S_ISDIR(item.st_mode):
+                continue
+            files += 1
+            if entry["_path"] in own:
+                continue
+            size += item.st_size
+            if stat.S_ISREG(item.st_mode) and item.st_mode & 0o222:
+                return False
+    except (OSError, ValueError, KeyError):
+        return False
+    return (files, size) == (seal.files, seal.size)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    return value if isinstance(value, dict) else {}
