@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +25,12 @@ def demo(data: Path, alias: str) -> str:
     return done.stdout
 
 
+def conda_forge(directory: Path, channel: Path) -> Path:
+    """A directory in which the channel is called conda-forge."""
+    shutil.copytree(channel, directory / "channels" / "conda-forge", copy_function=os.link)
+    return directory / "channels"
+
+
 def shows_an_environment_at_work(output: str) -> None:
     assert "numpy 2." in output and "and pandas " in output
     for form in ("page", "prefix", "lockfile", "archive"):
@@ -30,10 +38,7 @@ def shows_an_environment_at_work(output: str) -> None:
 
 
 def test_it_takes_a_channel_that_can_be_reached(tmp_path: Path, real_channel: Path) -> None:
-    channels = tmp_path / "channels"
-    channels.mkdir()
-    (channels / "conda-forge").symlink_to(real_channel)
-    with ChannelServer(channels) as stand_in:
+    with ChannelServer(conda_forge(tmp_path, real_channel)) as stand_in:
         output = demo(tmp_path / "data", stand_in.url)
         assert stand_in.count("/conda-forge/*/numpy-*") > 0
     assert f"Using the channel {stand_in.url}/conda-forge." in output
@@ -49,10 +54,7 @@ def test_it_makes_a_channel_where_none_can_be_reached(tmp_path: Path) -> None:
 
 
 def test_a_port_in_use_is_said(tmp_path: Path, real_channel: Path) -> None:
-    channels = tmp_path / "channels"
-    channels.mkdir()
-    (channels / "conda-forge").symlink_to(real_channel)
-    with ChannelServer(channels) as stand_in:
+    with ChannelServer(conda_forge(tmp_path, real_channel)) as stand_in:
         port = stand_in.url.rpartition(":")[2]
         command = [sys.executable, "-m", "tools.demo", "--once", f"--port={port}", f"--data={tmp_path / 'data'}",
                    f"--channel-alias={stand_in.url}"]  # fmt: skip
