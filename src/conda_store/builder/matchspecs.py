@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from urllib.parse import urlsplit, urlunsplit
 
@@ -15,6 +16,8 @@ from conda_store.errors import InvalidSpecification, Problem
 
 MAX_LENGTH = 2000
 # a specification is stored, and shown to all who may read its environment
+# a password anywhere, or a lone token before a web host; `git+ssh://git@host` is neither
+_URL_CREDENTIALS = re.compile(r"https?://[^/\s@]+@|://[^/\s:@]*:[^/\s@]+@")
 _CREDENTIALS = "The channel's URL holds credentials; leave them out, the service is given its own"
 
 
@@ -123,6 +126,8 @@ def with_channel_urls(text: str, alias: str) -> MatchSpec:
 
 
 def _pip_problem(line: str) -> str | None:
+    if _URL_CREDENTIALS.search(line):
+        return "The pip part holds a URL with credentials; leave them out, specifications are stored and shown"
     if line.startswith("--"):
         option, _, value = line.replace("=", " ", 1).partition(" ")
         if option in PIP_OPTIONS and value.strip() and line.isprintable():
