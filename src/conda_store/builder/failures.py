@@ -37,7 +37,14 @@ class DamagedCache(BuildFailed):
 
 def redacted(text: str) -> str:
     """The text with every URL in it freed of user, password and token."""
-    return _URL.sub(lambda match: without_credentials(match[0]), text)
+    return _URL.sub(lambda match: _safe(match[0]), text)
+
+
+def _safe(url: str) -> str:
+    try:
+        return without_credentials(url)
+    except ValueError:  # no URL after all, as `http://[` is none
+        return f"{url.partition('://')[0]}://…"
 
 
 def install_failure(text: str, packages: Iterable[CondaPackage], *, cache: Path, prefix: Path) -> BuildFailed:

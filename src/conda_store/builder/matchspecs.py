@@ -10,15 +10,17 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from rattler import MatchSpec
 
+from conda_store.builder.failures import redacted
 from conda_store.domain.channel import channel_url, without_credentials
 from conda_store.domain.specification import PIP_OPTIONS, Specification
 from conda_store.errors import InvalidSpecification, Problem
 
 MAX_LENGTH = 2000
 # a specification is stored, and shown to all who may read its environment
-# a password anywhere, or a lone token before a web host; `git+ssh://git@host` is neither
-_URL_CREDENTIALS = re.compile(r"https?://[^/\s@]+@|://[^/\s:@]*:[^/\s@]+@")
+# a password anywhere, a lone token before a web host, a token in the path; `git+ssh://git@host` is none of them
+_URL_CREDENTIALS = re.compile(r"https?://[^/\s@]+@|://[^/\s:@]*:[^/\s@]+@|://[^/\s]+/t/[^/\s]+/", re.IGNORECASE)
 _CREDENTIALS = "The channel's URL holds credentials; leave them out, the service is given its own"
+_URL = re.compile(r"[a-z][a-z0-9+.\-]*://[^\s'\"\]<>]+", re.IGNORECASE)
 
 
 def specification_problems(specification: Specification) -> tuple[Problem, ...]:
@@ -29,16 +31,12 @@ def specification_problems(specification: Specification) -> tuple[Problem, ...]:
         for index, channel in enumerate(specification.channels)
         if _has_credentials(channel)
     ]
-    problems += [
-        Problem(_CREDENTIALS, ("dependencies", index))
-        for index, text in enumerate(specification.dependencies)
-        if "::" in text and _has_credentials(text.partition("::")[0])
-    ]
-    problems += [
-        Problem(f"Invalid conda package dependency specification {_shown(text)}", ("dependencies", index))
-        for index, text in enumerate(specification.dependencies)
-        if match_spec_problem(text)
-    ]
+    for index, text in enumerate(specification.dependencies):
+        if any(_has_credentials(url.partition("::")[0]) for url in _URL.findall(text)):
+            problems.append(Problem(_CREDENTIALS, ("dependencies", index)))
+        elif match_spec_problem(text):
+            message = f"Invalid conda package dependency specification {_shown(text)}"
+            problems.append(Problem(message, ("dependencies", index)))
     pip_path = ("dependencies", len(specification.dependencies), "pip")
     for index, line in enumerate(specification.pip or ()):
         if problem := _pip_problem(line):
@@ -79,6 +77,10 @@ def parse_match_spec(text: str) -> MatchSpec:
         spec = MatchSpec(text)
     except Exception as error:
         raise InvalidSpecification(message, hint=str(error).splitlines()[0][:300]) from error
+    if 'url="' in str(spec):
+        raise InvalidSpecification(
+            message, hint="a package is named by its URL only in a lock or an explicit list; write channel::name here"
+        )
     if spec.build is not None and " " in spec.build:
         raise InvalidSpecification(message, hint="name, version and build are all that words can name")
     return spec
@@ -148,5 +150,6 @@ def _pypi_message(text: str) -> str:
 
 
 def _shown(text: str) -> str:
+    text = redacted(text)
     text = text if text.isprintable() else repr(text)[1:-1]
     return text if len(text) <= 200 else f"{text[:200]}…"

@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from conda_store.builder import formats, matchspecs
-from conda_store.builder.conda_lock_document import document_from_lock, lock_from_document
 from conda_store.builder.pixi_lock import write_pixi_lock
+from conda_store.domain.conda_lock import document as lock_to_document
+from conda_store.domain.conda_lock import lock_from_document
 from conda_store.domain.lock import CondaPackage, Lock, PlatformLock, PyPIPackage
 from conda_store.domain.platform import Platform, current_platform
 from conda_store.domain.specification import AnySpecification, LockfileSpecification, Specification
@@ -116,6 +117,37 @@ def test_credentials_in_a_channel_are_refused(entry: str, is_refused: bool) -> N
         assert "secret" not in str(error)
         assert "to-ken" not in str(error)
         assert error.problems[0].line == 3
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "zlib[channel=https://ada:secret@conda.example/main]",
+        "https://ada:secret@conda.example/noarch/zlib-1.0-0.conda",
+        "https://conda.example/t/secret/noarch/zlib-1.0-0.conda",
+        "zlib[url='https://ada:secret@conda.example/noarch/zlib-1.0-0.conda']",
+        "https://ada:secret@[/x::zlib",
+        "https://ada:secret@a b",
+        {"pip": ["six @ https://ada:secret@a.example/six-1.0-py3-none-any.whl"]},
+        {"pip": ["--index-url https://ada:secret@a.example/simple"]},
+        {"pip": ["--extra-index-url=https://secret@a.example/simple"]},
+        {"pip": ["six @ git+ssh://ada:secret@a.example/six"]},
+    ],
+)
+def test_credentials_in_a_dependency_are_refused_and_not_repeated(entry: object) -> None:
+    error = refusal(json.dumps({"name": "a", "dependencies": ["one ==", entry]}))
+    assert "secret" not in str(error)
+    assert len(error.problems) == 2
+
+
+def test_a_package_is_not_named_by_its_url() -> None:
+    for entry in ("https://conda.example/noarch/zlib-1.0-0.conda", "/tmp/zlib-1.0-0.conda", "zlib[url=file:///x]"):
+        error = refusal(json.dumps({"name": "a", "dependencies": [entry]}))
+        assert "only in a lock or an explicit list" in error.hint
+
+
+def test_a_user_of_ssh_is_no_secret() -> None:
+    assert read(json.dumps({"name": "a", "dependencies": [{"pip": ["six @ git+ssh://git@a.example/six"]}]}))
 
 
 def test_a_pip_option_that_is_not_supported() -> None:
@@ -266,7 +298,7 @@ def test_a_lock_is_kept_as_it_was_handed_in(form: str | None, as_yaml: bool) -> 
     assert specification.lockfile == document
     lock = lock_from_document(specification.lockfile)
     assert lock.document == document
-    assert document_from_lock(lock) == document
+    assert lock_to_document(lock, lock.digest) == document
     assert lock.channels == (CHANNEL,)
     (platform,) = lock.platforms
     assert platform.conda == (
@@ -582,6 +614,6 @@ def test_conda_lock_itself_reads_our_document(tmp_path: Path) -> None:
     full = example_lock()
     lock = Lock(full.channels, full.platforms[:1])
     path = tmp_path / "conda-lock.yml"
-    path.write_text(json.dumps(document_from_lock(lock)))
+    path.write_text(json.dumps(lock_to_document(lock, lock.digest)))
     parsed = parse_conda_lock_file(path)
     assert {(package.name, package.manager) for package in parsed.package} == {("python", "conda"), ("requests", "pip")}

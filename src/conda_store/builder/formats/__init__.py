@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
+from conda_store.builder.failures import redacted
 from conda_store.builder.formats.conda_lock import read_conda_lock
 from conda_store.builder.formats.documents import Document, decoded
 from conda_store.builder.formats.environment import read_environment
@@ -97,7 +98,7 @@ def _checked(specification: Specification, found: tuple[Problem, ...], reason: R
     if not found:
         return specification
     reasons = {text: why for text in specification.dependencies if (why := reason(text))}
-    hint = "\n".join(f"{text[:200]}: {why}" for text, why in reasons.items())
+    hint = redacted("\n".join(f"{text[:200]}: {why}" for text, why in reasons.items()))
     raise InvalidSpecification(found, hint=hint)
 
 
