@@ -223,6 +223,7 @@ class CondaStore(LoggingConfigurable):
             deployment=self.deployment(),
             builder_options=BuilderOptions(
                 download_timeout=self.download_timeout,
+                channel_check_timeout=min(BuilderOptions.channel_check_timeout, self.download_timeout),
                 stall_timeout=self.stall_timeout,
                 concurrent_downloads=self.concurrent_downloads,
                 repodata_check_interval=self.repodata_check_interval,
