@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 import httpx
 
+from conda_store.storage.keys import stored_path
 from tests.acceptance.harness import WAIT_SECONDS, alive_children, is_running, wait_for
 
 PROGRAM = str(Path(sys.executable).with_name("conda-store"))
@@ -169,6 +171,14 @@ class Service:
 
         wait_for(f"build {build_id} is {phase}", look)
 
+    def in_attempt(self, build_id: int, attempt: int) -> None:
+        def look() -> bool:
+            status, number = self.row("SELECT status, attempt FROM build WHERE id = ?", build_id)
+            assert status not in ENDED, f"build {build_id} was {status} before attempt {attempt}"
+            return bool(number >= attempt)
+
+        wait_for(f"attempt {attempt} at build {build_id}", look)
+
     def log(self, build_id: int) -> str:
         return self.http.get(f"{API}/build/{build_id}/logs/").text
 
@@ -229,7 +239,7 @@ class Service:
                 found += [path for path in directory.iterdir() if path.name != "envs" and str(path) not in kept]
             links = directory / "envs"
             found += [path for path in links.iterdir() if not path.exists()] if links.exists() else []
-        known = {row[0] for row in self.rows("SELECT key FROM build_artifact WHERE state = 'READY'")}
+        known = {stored_path(row[0]) for row in self.rows("SELECT key FROM build_artifact WHERE state = 'READY'")}
         storage = self.data / "storage"
         found += [path for path in storage.rglob("*") if path.is_file() and str(path.relative_to(storage)) not in known]
         return found
@@ -238,7 +248,10 @@ class Service:
         """Wait until nothing is left over, the trash included."""
         trash = self.state / "%trash"
         wait_for("the trash is taken out", lambda: not trash.exists() or not any(trash.iterdir()), 30)
-        wait_for("nothing is left over", lambda: not self.debris() or None, 10)
+        deadline = time.monotonic() + 10
+        while found := self.debris():
+            assert time.monotonic() < deadline, found
+            time.sleep(0.02)
 
 
 def _command_line(pid: int) -> bytes:
