@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conda_store.artifacts.conda_lock import pip_hashes
+from conda_store.domain.conda_lock import pip_hashes
 from conda_store.domain.lock import CondaPackage, PlatformLock, PyPIPackage
 
 

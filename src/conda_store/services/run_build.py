@@ -10,13 +10,13 @@ from pathlib import Path
 import structlog
 
 from conda_store.artifacts import conda_lock, environment_yaml
-from conda_store.builder.conda_lock_document import lock_from_document
 from conda_store.builder.ports import InstallRequest, SolveRequest
 from conda_store.db import artifacts, builds, environments, leases, locks, logs, packages, specifications
 from conda_store.db.leases import Lease
 from conda_store.db.records import BuildRecord
 from conda_store.domain.artifact import ArtifactState, ArtifactType, blob_key, content_type
 from conda_store.domain.build import MAX_PREFIX_LENGTH, BuildStatus, Phase, Progress, retry_delay
+from conda_store.domain.conda_lock import lock_from_document
 from conda_store.domain.lock import Lock
 from conda_store.domain.platform import Platform, current_platform
 from conda_store.domain.settings import Settings

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from conda_store.builder.conda_lock_document import document_from_lock, lock_from_document
+from conda_store.domain.conda_lock import document as lock_to_document
+from conda_store.domain.conda_lock import lock_from_document
 from conda_store.domain.lock import Lock, load_lock
 from conda_store.domain.platform import Platform
 from conda_store.errors import ChannelNotFound, CondaStoreError, Unsolvable
@@ -51,7 +52,7 @@ def test_platforms_share_one_lock(bench: Bench) -> None:
 def test_a_lock_survives_its_storage_and_its_document(bench: Bench) -> None:
     lock = bench.solve("pure", platforms=("linux-64", "osx-arm64"))
     assert load_lock(lock.dump()) == lock
-    document = document_from_lock(lock)
+    document = lock_to_document(lock, lock.digest)
     again = lock_from_document(document)
     assert again.document == document
     assert [(p.name, p.version, p.url, p.sha256, p.md5) for item in again.platforms for p in item.conda] == [

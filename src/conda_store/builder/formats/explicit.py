@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from conda_store.builder.conda_lock_document import split_file_name
 from conda_store.builder.formats.conda_lock import read_conda_lock
+from conda_store.domain.conda_lock import split_file_name
 from conda_store.domain.platform import Platform, current_platform
 from conda_store.domain.specification import LockfileSpecification
 from conda_store.errors import InvalidSpecification, Problem

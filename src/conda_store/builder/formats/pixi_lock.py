@@ -8,7 +8,6 @@ from pathlib import Path
 
 from rattler import LockFile, PypiLockedPackage
 
-from conda_store.builder.conda_lock_document import document_from_lock
 from conda_store.builder.formats.conda_lock import read_conda_lock
 from conda_store.builder.formats.documents import Document
 from conda_store.builder.guard import described, is_from_rattler
@@ -37,7 +36,7 @@ def read_pixi_lock(document: Document, text: str, environment: str, name: str | 
                 raise
             message = described(error).replace(str(path), "pixi.lock")
             raise InvalidSpecification(f"Unable to read the pixi.lock\n{message}") from error
-    return read_conda_lock(document_from_lock(lock), name)
+    return read_conda_lock(lock_to_document(lock, lock.digest), name)
 
 
 def _lock(lock_file: LockFile, name: str) -> Lock:
