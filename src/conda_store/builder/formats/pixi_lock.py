@@ -12,6 +12,7 @@ from conda_store.builder.formats.conda_lock import read_conda_lock
 from conda_store.builder.formats.documents import Document
 from conda_store.builder.guard import described, is_from_rattler
 from conda_store.builder.solved_records import package_from_record
+from conda_store.domain.conda_lock import document as lock_to_document
 from conda_store.domain.lock import Lock, PlatformLock, PyPIPackage
 from conda_store.domain.platform import Platform
 from conda_store.domain.specification import LockfileSpecification
