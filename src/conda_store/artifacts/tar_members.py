@@ -8,8 +8,7 @@ from __future__ import annotations
 import os
 import tarfile
 from functools import lru_cache
-
-from conda_store.artifacts.block_stream import BlockStream
+from typing import Protocol
 
 _RECORD = 512
 _LARGEST_SIZE = 8**11
@@ -59,10 +58,24 @@ def _gnu_header(path: bytes, kind: bytes, *, mode: int, size: int, mtime: int, t
     return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
 
 
+class ByteSink(Protocol):
+    """Where members go: `block_stream.BlockStream`, `oci.layer_stream.LayerStream`."""
+
+    @property
+    def position(self) -> int:
+        """The bytes that have been appended."""
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append bytes, of any length."""
+
+    def fill(self, descriptor: int, size: int) -> int:
+        """Append `size` bytes read from a file descriptor; returns how many there were."""
+
+
 class TarStream:
     """Writes members one after the other."""
 
-    def __init__(self, stream: BlockStream) -> None:
+    def __init__(self, stream: ByteSink) -> None:
         self._stream = stream
 
     def add_directory(self, path: str, *, mtime: int) -> None:

@@ -4,10 +4,11 @@ processes that never build or solve should not pay."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from conda_store.builder.ports import Builder, Installed, InstallRequest, Reporter, SolveRequest
-from conda_store.domain.lock import Lock
+from conda_store.domain.lock import Lock, PlatformLock
 from conda_store.domain.specification import AnySpecification, Specification
 from conda_store.errors import Problem
 
@@ -46,6 +47,9 @@ class DeferredBuilder:
 
     async def install(self, request: InstallRequest, reporter: Reporter) -> Installed:
         return await self._builder().install(request, reporter)
+
+    async def extracted(self, lock: PlatformLock, scratch: Path, reporter: Reporter) -> Mapping[str, Path]:
+        return await self._builder().extracted(lock, scratch, reporter)
 
     async def tidy(self) -> int:
         return await self._builder().tidy()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from conda_store.builder import formats, matchspecs
 from conda_store.builder.channels import ChannelChecks
+from conda_store.builder.extraction import extracted
 from conda_store.builder.gateway import Repodata
 from conda_store.builder.install import install
 from conda_store.builder.options import BuilderOptions
@@ -19,7 +21,7 @@ from conda_store.builder.solve import Solver, request_channels
 from conda_store.builder.virtual_packages import virtual_packages
 from conda_store.domain.build import Phase, Progress
 from conda_store.domain.channel import without_credentials
-from conda_store.domain.lock import Lock
+from conda_store.domain.lock import Lock, PlatformLock
 from conda_store.domain.specification import AnySpecification, Specification
 from conda_store.errors import Problem
 
@@ -75,6 +77,9 @@ class RattlerBuilder:
 
     async def install(self, request: InstallRequest, reporter: Reporter) -> Installed:
         return await install(request, reporter, cache=self._cache, options=self._options)
+
+    async def extracted(self, lock: PlatformLock, scratch: Path, reporter: Reporter) -> Mapping[str, Path]:
+        return await extracted(lock, scratch, reporter, cache=self._cache, options=self._options)
 
     async def tidy(self) -> int:
         await asyncio.to_thread(self._cache.tidy)

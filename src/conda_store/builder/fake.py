@@ -11,8 +11,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 import shutil
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 from conda_store.builder import formats
@@ -99,6 +101,11 @@ class FakeBuilder:
             shutil.rmtree(request.staging, ignore_errors=True)
             raise BuildFailed(f"installing failed: {error}") from error
 
+    async def extracted(self, lock: PlatformLock, scratch: Path, reporter: Reporter) -> Mapping[str, Path]:
+        """Packages of one script each, in `scratch`."""
+        self.calls["extracted"] += 1
+        return {package.name: _extract(package, scratch) for package in lock.conda}
+
     async def tidy(self) -> int:
         return 0
 
@@ -146,6 +153,19 @@ def _lay_out(request: InstallRequest, reporter: Reporter) -> Installed:
     request.prefix.parent.mkdir(parents=True, exist_ok=True)
     Path(request.staging).rename(request.prefix)
     return Installed(size=size, files=len(files))
+
+
+def _extract(package: CondaPackage, scratch: Path) -> Path:
+    directory = scratch / f"{package.name}-{package.version}-{package.build}"
+    script = directory / "bin" / package.name
+    script.parent.mkdir(parents=True)
+    script.write_text(f"#!/bin/sh\necho {package.name} {package.version}\n")
+    script.chmod(0o755)
+    os.utime(script, (1_600_000_000, 1_600_000_000))
+    (directory / "info").mkdir()
+    paths = [{"_path": f"bin/{package.name}", "path_type": "hardlink"}]
+    (directory / "info" / "paths.json").write_text(json.dumps({"paths_version": 1, "paths": paths}))
+    return directory
 
 
 def _package(name: str, text: str, platform: Platform, channels: tuple[str, ...]) -> CondaPackage:

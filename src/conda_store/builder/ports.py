@@ -129,6 +129,16 @@ class Builder(Protocol):
             BuildFailed: its subclass says what, and whether trying again may help.
         """
 
+    async def extracted(self, lock: PlatformLock, scratch: Path, reporter: Reporter) -> Mapping[str, Path]:
+        """Where the extracted conda packages of a lock lie, by package name: to be read only.
+
+        What is not there is fetched. `scratch` is a directory on the cache's file system, not there yet, which may be
+        used on the way, and which the caller removes.
+
+        Raises:
+            BuildFailed: a package cannot be had.
+        """
+
     async def tidy(self) -> int:
         """Delete, slowly, what killed processes left in the caches and what was dropped; how many files went."""
 

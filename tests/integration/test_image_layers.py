@@ -1,0 +1,123 @@
+"""Layers of real packages, unpacked one over the other, are what an installer would have laid out there."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import io
+import json
+import os
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rattler
+
+from conda_store.artifacts.oci.package_layer import write_package_layer
+from conda_store.domain.image import IMAGE_PREFIX, image_python, plan_layers
+from conda_store.domain.lock import CondaPackage, PlatformLock
+from conda_store.domain.platform import Platform, current_platform
+
+pytestmark = pytest.mark.channel
+SMALL = ("python=3.11",)
+MEDIUM = (
+    "python=3.13", "numpy", "pandas", "ipykernel", "odd-prefix", "odd-unicode", "odd-symlink", "odd-long-path",
+    "odd-modes", "odd-python", "odd-activate", "odd-post-link", "odd-empty-directory", "odd-no-files", "odd-licensed",
+)  # fmt: skip
+# what only the installer can tell, and what is the environment's own
+_NOT_OF_PACKAGES = {"CACHEDIR.TAG", "conda-meta/history"}
+
+
+class Environment:
+    """An environment that rattler made for the image's prefix, and the packages that it was made of."""
+
+    def __init__(self, channel: Path, root: Path, specs: tuple[str, ...]) -> None:
+        self.prefix = root / "prefix"
+        records = asyncio.run(self._install(channel, root, specs))
+        self.lock = PlatformLock(Platform(current_platform()), tuple(locked(record) for record in records))
+        self.directories = {
+            package.name: Path(self._record(package)["extracted_package_dir"]) for package in self.lock.conda
+        }
+
+    async def _install(self, channel: Path, root: Path, specs: tuple[str, ...]) -> list[rattler.RepoDataRecord]:
+        records = await rattler.solve(
+            [rattler.Channel(channel.as_uri())],
+            [rattler.MatchSpec(spec) for spec in specs],
+            gateway=rattler.Gateway(cache_dir=root / "repodata"),
+            platforms=[str(current_platform()), "noarch"],
+            virtual_packages=rattler.VirtualPackage.detect(),
+        )
+        await rattler.install(
+            records, target_prefix=self.prefix, alternative_target_prefix=Path(IMAGE_PREFIX), cache_dir=root / "pkgs"
+        )
+        return records
+
+    def _record(self, package: CondaPackage) -> dict[str, str]:
+        name = f"{package.name}-{package.version}-{package.build}.json"
+        record: dict[str, str] = json.loads((self.prefix / "conda-meta" / name).read_bytes())
+        return record
+
+
+def locked(record: rattler.RepoDataRecord) -> CondaPackage:
+    kind = "python" if record.noarch.python else "generic" if record.noarch.generic else None
+    return CondaPackage(
+        name=record.name.normalized,
+        version=str(record.version),
+        build=str(record.build),
+        subdir=record.subdir,
+        url=record.url,
+        channel=record.channel or "",
+        build_number=record.build_number,
+        sha256=record.sha256.hex() if record.sha256 else None,
+        size=record.size,
+        depends=tuple(record.depends),
+        noarch=kind,
+    )
+
+
+def unpacked(environment: Environment, root: Path, budget: int) -> Path:
+    python = image_python(environment.lock)
+    for plan in plan_layers(environment.lock, budget):
+        target = io.BytesIO()
+        write_package_layer(plan, environment.directories, python, target)
+        with tarfile.open(fileobj=io.BytesIO(gzip.decompress(target.getvalue()))) as layer:
+            layer.extractall(root, filter="fully_trusted")
+    return root / IMAGE_PREFIX.strip("/")
+
+
+def contents(root: Path) -> dict[str, object]:
+    """Links' targets; files' bytes, whether they may be run, and their time (of commands, which have none: no time)."""
+    found: dict[str, object] = {}
+    for directory, folders, names in os.walk(root):
+        links = [name for name in folders if Path(directory, name).is_symlink()]
+        for file in (Path(directory, name) for name in [*names, *links]):
+            path = file.relative_to(root).as_posix()
+            if path in _NOT_OF_PACKAGES:
+                continue
+            if file.is_symlink():
+                found[path] = str(file.readlink())
+            elif path.startswith("conda-meta/"):
+                found[path] = without_origin(json.loads(file.read_bytes()))
+            else:
+                status = file.stat()
+                time = None if path.startswith("bin/") else int(status.st_mtime)
+                found[path] = (file.read_bytes(), bool(status.st_mode & 0o100), time)
+    return found
+
+
+def without_origin(record: dict[str, Any]) -> dict[str, object]:
+    kept = ("name", "version", "build", "build_number", "subdir", "url", "channel", "fn", "sha256", "depends")
+    return {key: record.get(key) for key in kept} | {"files": sorted(record["files"])}
+
+
+@pytest.mark.parametrize(("specs", "budget"), [(SMALL, 94), (MEDIUM, 94), (MEDIUM, 12)])
+def test_layers_are_what_the_installer_lays_out(
+    real_channel: Path, tmp_path: Path, specs: tuple[str, ...], budget: int
+) -> None:
+    environment = Environment(real_channel, tmp_path, specs)
+    theirs = contents(environment.prefix)
+    ours = contents(unpacked(environment, tmp_path / "root", budget))
+    assert len(theirs) > 1000
+    assert set(theirs) == set(ours)
+    assert [path for path in theirs if theirs[path] != ours[path]] == []
