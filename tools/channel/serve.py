@@ -57,6 +57,11 @@ class Request:
     headers: dict[str, str] = field(repr=False)
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256  # a client may open a connection for each package of an environment at once
+
+
 class ChannelServer:
     """Serves `directory` at `url` from a thread, between `with` and its end.
 
@@ -73,8 +78,7 @@ class ChannelServer:
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         handler = type("Handler", (_Handler,), {"channel": self})
-        self._http = ThreadingHTTPServer(("127.0.0.1", port), handler)
-        self._http.daemon_threads = True
+        self._http = _Server(("127.0.0.1", port), handler)
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
 
     @property
