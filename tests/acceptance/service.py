@@ -239,7 +239,8 @@ class Service:
                 found += [path for path in directory.iterdir() if path.name != "envs" and str(path) not in kept]
             links = directory / "envs"
             found += [path for path in links.iterdir() if not path.exists()] if links.exists() else []
-        known = {stored_path(row[0]) for row in self.rows("SELECT key FROM build_artifact WHERE state = 'READY'")}
+        ready = "SELECT key FROM build_artifact WHERE state = 'READY' AND artifact_type != 'DIRECTORY'"
+        known = {stored_path(row[0]) for row in self.rows(ready)}
         storage = self.data / "storage"
         found += [path for path in storage.rglob("*") if path.is_file() and str(path.relative_to(storage)) not in known]
         return found
