@@ -37,7 +37,7 @@ def test_the_body_survives_the_redirect(service: Service) -> None:
         assert data(answer)["build_id"] > 0
 
 
-@pytest.mark.parametrize("path", ["/", "/nothing", "/nothing/", "/api/v1/build/1/2/3", "//example.org/", "/api"])
+@pytest.mark.parametrize("path", ["/nothing", "/nothing/", "/api/v1/build/1/2/3", "/nothing//", "/api"])
 def test_what_is_no_route_is_not_found(anonymous: httpx.Client, path: str) -> None:
     answer = anonymous.get(path)
     assert (answer.status_code, answer.json()) == (404, {"detail": "Not Found"})

@@ -155,6 +155,8 @@ def run_server(program: Program, *, has_worker: bool, remembers_token: bool) -> 
             credentials.remember(url, token)
     try:
         click.echo(f"conda-store is served at {urls[0]}/", err=True)
+        if token is not None:
+            click.echo(f"Log in with this link: {urls[0]}/login/?token={token}", err=True)
         _serve(program, blueprint, options, token, listener)
     finally:
         if supervisor is not None:
@@ -225,6 +227,8 @@ def _serve(
         unauthenticated_role_bindings=_plain(bindings.unauthenticated_role_bindings),
         authenticated_role_bindings=_plain(bindings.authenticated_role_bindings),
         enable_api=options.enable_api,
+        enable_ui=options.enable_ui,
+        template_vars={name: str(value) for name, value in options.template_vars.items()},
         enable_metrics=options.enable_metrics,
         cors_allow_origins=tuple(options.cors_allow_origins),
         cors_allow_origin_regex=options.cors_allow_origin_regex,

@@ -30,7 +30,8 @@ SORTABLE = tuple(_SORTABLE)
 class EnvironmentFilter:
     """All that are given must hold; status, packages and artifact are those of the current build.
 
-    `also_readable_by` leaves what this other actor may read, too.
+    `also_readable_by` leaves what this other actor may read, too. `words` must each be in a name or the description,
+    or be the name of a package.
     """
 
     search: str | None = None
@@ -40,6 +41,7 @@ class EnvironmentFilter:
     packages: tuple[str, ...] = ()
     artifact: ArtifactType | None = None
     also_readable_by: Actor | None = None
+    words: tuple[str, ...] = ()
 
 
 def _columns() -> Select[Any]:
@@ -109,6 +111,11 @@ def _filtered(actor: Actor, wanted: EnvironmentFilter) -> Select[Any]:
                 func.lower(environment.c.name).like(pattern, escape="\\"),
             )
         )
+    for word in wanted.words:
+        pattern = f"%{escape_like(word.lower())}%"
+        texts = (namespace.c.name, environment.c.name, func.coalesce(environment.c.description, ""))
+        named = (func.lower(text).like(pattern, escape="\\") for text in texts)
+        query = query.where(or_(*named, has_all_packages(environment.c.current_build_id, (word.lower(),))))
     if wanted.namespace:
         query = query.where(namespace.c.name == wanted.namespace)
     if wanted.name:

@@ -31,13 +31,16 @@ from conda_store.server.parts import Parts
 from conda_store.server.request_log import RequestLog
 from conda_store.server.slashes import QuerySlash, SlashRedirect
 from conda_store.server.watching import BuildWatch, Watcher
+from conda_store.server.web import login, pages, static_files
+from conda_store.server.web.protection import SameOrigin, SecurityHeaders
 from conda_store.services.context import Context
 
 API = tuple(
     module.router
     for module in (status, namespaces, environments, specifications, builds, artifacts, packages, settings)
 )
-ROUTERS = (*API, blobs.router, metrics.router)
+LOGIN = (login.router, static_files.router)
+ROUTERS = (*API, blobs.router, metrics.router, *LOGIN, *pages.ROUTERS)
 
 
 def create_app(context: Context, options: ServerOptions | None = None) -> FastAPI:
@@ -65,7 +68,7 @@ def create_app(context: Context, options: ServerOptions | None = None) -> FastAP
     errors.install(app)
     _add_routes(app, options)
     _add_middleware(app, options)
-    app.router.default = SlashRedirect(app.router)
+    app.router.default = SlashRedirect(app.router, pages.not_found if options.enable_ui else None)
     return app
 
 
@@ -87,11 +90,14 @@ def _add_routes(app: FastAPI, options: ServerOptions) -> None:
     app.include_router(blobs.router, prefix=options.prefix)
     if options.enable_metrics:
         app.include_router(metrics.router, prefix=options.prefix)
+    for router in LOGIN + (pages.ROUTERS if options.enable_ui else ()):
+        app.include_router(router, prefix=options.prefix)
 
     @app.get(f"{options.prefix}/redoc", include_in_schema=False)
     @app.get(f"{options.prefix}/docs", include_in_schema=False)
     def get_docs(request: Request) -> Response:
-        return HTMLResponse(docs_page.docs_page(request.app.openapi(), request.app.openapi_url))
+        text = docs_page.docs_page(request.app.openapi(), request.app.openapi_url)
+        return HTMLResponse(text, headers={"Content-Security-Policy": docs_page.CONTENT_SECURITY_POLICY})
 
 
 def _add_middleware(app: FastAPI, options: ServerOptions) -> None:
@@ -101,6 +107,7 @@ def _add_middleware(app: FastAPI, options: ServerOptions) -> None:
     app.add_middleware(Head, path=api)
     app.add_middleware(PlainText)
     app.add_middleware(BodyLimit, largest=options.max_body_size)
+    app.add_middleware(SameOrigin, origins=options.cors_allow_origins, origin_regex=options.cors_allow_origin_regex)
     if options.cors_allow_origins or options.cors_allow_origin_regex:
         app.add_middleware(
             CORSMiddleware,
@@ -111,4 +118,5 @@ def _add_middleware(app: FastAPI, options: ServerOptions) -> None:
             allow_headers=["*"],
         )
     app.add_middleware(AllowedHosts, names=options.allowed_hosts)
+    app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestLog)

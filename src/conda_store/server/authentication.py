@@ -23,6 +23,11 @@ class Authenticator:
         grant = self._tokens.find(token) if token else None
         return self._actor_of(grant) if grant else self._anonymous
 
+    def find(self, token: str) -> Actor | None:
+        """Whoever may use a token that somebody logs in with; None when it is not valid."""
+        grant = self._tokens.find(token)
+        return self._actor_of(grant) if grant else None
+
     def bearer(self, token: str) -> Actor:
         """Whoever may use a token that came as a parameter.
 

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
 from collections.abc import Mapping
 from typing import Any
 
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1b1b1b;
+  background: #fff; }
+h2 { margin-top: 2.5rem; text-transform: capitalize; }
+h3 { font-size: 1rem; margin: 1.5rem 0 .25rem; }
+code { font-family: ui-monospace, monospace; overflow-wrap: anywhere; }
+.method { display: inline-block; min-width: 4.5rem; font-weight: 700; color: #0b5345; }
+p { margin: .25rem 0; white-space: pre-line; }
+dl { margin: .25rem 0 0 1rem; } dd { margin-left: 1.5rem; }
+"""
+_DIGEST = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+CONTENT_SECURITY_POLICY = (
+    f"default-src 'none'; style-src 'sha256-{_DIGEST}'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
 _PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>conda-store API</title>
-<style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1b1b1b;
-  background: #fff; }}
-h2 {{ margin-top: 2.5rem; text-transform: capitalize; }}
-h3 {{ font-size: 1rem; margin: 1.5rem 0 .25rem; }}
-code {{ font-family: ui-monospace, monospace; overflow-wrap: anywhere; }}
-.method {{ display: inline-block; min-width: 4.5rem; font-weight: 700; color: #0b5345; }}
-p {{ margin: .25rem 0; white-space: pre-line; }}
-dl {{ margin: .25rem 0 0 1rem; }} dd {{ margin-left: 1.5rem; }}
-</style>
+<style>{style}</style>
 <main>
 <h1>conda-store API {version}</h1>
 <p>The same for programs: <a href="{openapi}">openapi.json</a>.</p>
@@ -39,7 +46,7 @@ def docs_page(document: Mapping[str, Any], openapi_url: str) -> str:
             groups.setdefault(tag, []).append(_operation(method.upper(), path, operation))
     body = "\n".join(f"<h2>{html.escape(tag)}</h2>\n" + "\n".join(items) for tag, items in groups.items())
     version = html.escape(document["info"]["version"])
-    return _PAGE.format(version=version, openapi=html.escape(openapi_url), body=body)
+    return _PAGE.format(style=_STYLE, version=version, openapi=html.escape(openapi_url), body=body)
 
 
 def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:

@@ -20,11 +20,12 @@ class ServerOptions:
     `url_prefix` stands before every path (`/conda-store`). `allowed_hosts` are the host names that a request may
     name, without ports, `*.example.org` for those below a domain; none at all allows every name, which is right only
     behind a proxy or a firewall: pages of other sites could reach a loopback server under a name of their own.
-    `behind_proxy` trusts the X-Forwarded-* headers.
+    `behind_proxy` trusts the X-Forwarded-* headers. `template_vars` are `banner` (HTML) and `logo` (a path) of pages.
     """
 
     url_prefix: str = ""
     enable_api: bool = True
+    enable_ui: bool = True
     enable_metrics: bool = True
     max_page_size: int = 100
     max_body_size: int = 12 * MEBIBYTE
@@ -36,6 +37,7 @@ class ServerOptions:
     cors_allow_origin_regex: str | None = None
     registry_external_url: str = "localhost:8080"
     cookie_name: str = "conda-store-auth"
+    template_vars: Mapping[str, str] = field(default_factory=dict)
     signed_url_lifetime: timedelta = timedelta(hours=1)
     tokens: Mapping[str, Grant] = field(default_factory=dict, repr=False)
     unauthenticated_role_bindings: tuple[RoleBinding, ...] = (RoleBinding("default", "*", Role.VIEWER),)

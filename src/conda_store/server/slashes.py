@@ -11,14 +11,15 @@ class SlashRedirect:
     """Answers what no route matches: 307 to the same path with or without the slash at its end if that is a route,
     else 404. Method, body and query stay; the path keeps its percent-encoding, since names may hold `?` and `&`."""
 
-    def __init__(self, router: Router) -> None:
+    def __init__(self, router: Router, not_found: ASGIApp | None = None) -> None:
         self._router = router
+        self._not_found = not_found or JSONResponse({"detail": "Not Found"}, status_code=404)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (target := self._target(scope)):
             await RedirectResponse(target)(scope, receive, send)
         else:
-            await JSONResponse({"detail": "Not Found"}, status_code=404)(scope, receive, send)
+            await self._not_found(scope, receive, send)
 
     def _target(self, scope: Scope) -> str | None:
         path: str = scope["path"]

@@ -1,0 +1,43 @@
+"""What lists of environments show besides the environments: their builds and what these have left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, func, select
+
+from conda_store.db.builds import columns, record
+from conda_store.db.records import BuildRecord
+from conda_store.db.tables import build, build_artifact
+from conda_store.domain.artifact import ArtifactState, ArtifactType
+
+
+def builds_by_id(connection: Connection, ids: Sequence[int]) -> dict[int, BuildRecord]:
+    if not ids:
+        return {}
+    return {row.id: record(row) for row in connection.execute(columns().where(build.c.id.in_(ids)))}
+
+
+def newest_builds(connection: Connection, environment_ids: Sequence[int]) -> dict[int, int]:
+    """The id of the newest build of each environment, deleted ones left out."""
+    if not environment_ids:
+        return {}
+    query = (
+        select(build.c.environment_id, func.max(build.c.id))
+        .where(build.c.environment_id.in_(environment_ids), build.c.deleted_on.is_(None))
+        .group_by(build.c.environment_id)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def offered_artifacts(connection: Connection, build_ids: Sequence[int]) -> dict[int, frozenset[ArtifactType]]:
+    """The kinds of artifacts that each build has, or will have when asked for."""
+    if not build_ids:
+        return {}
+    query = select(build_artifact.c.build_id, build_artifact.c.artifact_type).where(
+        build_artifact.c.build_id.in_(build_ids), build_artifact.c.state != ArtifactState.FAILED
+    )
+    found: dict[int, set[ArtifactType]] = {}
+    for build_id, kind in connection.execute(query):
+        found.setdefault(build_id, set()).add(kind)
+    return {build_id: frozenset(kinds) for build_id, kinds in found.items()}

@@ -1,0 +1,1 @@
+"""The pages: rendered on the server, through the same services as the API."""

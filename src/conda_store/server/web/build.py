@@ -1,0 +1,95 @@
+"""A build: what it is doing, what came of it, and what can be done with it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request
+from starlette.responses import Response
+
+from conda_store.domain.access import Permission
+from conda_store.domain.build import Progress
+from conda_store.server.parts import Caller
+from conda_store.server.web.environment import SHOWN, offered, specification_text
+from conda_store.server.web.rendering import PageRoute, own_path, page, redirect
+from conda_store.services import artifacts, builds, environments, overview
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+_PACKAGES = 100
+_LOG_SHOWN = 8_000
+
+BuildId = Annotated[int, Path(ge=0, le=2**63 - 1)]
+Number = Annotated[int, Query(alias="page", ge=1, le=10**6)]
+
+
+@router.get("/build/{build_id}/")
+def get_build(request: Request, call: Caller, build_id: BuildId, number: Number = 1) -> Response:
+    """The end of the log is on the page; while the build runs, a script follows it."""
+    build, specification, kept = builds.get_build(call.context, call.actor, build_id)
+    environment = environments.get_environment(call.context, call.actor, build.namespace, build.environment)
+    lock = overview.packages_of(call.context, call.actor, build_id)
+    packages = [*lock.conda, *lock.pypi] if lock else []
+    log = artifacts.whole_log(call.context, call.actor, build_id)
+    start = (number - 1) * _PACKAGES
+    return page(
+        request,
+        "build.html",
+        build=build,
+        is_current=environment.current_build_id == build_id,
+        specification=specification_text(specification, SHOWN),
+        is_lockfile=specification.is_lockfile,
+        kinds=offered(kept),
+        progress=Progress().dump() | dict(build.progress or {}),
+        packages=packages[start : start + _PACKAGES],
+        package_count=len(packages),
+        page_number=number,
+        page_count=-(-len(packages) // _PACKAGES),
+        log=log[-_LOG_SHOWN:],
+        log_is_cut=len(log) > _LOG_SHOWN,
+    )
+
+
+@router.post("/build/{build_id}/activate/")
+def post_activate(call: Caller, build_id: BuildId) -> Response:
+    build = builds.find_build(call.context, call.actor, build_id)
+    environments.update_environment(call.context, call.actor, build.namespace, build.environment, build_id=build_id)
+    return redirect(own_path(call.options, "environment", build.namespace, build.environment, said="activated"))
+
+
+@router.post("/build/{build_id}/rebuild/")
+def post_rebuild(call: Caller, build_id: BuildId) -> Response:
+    return redirect(own_path(call.options, "build", builds.rebuild(call.context, call.actor, build_id)))
+
+
+@router.post("/build/{build_id}/cancel/")
+def post_cancel(call: Caller, build_id: BuildId) -> Response:
+    builds.cancel_build(call.context, call.actor, build_id)
+    return redirect(own_path(call.options, "build", build_id, said="cancelled"))
+
+
+@router.get("/build/{build_id}/delete/")
+def get_delete(request: Request, call: Caller, build_id: BuildId) -> Response:
+    """Asks first."""
+    build = builds.find_build(call.context, call.actor, build_id, Permission.BUILD_DELETE)
+    environment = environments.get_environment(call.context, call.actor, build.namespace, build.environment)
+    consequence = "Its files are removed; its log, lockfile and YAML stay as the settings say."
+    if environment.current_build_id == build_id:
+        consequence = f"It is the active build: the environment cannot be used until another one is. {consequence}"
+    return page(
+        request,
+        "confirm.html",
+        question=f"Delete build {build_id} of {build.namespace}/{build.environment}?",
+        consequence=consequence,
+        action=own_path(call.options, "build", build_id, "delete"),
+        back=own_path(call.options, "build", build_id),
+        word="Delete build",
+        typed="",
+    )
+
+
+@router.post("/build/{build_id}/delete/")
+def post_delete(call: Caller, build_id: BuildId) -> Response:
+    build = builds.find_build(call.context, call.actor, build_id)
+    builds.delete_build(call.context, call.actor, build_id)
+    return redirect(own_path(call.options, "environment", build.namespace, build.environment, said="build-deleted"))

@@ -1,0 +1,129 @@
+"""Handing in a specification: typed, pasted or uploaded; what is wrong with it is shown where it was typed."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from conda_store.db.paging import PageRequest
+from conda_store.domain.access import Permission, Target
+from conda_store.errors import Forbidden, InvalidInput, InvalidSpecification
+from conda_store.server.parts import Call, Caller
+from conda_store.server.web.environment import specification_text
+from conda_store.server.web.forms import Form, Sent
+from conda_store.server.web.rendering import PageRoute, own_path, page, redirect
+from conda_store.services import builds, namespaces, specifications
+from conda_store.services.specifications import Submission
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+# value of the field -> what people read
+FORMATS = {
+    "": "Find out by itself",
+    "environment.yaml": "specification (environment.yaml)",
+    "conda-lock": "unified lockfile (conda-lock.yml)",
+    "pixi.toml": "pixi.toml",
+    "pixi.lock": "pixi.lock",
+    "explicit": "explicit list (@EXPLICIT)",
+    "requirements.txt": "requirements.txt",
+}
+_EXAMPLE = """name: my-environment
+channels:
+  - conda-forge
+dependencies:
+  - python
+  - numpy
+"""
+
+BuildNumber = Annotated[int | None, Query(ge=0, le=2**63 - 1)]
+
+
+@router.get("/create/")
+def get_create(request: Request, call: Caller, namespace: str = "", build: BuildNumber = None) -> Response:
+    """Empty, or with the specification of a `build`."""
+    fields = {"specification": _EXAMPLE, "namespace": namespace}
+    if build is not None:
+        _, specification, _ = builds.get_build(call.context, call.actor, build)
+        is_lockfile = specification.is_lockfile
+        fields["specification"] = specification_text(specification)
+        fields["format"] = "conda-lock" if is_lockfile else ""
+        fields["name"] = specification.name if is_lockfile else ""
+    return _form(request, call, Form(fields, {}))
+
+
+@router.post("/create/")
+def post_create(request: Request, call: Caller, sent: Sent) -> Response:
+    """What was typed comes back with what is wrong with it."""
+    text = _text(sent)
+    chosen = sent.text("format")
+    submission = Submission(
+        text.encode(),
+        sent.text("namespace") or None,
+        chosen if chosen in FORMATS and chosen else None,
+        sent.text("name") or None,
+        sent.lines("description").strip() or None,
+    )
+    kept = Form({**sent.fields, "specification": text}, {})
+    try:
+        build_id = specifications.submit(call.context, call.actor, submission)
+    except Forbidden:
+        where = sent.text("namespace") or call.actor.primary_namespace
+        refusal = Forbidden(f"you may not create environments in {where!r}", hint="Choose another namespace.")
+        return _form(request, call, kept, refusal, status=403)
+    except InvalidInput as error:
+        return _form(request, call, kept, error, status=400)
+    return redirect(own_path(call.options, "build", build_id))
+
+
+def _text(sent: Form) -> str:
+    """The file, where one was chosen and no script has read it into the field."""
+    typed = sent.lines("specification")
+    if "file" in sent.files and sent.text("file_is_read") != "yes":
+        return sent.files["file"].decode("utf-8", "replace").replace("\0", "�")
+    return typed
+
+
+def _form(
+    request: Request, call: Call, form: Form, error: InvalidInput | Forbidden | None = None, status: int = 200
+) -> Response:
+    names = _namespaces(call)
+    wanted = form.text("namespace") or call.actor.primary_namespace
+    if wanted and wanted not in names:
+        names.insert(0, wanted)
+    lines = form.lines("specification").splitlines()
+    problems = []
+    if isinstance(error, InvalidSpecification):
+        for problem in error.problems[:100]:
+            number = problem.line
+            line = lines[number - 1] if number is not None and 0 < number <= len(lines) else ""
+            problems.append((problem, line[:200]))
+    return page(
+        request,
+        "create.html",
+        status_code=status,
+        formats=FORMATS,
+        namespaces=names,
+        namespace=wanted,
+        format=form.text("format"),
+        name=form.text("name"),
+        description=form.lines("description"),
+        specification=form.lines("specification"),
+        error=error,
+        problems=problems,
+    )
+
+
+def _namespaces(call: Call) -> list[str]:
+    """Where the caller may create environments, their own first."""
+    found = namespaces.list_namespaces(call.context, call.actor, PageRequest(1, 500))
+    names = [row.name for row in found.rows if _may_create_in(call, row.name)]
+    own = call.actor.primary_namespace
+    return sorted(names, key=lambda name: (name != own, name))
+
+
+def _may_create_in(call: Call, namespace: str) -> bool:
+    """In the whole namespace, or under some name in it."""
+    names = {binding.environment.replace("*", "a") for binding in call.actor.bindings}
+    return any(call.actor.may(Permission.ENVIRONMENT_CREATE, Target(namespace, name)) for name in names)

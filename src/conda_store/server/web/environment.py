@@ -1,0 +1,131 @@
+"""An environment: its active build, its history, and what can be done with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import yaml
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from conda_store.db.builds import BuildFilter
+from conda_store.db.paging import PageRequest
+from conda_store.db.records import ArtifactRecord, SpecificationRecord
+from conda_store.domain.access import Permission, Target
+from conda_store.domain.artifact import ArtifactState
+from conda_store.errors import InvalidInput
+from conda_store.server.parts import Caller
+from conda_store.server.web.forms import Sent
+from conda_store.server.web.rendering import PageRoute, own_path, page, redirect
+from conda_store.services import builds, environments, overview
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+_BUILDS = 25
+# characters of a specification on a page that is not for changing it
+SHOWN = 12_000
+
+Number = Annotated[int, Query(alias="page", ge=1, le=10**6)]
+BuildNumber = Annotated[int | None, Query(ge=0, le=2**63 - 1)]
+
+
+@router.get("/environment/{namespace}/{name}/")
+def get_environment(request: Request, call: Caller, namespace: str, name: str, number: Number = 1) -> Response:
+    found = environments.get_environment(call.context, call.actor, namespace, name)
+    wanted = BuildFilter(environment_id=found.id)
+    history = builds.list_builds(call.context, call.actor, wanted, PageRequest(number, _BUILDS, ("id",), True))
+    current, text, kinds = None, "", set[str]()
+    if found.current_build_id is not None:
+        current, specification, artifacts = builds.get_build(call.context, call.actor, found.current_build_id)
+        text, kinds = specification_text(specification, SHOWN), offered(artifacts)
+    return page(
+        request,
+        "environment.html",
+        environment=found,
+        namespace=namespace,
+        name=name,
+        history=history,
+        current=current,
+        specification=text,
+        kinds=kinds,
+    )
+
+
+def offered(artifacts: Iterable[ArtifactRecord]) -> set[str]:
+    """The kinds of artifacts that can be had."""
+    return {item.type.value for item in artifacts if item.state is not ArtifactState.FAILED}
+
+
+def specification_text(record: SpecificationRecord, longest: int | None = None) -> str:
+    """A specification as it could be handed in again; cut where it is longer than `longest` characters."""
+    model = {key: value for key, value in record.spec.items() if value not in (None, "", {})}
+    model = {key: model[key] for key in ("name", *(key for key in model if key != "name"))}
+    shown = model.get("lockfile", model)
+    text = str(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True, width=4096))
+    if longest is not None and len(text) > longest:
+        return f"{text[:longest]}\n# ... and {len(text) - longest} characters more\n"
+    return text
+
+
+@router.get("/environment/{namespace}/{name}/edit/")
+def get_edit(call: Caller, namespace: str, name: str) -> Response:
+    """The form, filled in from the current build."""
+    call.actor.require(Permission.ENVIRONMENT_CREATE, Target(namespace, name))
+    found = environments.get_environment(call.context, call.actor, namespace, name)
+    return redirect(own_path(call.options, "create", namespace=namespace, build=found.current_build_id))
+
+
+@router.get("/environment/{namespace}/{name}/difference/")
+def get_difference(
+    request: Request, call: Caller, namespace: str, name: str, before: BuildNumber = None, after: BuildNumber = None
+) -> Response:
+    found = environments.get_environment(call.context, call.actor, namespace, name)
+    wanted = BuildFilter(environment_id=found.id)
+    history = builds.list_builds(call.context, call.actor, wanted, PageRequest(1, 100, ("id",), True))
+    difference = None
+    if before is not None and after is not None:
+        difference = overview.compare(call.context, call.actor, before, after)
+    return page(
+        request,
+        "difference.html",
+        namespace=namespace,
+        name=name,
+        solved=[row for row in history.rows if row.lock_digest is not None],
+        before=before,
+        after=after,
+        difference=difference,
+    )
+
+
+@router.post("/environment/{namespace}/{name}/description/")
+def post_description(call: Caller, namespace: str, name: str, sent: Sent) -> Response:
+    environments.update_environment(
+        call.context, call.actor, namespace, name, description=sent.lines("description").strip()
+    )
+    return redirect(own_path(call.options, "environment", namespace, name, said="described"))
+
+
+@router.get("/environment/{namespace}/{name}/delete/")
+def get_delete(request: Request, call: Caller, namespace: str, name: str) -> Response:
+    """Asks first."""
+    call.actor.require(Permission.ENVIRONMENT_DELETE, Target(namespace, name))
+    environments.get_environment(call.context, call.actor, namespace, name)
+    return page(
+        request,
+        "confirm.html",
+        question=f"Delete {namespace}/{name}?",
+        consequence="All its builds, archives and logs go with it. This cannot be undone.",
+        action=own_path(call.options, "environment", namespace, name, "delete"),
+        back=own_path(call.options, "environment", namespace, name),
+        word="Delete environment",
+        typed=name,
+    )
+
+
+@router.post("/environment/{namespace}/{name}/delete/")
+def post_delete(call: Caller, namespace: str, name: str, sent: Sent) -> Response:
+    if sent.text("typed") != name:
+        raise InvalidInput("the name that was typed is not the environment's", hint=f"Type {name} to delete it.")
+    environments.delete_environment(call.context, call.actor, namespace, name)
+    return redirect(own_path(call.options, said="environment-deleted"))

@@ -1,0 +1,62 @@
+"""The first page: environments, found while one types."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import RedirectResponse, Response
+
+from conda_store.db.environments import EnvironmentFilter
+from conda_store.db.paging import PageRequest
+from conda_store.domain.build import BuildStatus
+from conda_store.server.parts import Caller
+from conda_store.server.web.rendering import PageRoute, own_path, page
+from conda_store.services import overview
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+PAGE_SIZE = 40
+_MOST_WORDS = 8
+
+Number = Annotated[int, Query(alias="page", ge=1, le=10**6)]
+
+
+@router.get("/")
+def get_home(
+    request: Request,
+    call: Caller,
+    search: str = "",
+    namespace: str = "",
+    status: str = "",
+    number: Number = 1,
+) -> Response:
+    """Each word of `search` has to be in a name or the description, or be a package of the current build.
+
+    Asked by a script that replaces the list it gets the list alone.
+    """
+    chosen = BuildStatus(status) if status in set(BuildStatus) else None
+    words = tuple(search.replace("/", " ").split()[:_MOST_WORDS])
+    wanted = EnvironmentFilter(namespace=namespace or None, status=chosen, words=words)
+    found = overview.list_overviews(call.context, call.actor, wanted, PageRequest(number, PAGE_SIZE))
+    template = "home_list.html" if request.headers.get("hx-target") == "environments" else "home.html"
+    return page(
+        request,
+        template,
+        headers={"Vary": "Cookie, HX-Target"},
+        found=found,
+        search=search[:200],
+        namespace=namespace,
+        status=chosen or "",
+        statuses=tuple(BuildStatus),
+    )
+
+
+@router.get("/environment/")
+def get_environments(call: Caller) -> RedirectResponse:
+    return RedirectResponse(own_path(call.options))
+
+
+@router.get("/environment/{namespace}/")
+def get_environments_of(call: Caller, namespace: str) -> RedirectResponse:
+    return RedirectResponse(own_path(call.options, namespace=namespace))

@@ -1,0 +1,39 @@
+"""All pages together, and the one for what is not there."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from conda_store.errors import NotFound
+from conda_store.server.parts import parts_of
+from conda_store.server.web import build, create, environment, former_paths, home, namespaces, settings, user
+from conda_store.server.web.rendering import error_page
+
+ROUTERS: tuple[APIRouter, ...] = (
+    home.router,
+    create.router,
+    environment.router,
+    build.router,
+    namespaces.router,
+    settings.router,
+    user.router,
+    former_paths.router,
+)
+# what programs ask for
+_OTHERS = ("/api/", "/storage/", "/static/", "/v2/")
+
+
+async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    """404, as a page for whoever wants one and in the framework's shape for programs."""
+    answer: Response = JSONResponse({"detail": "Not Found"}, status_code=404)
+    if scope["type"] == "http":
+        request = Request(scope, receive)
+        prefix = parts_of(request).options.prefix
+        wants_page = "text/html" in request.headers.get("accept", "")
+        if wants_page and not scope["path"].removeprefix(prefix).startswith(_OTHERS):
+            error = NotFound("there is no such page", hint="The address may be mistyped, or the page has moved.")
+            answer = await run_in_threadpool(error_page, request, error)
+    await answer(scope, receive, send)

@@ -1,0 +1,141 @@
+"""From templates to answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import jinja2
+from fastapi import Request
+from fastapi.routing import APIRoute
+from markupsafe import Markup
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from conda_store import __version__
+from conda_store.domain.access import Actor, Permission, Target
+from conda_store.errors import CondaStoreError
+from conda_store.server.errors import status_of
+from conda_store.server.options import ServerOptions
+from conda_store.server.parts import parts_of
+from conda_store.server.web import shown
+from conda_store.server.web.static_files import asset_path
+
+# what a page says after something was done: only these words can be asked for in an address
+SAID = {
+    "activated": "This build is now the active one.",
+    "cancelled": "The build is being cancelled.",
+    "build-deleted": "The build has been deleted.",
+    "environment-deleted": "The environment has been deleted.",
+    "described": "The description has been changed.",
+    "namespace-created": "The namespace has been created.",
+    "namespace-deleted": "The namespace has been deleted.",
+    "settings-changed": "The settings have been changed.",
+    "logged-in": "You are logged in.",
+    "logged-out": "You are logged out.",
+}
+
+
+@lru_cache(maxsize=1)
+def _templates() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"size": shown.size, "age": shown.age, "clock": shown.clock}
+    environment.globals["duration"] = shown.duration
+    return environment
+
+
+def own_path(options: ServerOptions, *names: str | int, **query: str | int | None) -> str:
+    """The path of a page: `own_path(options, "environment", "team", "science")`."""
+    path = "".join(f"/{quote(str(name), safe='')}" for name in names)
+    given = {key: value for key, value in query.items() if value not in {None, ""}}
+    return f"{options.prefix}{path}/" + (f"?{urlencode(given)}" if given else "")
+
+
+def page(
+    request: Request, template: str, *, status_code: int = 200, headers: dict[str, str] | None = None, **values: Any
+) -> HTMLResponse:
+    """A page, as the one who asks may see it."""
+    parts = parts_of(request)
+    options = parts.options
+    actor = parts.authenticator.actor(request)
+
+    def to(*names: str | int, **query: str | int | None) -> str:
+        return own_path(options, *names, **query)
+
+    def may(permission: str, namespace: str | None = None, environment: str | None = None) -> bool:
+        return actor.may(Permission(permission), Target(namespace, environment))
+
+    text = (
+        _templates()
+        .get_template(template)
+        .render(
+            values
+            | {
+                "to": to,
+                "may": may,
+                "may_create": _may_create_somewhere(actor),
+                "asset": lambda name: f"{options.prefix}{asset_path(name)}",
+                "actor": actor,
+                "prefix": options.prefix,
+                "base_url": _base_url(request, options),
+                "version": __version__,
+                "said": SAID.get(request.query_params.get("said", ""), ""),
+                "here": _here(request, options),
+                # the operator's own markup, out of the configuration
+                "banner": Markup(options.template_vars.get("banner", "")),  # noqa: S704
+                "logo": options.template_vars.get("logo", ""),
+            }
+        )
+    )
+    return HTMLResponse(text, status_code, {"Cache-Control": "no-store", "Vary": "Cookie"} | (headers or {}))
+
+
+def _here(request: Request, options: ServerOptions) -> str:
+    """Where to come back to after a login; the address of the login itself may hold a token."""
+    if request.url.path.startswith(own_path(options, "login")):
+        return own_path(options)
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+
+
+def _may_create_somewhere(actor: Actor) -> bool:
+    return any(binding.role.value != "viewer" for binding in actor.bindings)
+
+
+def _base_url(request: Request, options: ServerOptions) -> str:
+    """How the one who asks names this service: `https://envs.example.org/conda-store`."""
+    return f"{request.url.scheme}://{request.url.netloc}{options.prefix}"
+
+
+def redirect(path: str) -> RedirectResponse:
+    """After a form: to a page that can be loaded again."""
+    return RedirectResponse(path, 303)
+
+
+def error_page(request: Request, error: CondaStoreError) -> Response:
+    status = status_of(error)
+    return page(
+        request, "error.html", status_code=status, error_status=status, message=error.message, hint=error.hint
+    )
+
+
+class PageRoute(APIRoute):
+    """A route whose refusals are pages."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handler = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except CondaStoreError as error:
+                return error_page(request, error)
+
+        return handle

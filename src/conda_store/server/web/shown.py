@@ -1,0 +1,51 @@
+"""How sizes, times and durations are written on pages."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+_STEPS = ((86400 * 365, "year"), (86400 * 30, "month"), (86400, "day"), (3600, "hour"), (60, "minute"))
+
+
+def size(count: int | None) -> str:
+    """Bytes in binary units: `1.5 GiB`."""
+    if count is None:
+        return "–"
+    value = float(count)
+    for unit in _UNITS[:-1]:
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} {_UNITS[-1]}"
+
+
+def age(moment: datetime | None, now: datetime | None = None) -> str:
+    """How long ago, in the largest unit that fits: `3 days ago`."""
+    if moment is None:
+        return "–"
+    seconds = ((now or datetime.now(UTC)) - moment).total_seconds()
+    for length, name in _STEPS:
+        if seconds >= length:
+            number = int(seconds // length)
+            return f"{number} {name}{'s' if number > 1 else ''} ago"
+    return "just now"
+
+
+def duration(start: datetime | None, end: datetime | None) -> str:
+    """`45 s`, `3 min 5 s`, `2 h 10 min`; a dash where it has not begun."""
+    if start is None or end is None:
+        return "–"
+    seconds = max((end - start) / timedelta(seconds=1), 0)
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def clock(moment: datetime | None) -> str:
+    """`2026-11-21 14:05:09 UTC`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if moment else "–"

@@ -1,0 +1,111 @@
+/* What pages gain from a script: copying, line numbers, dropped files, and builds that are followed while they run.
+   Without it everything can still be read and sent. */
+"use strict";
+
+const forEach = (selector, act) => document.querySelectorAll(selector).forEach(act);
+
+/* copying */
+const showCopyButtons = () => {
+  if (navigator.clipboard) forEach("button.copy[hidden]", (button) => { button.hidden = false; });
+};
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("button.copy");
+  if (!button) return;
+  await navigator.clipboard.writeText(button.dataset.copy);
+  const word = button.textContent;
+  button.textContent = "Copied";
+  setTimeout(() => { button.textContent = word; }, 1500);
+});
+document.addEventListener("htmx:afterSwap", showCopyButtons);
+showCopyButtons();
+
+/* the editor of specifications */
+const textarea = document.getElementById("specification");
+if (textarea && textarea.tagName === "TEXTAREA") {
+  const gutter = document.querySelector(".gutter");
+  const wrong = new Set([...document.querySelectorAll("[data-line]")].map((link) => Number(link.dataset.line)));
+  const number = () => {
+    const count = textarea.value.split("\n").length;
+    gutter.replaceChildren(...Array.from({ length: count }, (_, index) => {
+      const line = document.createElement("span");
+      line.textContent = `${index + 1}\n`;
+      if (wrong.has(index + 1)) line.className = "wrong";
+      return line;
+    }));
+    gutter.scrollTop = textarea.scrollTop;
+  };
+  const take = async (file) => {
+    if (file.size > 10 * 1024 * 1024) return;
+    textarea.value = await file.text();
+    document.getElementById("file-is-read").value = "yes";
+    wrong.clear();
+    number();
+  };
+  textarea.addEventListener("input", number);
+  textarea.addEventListener("scroll", () => { gutter.scrollTop = textarea.scrollTop; });
+  document.getElementById("file").addEventListener("change", (event) => {
+    if (event.target.files.length) take(event.target.files[0]);
+  });
+  const editor = textarea.closest(".editor");
+  editor.addEventListener("dragover", (event) => { event.preventDefault(); editor.classList.add("over"); });
+  editor.addEventListener("dragleave", () => editor.classList.remove("over"));
+  editor.addEventListener("drop", (event) => {
+    event.preventDefault();
+    editor.classList.remove("over");
+    if (event.dataTransfer.files.length) take(event.dataTransfer.files[0]);
+  });
+  forEach("[data-line]", (link) => link.addEventListener("click", (event) => {
+    event.preventDefault();
+    const lines = textarea.value.split("\n");
+    const start = lines.slice(0, Number(link.dataset.line) - 1).join("\n").length + (link.dataset.line > 1 ? 1 : 0);
+    textarea.focus();
+    textarea.setSelectionRange(start, start + (lines[link.dataset.line - 1] || "").length);
+  }));
+  number();
+}
+
+/* a build that is followed */
+const live = document.getElementById("live");
+if (live) {
+  const log = document.getElementById("log-text");
+  const status = document.getElementById("build-status");
+  const text = document.getElementById("progress-text");
+  const bar = document.getElementById("progress");
+  const events = new EventSource(live.dataset.events);
+  let isFresh = true;
+  const megabytes = (count) => `${(count / 1048576).toFixed(1)} MiB`;
+
+  events.addEventListener("log", (event) => {
+    const follows = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+    if (isFresh) log.textContent = "";
+    isFresh = false;
+    log.append(JSON.parse(event.data).text);
+    if (follows) log.scrollTop = log.scrollHeight;
+  });
+  events.addEventListener("progress", (event) => {
+    const now = JSON.parse(event.data);
+    if (status.textContent !== now.status) {
+      status.textContent = now.status;
+      status.className = `status ${now.status.toLowerCase()}`;
+    }
+    forEach("[data-phase]", (item) => {
+      if (item.dataset.phase === now.phase) item.setAttribute("aria-current", "step");
+      else item.removeAttribute("aria-current");
+    });
+    bar.max = now.packages_total || 1;
+    bar.value = now.packages_done;
+    let words = now.status === "QUEUED" ? "Waiting for a worker." : "Working.";
+    if (now.packages_total) {
+      words = `${now.packages_done} of ${now.packages_total} packages`;
+      if (now.bytes_total) words += `, ${megabytes(now.bytes_done)} of ${megabytes(now.bytes_total)}`;
+    }
+    text.textContent = words;
+  });
+  events.addEventListener("end", () => {
+    events.close();
+    location.reload();
+  });
+} else {
+  const log = document.getElementById("log-text");
+  if (log) log.scrollTop = log.scrollHeight;
+}
