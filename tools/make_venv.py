@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 def main(directory: Path, requirements: Path) -> int:
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - any Python may run this file
         return _fail(f"Python {sys.version.split()[0]} is too old", "use `make PYTHON=python3.11` or a newer one")
     if not _can_make():
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
