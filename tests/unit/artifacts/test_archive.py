@@ -217,6 +217,7 @@ def test_an_environment_keeps_its_own_activate(bare_prefix: MadePrefix, tmp_path
 
 def test_progress_is_told_and_can_end_it(made_prefix: MadePrefix, tmp_path: Path) -> None:
     threads = threading.active_count()
+
     class Cancelled(Exception):
         pass
 
@@ -241,6 +242,7 @@ def test_progress_is_told_and_can_end_it(made_prefix: MadePrefix, tmp_path: Path
 
 def test_a_destination_that_fails_says_so(made_prefix: MadePrefix) -> None:
     threads = threading.active_count()
+
     class Broken(io.RawIOBase):
         def write(self, data: object) -> int:
             raise BrokenPipeError("nobody reads")
