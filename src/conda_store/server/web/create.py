@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from conda_store.db.paging import PageRequest
 from conda_store.domain.access import Permission, Target
-from conda_store.errors import Forbidden, InvalidInput, InvalidSpecification
+from conda_store.errors import BuildFailed, CondaStoreError, Forbidden, InvalidInput, InvalidSpecification, Problem
+from conda_store.server.errors import status_of
 from conda_store.server.parts import Call, Caller
 from conda_store.server.web.environment import specification_text
 from conda_store.server.web.forms import Form, Sent
 from conda_store.server.web.rendering import PageRoute, own_path, page, redirect
-from conda_store.services import builds, namespaces, specifications
+from conda_store.services import builds, namespaces, previewing, specifications
+from conda_store.services.previewing import Preview
 from conda_store.services.specifications import Submission
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -29,6 +32,7 @@ FORMATS = {
     "explicit": "explicit list (@EXPLICIT)",
     "requirements.txt": "requirements.txt",
 }
+_MOST_PROBLEMS = 50
 _EXAMPLE = """name: my-environment
 channels:
   - conda-forge
@@ -56,25 +60,58 @@ def get_create(request: Request, call: Caller, namespace: str = "", build: Build
 @router.post("/create/")
 def post_create(request: Request, call: Caller, sent: Sent) -> Response:
     """What was typed comes back with what is wrong with it."""
-    text = _text(sent)
+    try:
+        build_id = specifications.submit(call.context, call.actor, _submission(sent))
+    except (InvalidInput, Forbidden) as error:
+        return _form(request, call, _kept(sent), _explained(error, sent, call))
+    return redirect(own_path(call.options, "build", build_id))
+
+
+@router.post("/create/check/")
+def post_check(request: Request, call: Caller, sent: Sent) -> Response:
+    """What is wrong so far, for a page to show while somebody types."""
+    error: InvalidInput | Forbidden | None = None
+    try:
+        previewing.check(call.context, call.actor, _submission(sent))
+    except (InvalidInput, Forbidden) as refusal:
+        error = _explained(refusal, sent, call)
+    return page(request, "create_problems.html", error=error, problems=_problems(error, sent))
+
+
+@router.post("/create/preview/")
+async def post_preview(request: Request, call: Caller, sent: Sent) -> Response:
+    """The form as it was, and below it what a build would come to."""
+    error: CondaStoreError | None = None
+    found: Preview | None = None
+    try:
+        found = await call.parts.background.run(previewing.preview(call.context, call.actor, _submission(sent)))
+    except (InvalidInput, Forbidden) as refusal:
+        error = _explained(refusal, sent, call)
+    except BuildFailed as refusal:
+        error = refusal
+    return await run_in_threadpool(_form, request, call, _kept(sent), error, found)
+
+
+def _submission(sent: Form) -> Submission:
     chosen = sent.text("format")
-    submission = Submission(
-        text.encode(),
+    return Submission(
+        _text(sent).encode(),
         sent.text("namespace") or None,
         chosen if chosen in FORMATS and chosen else None,
         sent.text("name") or None,
         sent.lines("description").strip() or None,
     )
-    kept = Form({**sent.fields, "specification": text}, {})
-    try:
-        build_id = specifications.submit(call.context, call.actor, submission)
-    except Forbidden:
-        where = sent.text("namespace") or call.actor.primary_namespace
-        refusal = Forbidden(f"you may not create environments in {where!r}", hint="Choose another namespace.")
-        return _form(request, call, kept, refusal, status=403)
-    except InvalidInput as error:
-        return _form(request, call, kept, error, status=400)
-    return redirect(own_path(call.options, "build", build_id))
+
+
+def _kept(sent: Form) -> Form:
+    return Form({**sent.fields, "specification": _text(sent)}, {})
+
+
+def _explained(error: InvalidInput | Forbidden, sent: Form, call: Call) -> InvalidInput | Forbidden:
+    if not isinstance(error, Forbidden):
+        return error
+    where = sent.text("namespace") or call.actor.primary_namespace
+    return Forbidden(f"you may not create environments in {where!r}", hint="Choose another namespace, or log in.")
 
 
 def _text(sent: Form) -> str:
@@ -86,23 +123,16 @@ def _text(sent: Form) -> str:
 
 
 def _form(
-    request: Request, call: Call, form: Form, error: InvalidInput | Forbidden | None = None, status: int = 200
+    request: Request, call: Call, form: Form, error: CondaStoreError | None = None, preview: Preview | None = None
 ) -> Response:
     names = _namespaces(call)
     wanted = form.text("namespace") or call.actor.primary_namespace
     if wanted and wanted not in names:
         names.insert(0, wanted)
-    lines = form.lines("specification").splitlines()
-    problems = []
-    if isinstance(error, InvalidSpecification):
-        for problem in error.problems[:100]:
-            number = problem.line
-            line = lines[number - 1] if number is not None and 0 < number <= len(lines) else ""
-            problems.append((problem, line[:200]))
     return page(
         request,
         "create.html",
-        status_code=status,
+        status_code=status_of(error) if error else 200,
         formats=FORMATS,
         namespaces=names,
         namespace=wanted,
@@ -111,8 +141,21 @@ def _form(
         description=form.lines("description"),
         specification=form.lines("specification"),
         error=error,
-        problems=problems,
+        problems=_problems(error, form),
+        preview=preview,
     )
+
+
+def _problems(error: CondaStoreError | None, form: Form) -> list[tuple[Problem, str]]:
+    """Each problem with the line that it is about."""
+    if not isinstance(error, InvalidSpecification):
+        return []
+    lines = form.lines("specification").splitlines()
+    return [(problem, _line(lines, problem.line)) for problem in error.problems[:_MOST_PROBLEMS]]
+
+
+def _line(lines: list[str], number: int | None) -> str:
+    return lines[number - 1][:200] if number is not None and 0 < number <= len(lines) else ""
 
 
 def _namespaces(call: Call) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Coroutine
 from functools import lru_cache
 from pathlib import Path
@@ -47,7 +48,7 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"size": shown.size, "age": shown.age, "clock": shown.clock}
+    environment.filters |= {"size": shown.size, "age": shown.age, "clock": shown.clock, "shell": shlex.quote}
     environment.globals["duration"] = shown.duration
     return environment
 
@@ -121,9 +122,7 @@ def redirect(path: str) -> RedirectResponse:
 
 def error_page(request: Request, error: CondaStoreError) -> Response:
     status = status_of(error)
-    return page(
-        request, "error.html", status_code=status, error_status=status, message=error.message, hint=error.hint
-    )
+    return page(request, "error.html", status_code=status, error_status=status, message=error.message, hint=error.hint)
 
 
 class PageRoute(APIRoute):

@@ -33,10 +33,12 @@ def age(moment: datetime | None, now: datetime | None = None) -> str:
 
 
 def duration(start: datetime | None, end: datetime | None) -> str:
-    """`45 s`, `3 min 5 s`, `2 h 10 min`; a dash where it has not begun."""
+    """`under 1 s`, `4.5 s`, `45 s`, `3 min 5 s`, `2 h 10 min`; a dash where it has not begun."""
     if start is None or end is None:
         return "–"
     seconds = max((end - start) / timedelta(seconds=1), 0)
+    if seconds < 1:
+        return "under 1 s"
     if seconds < 10:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -23,8 +23,8 @@ showCopyButtons();
 const textarea = document.getElementById("specification");
 if (textarea && textarea.tagName === "TEXTAREA") {
   const gutter = document.querySelector(".gutter");
-  const wrong = new Set([...document.querySelectorAll("[data-line]")].map((link) => Number(link.dataset.line)));
   const number = () => {
+    const wrong = new Set([...document.querySelectorAll("[data-line]")].map((link) => Number(link.dataset.line)));
     const count = textarea.value.split("\n").length;
     gutter.replaceChildren(...Array.from({ length: count }, (_, index) => {
       const line = document.createElement("span");
@@ -38,8 +38,8 @@ if (textarea && textarea.tagName === "TEXTAREA") {
     if (file.size > 10 * 1024 * 1024) return;
     textarea.value = await file.text();
     document.getElementById("file-is-read").value = "yes";
-    wrong.clear();
     number();
+    textarea.dispatchEvent(new Event("input"));
   };
   textarea.addEventListener("input", number);
   textarea.addEventListener("scroll", () => { gutter.scrollTop = textarea.scrollTop; });
@@ -54,13 +54,17 @@ if (textarea && textarea.tagName === "TEXTAREA") {
     editor.classList.remove("over");
     if (event.dataTransfer.files.length) take(event.dataTransfer.files[0]);
   });
-  forEach("[data-line]", (link) => link.addEventListener("click", (event) => {
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("[data-line]");
+    if (!link) return;
     event.preventDefault();
     const lines = textarea.value.split("\n");
-    const start = lines.slice(0, Number(link.dataset.line) - 1).join("\n").length + (link.dataset.line > 1 ? 1 : 0);
+    const before = lines.slice(0, Number(link.dataset.line) - 1);
+    const start = before.reduce((length, line) => length + line.length + 1, 0);
     textarea.focus();
-    textarea.setSelectionRange(start, start + (lines[link.dataset.line - 1] || "").length);
-  }));
+    textarea.setSelectionRange(start, start + (lines[before.length] || "").length);
+  });
+  document.addEventListener("htmx:afterSwap", number);
   number();
 }
 

@@ -1,0 +1,92 @@
+"""What would come of a specification, without a build."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from conda_store.builder.ports import SolveRequest
+from conda_store.db import builds, environments, locks
+from conda_store.domain.access import Actor, Permission, Target
+from conda_store.domain.difference import Difference, Package, difference
+from conda_store.domain.lock import CondaPackage, PlatformLock
+from conda_store.domain.names import parse_name
+from conda_store.domain.platform import Platform
+from conda_store.domain.settings import Settings
+from conda_store.domain.specification import AnySpecification, Specification
+from conda_store.errors import Forbidden, InvalidInput
+from conda_store.services.context import Context
+from conda_store.services.settings import effective_settings
+from conda_store.services.solving import solve_once
+from conda_store.services.specifications import Submission, checked, preferred_platform, read_specification
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The packages of this machine's platform; `size` is that of the downloads, in bytes. `difference` is to the
+    active build, None where there is none."""
+
+    packages: tuple[Package, ...]
+    size: int
+    difference: Difference | None
+
+
+def check(context: Context, actor: Actor, submission: Submission) -> None:
+    """Whether a specification would be accepted.
+
+    Raises:
+        InvalidSpecification, PolicyViolation, Forbidden: as for `submit`.
+    """
+    _checked(context, actor, submission)
+
+
+async def preview(context: Context, actor: Actor, submission: Submission) -> Preview:
+    """
+    Raises:
+        InvalidInput: it is a lock, which is taken as it is.
+        InvalidSpecification, PolicyViolation, Forbidden: as for `submit`.
+        BuildFailed: it cannot be solved, with the explanation.
+    """
+    namespace, specification, settings = _checked(context, actor, submission)
+    if not isinstance(specification, Specification):
+        raise InvalidInput("a lock is taken as it is: there is nothing to solve", hint="Submit it to have it built.")
+    request = SolveRequest(
+        specification,
+        tuple(Platform(name) for name in settings.conda_solve_platforms),
+        settings.conda_channel_alias,
+        context.deployment.is_strict_channel_priority,
+        settings.conda_max_solve_time,
+    )
+    found = preferred_platform(await solve_once(context, request))
+    if found is None:
+        raise InvalidInput("it was solved for no platform", hint="Set conda_solve_platforms.")
+    active = _active(context, actor, namespace, specification.name)
+    return Preview(
+        (*sorted(found.conda, key=lambda package: package.name), *found.pypi),
+        sum(package.size or 0 for package in found.conda if isinstance(package, CondaPackage)),
+        difference(active, found) if active else None,
+    )
+
+
+def _checked(context: Context, actor: Actor, submission: Submission) -> tuple[str, AnySpecification, Settings]:
+    specification = read_specification(context, submission)
+    home = effective_settings(context.database, context.deployment).default_namespace
+    if actor.is_authenticated and actor.primary_namespace:
+        home = actor.primary_namespace
+    namespace = parse_name(submission.namespace or home, "namespace")
+    if not actor.may(Permission.ENVIRONMENT_CREATE, Target(namespace, specification.name)):
+        raise Forbidden
+    settings = effective_settings(context.database, context.deployment, namespace, specification.name)
+    return namespace, checked(context, specification, settings), settings
+
+
+def _active(context: Context, actor: Actor, namespace: str, name: str) -> PlatformLock | None:
+    if not actor.may(Permission.ENVIRONMENT_READ, Target(namespace, name)):
+        return None
+    with context.database.read() as connection:
+        environment = environments.find(connection, namespace, name)
+        if environment is None or environment.current_build_id is None:
+            return None
+        build = builds.get(connection, environment.current_build_id)
+        if build is None or build.lock_digest is None:
+            return None
+        return preferred_platform(locks.load(connection, build.lock_digest))

@@ -1,0 +1,405 @@
+"""Pages: what they show to whom, what their forms do, and that nothing that users wrote becomes markup."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+
+import httpx
+import pytest
+
+from conda_store.builder.formats import FORMATS as READ
+from conda_store.db import builds, environments, namespaces, specifications
+from conda_store.domain.settings import SETTING_NAMES
+from conda_store.domain.specification import Specification
+from conda_store.server.web.create import FORMATS
+from conda_store.server.web.setting_texts import TEXTS
+from tests.http.service import Service, data
+
+MARK = "<img src=x onerror=alert(1)>\"'&amp;"
+
+
+class Planted(HTMLParser):
+    """The elements and attributes of a page that none of our templates has."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        names = {name for name, _ in attrs}
+        if tag in {"img", "b"} or any(name.startswith("on") or name in {"x", "style"} for name in names):
+            self.found.append(self.get_starttag_text() or tag)
+
+
+def test_what_is_planted_is_noticed() -> None:
+    assert Planted(f"<p>{MARK}</p>").found
+    assert Planted('<input value="" onerror="alert(1)">').found
+
+
+@pytest.fixture
+def html(service: Service) -> Iterator[dict[str, httpx.Client]]:
+    """Browsers that are logged in, by token; "" is nobody."""
+    clients = {}
+    for token in ("", "admin", "owner", "developer", "viewer", "stranger"):
+        client = service.client()
+        client.headers["Accept"] = "text/html"
+        if token:
+            assert client.get("/login/", params={"token": token}).status_code == 303
+        clients[token] = client
+    yield clients
+    for client in clients.values():
+        client.close()
+
+
+def follow(answer: httpx.Response, client: httpx.Client) -> str:
+    """The page that a form led to."""
+    assert answer.status_code == 303, answer.text
+    page = client.get(answer.headers["location"])
+    assert page.status_code == 200
+    return page.text
+
+
+def test_the_first_page_finds_by_name_description_and_package(service: Service, html: dict[str, httpx.Client]) -> None:
+    service.build("finding", "alpha", "zlib")
+    service.build("finding", "beta", "numpy")
+    client = html["admin"]
+    client.put("/api/v1/environment/finding/alpha/", json={"description": "Everything for Tides"})
+    for words, found in (
+        ("alpha", {"alpha"}),
+        ("tides", {"alpha"}),
+        ("finding numpy", {"beta"}),
+        ("finding", {"alpha", "beta"}),
+        ("finding / beta", {"beta"}),
+        ("100%", set()),
+        ("_lpha", set()),
+    ):
+        page = client.get("/", params={"search": words}).text
+        assert set(re.findall(r'href="/environment/finding/(\w+)/"', page)) == found, words
+    part = client.get("/", params={"search": "alpha"}, headers={"HX-Request": "true", "HX-Target": "environments"}).text
+    assert "<html" not in part
+    assert 'id="environments"' in part
+    status = client.get("/", params={"status": "FAILED", "namespace": "finding"}).text
+    assert "Nothing is found" in status
+
+
+def test_a_card_has_status_size_age_links_and_the_command(service: Service, html: dict[str, httpx.Client]) -> None:
+    build_id = service.build("cards", "one", "zlib")
+    page = html["admin"].get("/", params={"namespace": "cards"}).text
+    text = re.sub(r"<[^>]+>", "", page)
+    assert "cards / one" in text
+    for word in ("COMPLETED", "just now", "YAML", "Lockfile", "Archive", "Installer", " B"):
+        assert word in text, word
+    assert f'href="/api/v1/build/{build_id}/lockfile/"' in page
+    assert 'data-copy="conda-store run cards/one -- python"' in page
+
+
+def test_pages_are_for_those_who_may_read(service: Service, html: dict[str, httpx.Client]) -> None:
+    build_id = service.build("team", "guarded", "zlib")
+    for path in ("/environment/team/guarded/", f"/build/{build_id}/", "/environment/team/guarded/difference/"):
+        for token in ("", "stranger"):
+            answer = html[token].get(path)
+            assert answer.status_code == 404, (path, token)
+            assert "guarded" not in answer.text.replace(path, "").replace("%2Fguarded%2F", "")
+        for token in ("viewer", "developer", "owner", "admin"):
+            assert html[token].get(path).status_code == 200, (path, token)
+    assert "guarded" not in html[""].get("/").text
+    assert "guarded" in html["viewer"].get("/").text
+
+
+def test_buttons_are_for_those_who_may_press_them(service: Service, html: dict[str, httpx.Client]) -> None:
+    first = service.build("team", "buttons", "zlib")
+    second = service.build("team", "buttons", "zlib", "numpy")
+    waiting = service.submit("team", "buttons", "zlib")
+    path = "/environment/team/buttons/"
+    shown = {token: html[token].get(path).text for token in ("viewer", "developer", "owner")}
+    for word, tokens in (
+        (f"Activate build {first}", {"developer", "owner"}),
+        (f"Rebuild build {first}", {"developer", "owner"}),
+        (f"Cancel build {waiting}", {"developer", "owner"}),
+        (f"Delete build {first}", {"owner"}),
+        (f"{path}delete/", {"owner"}),
+    ):
+        assert {token for token, page in shown.items() if word in page} == tokens, word
+    assert f"Activate build {second}" not in shown["owner"], "it is the active one"
+    for action in ("activate", "rebuild", "cancel", "delete"):
+        answer = html["viewer"].post(f"/build/{first}/{action}/")
+        assert answer.status_code == 403, action
+        assert "request not authorized" in answer.text
+        assert html["stranger"].post(f"/build/{first}/{action}/").status_code == 404
+    service.work()
+
+
+def test_an_environment_is_made_rolled_back_and_deleted(service: Service, html: dict[str, httpx.Client]) -> None:
+    client = html["owner"]
+    builds = []
+    for package in ("zlib=1.0", "zlib=1.1"):
+        form = {
+            "namespace": "team",
+            "specification": f"name: journey\r\nchannels: [forge]\r\ndependencies: [{package}]",
+        }
+        answer = client.post("/create/", data=form)
+        builds.append(int(answer.headers["location"].split("/")[2]))
+        assert 'id="build-status"' in follow(answer, client)
+        service.work()
+    page = client.get("/environment/team/journey/").text
+    assert f'Build {builds[1]}</a> <strong class="tag">active' in page
+    difference = client.get(
+        "/environment/team/journey/difference/", params={"before": builds[0], "after": builds[1]}
+    ).text
+    assert "<td>zlib</td><td>1.0</td><td>1.1</td><td>up</td>" in difference
+    page = follow(client.post(f"/build/{builds[0]}/activate/"), client)
+    assert "This build is now the active one." in page
+    assert data(client.get("/api/v1/environment/team/journey/"))["current_build_id"] == builds[0]
+    assert "The description has been changed." in follow(
+        client.post("/environment/team/journey/description/", data={"description": "Two words"}), client
+    )
+    assert client.post("/environment/team/journey/delete/", data={"typed": "other"}).status_code == 400
+    assert client.get("/environment/team/journey/").status_code == 200
+    answer = client.post("/environment/team/journey/delete/", data={"typed": "journey"})
+    assert "The environment has been deleted." in follow(answer, client)
+    assert client.get("/environment/team/journey/").status_code == 404
+
+
+def test_a_build_is_rebuilt_cancelled_and_deleted(service: Service, html: dict[str, httpx.Client]) -> None:
+    client = html["owner"]
+    first = service.build("team", "again", "zlib")
+    answer = client.post(f"/build/{first}/rebuild/")
+    again = int(answer.headers["location"].split("/")[2])
+    assert again > first
+    page = follow(client.post(f"/build/{again}/cancel/"), client)
+    assert "CANCELED" in page
+    assert client.post(f"/build/{first}/cancel/").status_code == 409
+    assert "is the active build" in client.get(f"/build/{first}/delete/").text
+    page = follow(client.post(f"/build/{first}/delete/"), client)
+    assert '<span class="tag">deleted</span>' in page
+    assert client.get(f"/build/{first}/").status_code == 200, "its page stays"
+
+
+def test_a_failed_build_leads_with_its_reason(service: Service, html: dict[str, httpx.Client]) -> None:
+    build_id = service.build("team", "failing", "missing-thing")
+    page = html["viewer"].get(f"/build/{build_id}/").text
+    reason = "Packages not found in the channels: missing-thing"
+    assert page.index("Why it failed") < page.index(reason) < page.index("<dl")
+    assert "missing-thing" in page.split('id="specification"')[1], "the specification of a failed build can be read"
+    assert reason in html["viewer"].get("/", params={"search": "failing"}).text
+
+
+def test_a_running_build_can_be_followed(service: Service, html: dict[str, httpx.Client]) -> None:
+    build_id = service.submit("team", "running", "zlib")
+    page = html["viewer"].get(f"/build/{build_id}/").text
+    assert f'data-events="/api/v1/build/{build_id}/events/"' in page
+    assert '<noscript><meta http-equiv="refresh"' in page
+    service.work()
+    page = html["viewer"].get(f"/build/{build_id}/").text
+    assert "data-events" not in page
+    assert '<td class="number muted">1</td><td>zlib</td>' in page
+    for text in ("Full Logs", "conda-lock.yml", "environment.tar.gz", "micromamba create -n running -f http"):
+        assert text in page
+
+
+def test_what_is_wrong_is_shown_with_its_line_and_nothing_is_lost(html: dict[str, httpx.Client]) -> None:
+    text = "name: wrong\nchannels: [forge]\ndependencies:\n  - zlib\n  - {a: 1}\n"
+    form = {"namespace": "team", "specification": text, "description": "My words", "name": "kept-name"}
+    answer = html["developer"].post("/create/", data=form)
+    assert answer.status_code == 400
+    assert 'data-line="5">Line 5</a>' in answer.text
+    assert "<code>  - {a: 1}</code>" in answer.text
+    assert "  - {a: 1}" in answer.text.split("<textarea")[1]
+    assert 'value="My words"' in answer.text
+    assert 'value="kept-name"' in answer.text
+    checked = html["developer"].post("/create/check/", data=form)
+    assert checked.status_code == 200
+    assert "Line 5" in checked.text
+    assert "<html" not in checked.text
+    form["specification"] = "name: right\nchannels: [forge]\ndependencies: [zlib]"
+    assert "Line" not in html["developer"].post("/create/check/", data=form).text
+
+
+@pytest.mark.parametrize("token", ["", "viewer", "stranger"])
+def test_who_may_not_create_is_told_so_and_loses_nothing(html: dict[str, httpx.Client], token: str) -> None:
+    form = {"namespace": "team", "specification": "name: foreign\nchannels: [forge]"}
+    for path in ("/create/", "/create/preview/"):
+        answer = html[token].post(path, data=form)
+        assert answer.status_code == 403
+        assert "you may not create environments in &#39;team&#39;" in answer.text
+        assert "name: foreign" in answer.text.split("<textarea")[1]
+
+
+def test_a_file_is_taken_without_a_script(service: Service, html: dict[str, httpx.Client]) -> None:
+    upload = {"file": ("environment.yaml", b"name: uploaded\nchannels: [forge]\ndependencies: [zlib]\n")}
+    answer = html["developer"].post("/create/", data={"namespace": "team", "specification": "ignored"}, files=upload)
+    assert answer.status_code == 303
+    service.work()
+    assert html["developer"].get("/environment/team/uploaded/").status_code == 200
+
+
+def test_a_preview_solves_without_building(service: Service, html: dict[str, httpx.Client]) -> None:
+    service.build("team", "previewed", "zlib=1.0", "numpy")
+    form = {
+        "namespace": "team",
+        "specification": "name: previewed\nchannels: [forge]\ndependencies: [zlib=1.1, pandas]",
+    }
+    page = html["developer"].post("/create/preview/", data=form)
+    assert page.status_code == 200
+    assert "Preview: 2 packages" in page.text
+    assert "1 added, 1 removed, 1 changed, 0 as before" in page.text
+    assert "zlib: 1.0 → 1.1" in page.text
+    assert service.work() is None, "nothing was queued"
+    form["specification"] = "name: previewed\nchannels: [forge]\ndependencies: [missing-x]"
+    answer = html["developer"].post("/create/preview/", data=form)
+    assert answer.status_code == 400
+    assert "Packages not found in the channels: missing-x" in answer.text
+
+
+def test_editing_starts_from_the_specification_of_a_build(service: Service, html: dict[str, httpx.Client]) -> None:
+    build_id = service.build("team", "edited", "zlib", "numpy")
+    answer = html["developer"].get("/environment/team/edited/edit/")
+    assert answer.headers["location"] == f"/create/?namespace=team&build={build_id}"
+    area = html["developer"].get(answer.headers["location"]).text.split("<textarea")[1]
+    assert "name: edited" in area
+    assert "- numpy" in area
+    assert html["viewer"].get("/environment/team/edited/edit/").status_code == 403
+
+
+def test_namespaces_are_made_and_deleted_by_name(service: Service, html: dict[str, httpx.Client]) -> None:
+    client = html["admin"]
+    assert "The namespace has been created." in follow(client.post("/namespace/", data={"namespace": "made"}), client)
+    assert client.post("/namespace/", data={"namespace": "made"}).status_code == 409
+    assert client.post("/namespace/", data={"namespace": "a/b"}).status_code == 400
+    assert html["viewer"].post("/namespace/", data={"namespace": "mine"}).status_code == 403
+    assert client.post("/namespace/made/delete/", data={"typed": ""}).status_code == 400
+    answer = client.post("/namespace/made/delete/", data={"typed": "made"})
+    assert "The namespace has been deleted." in follow(answer, client)
+    assert "Create Namespace" not in html["viewer"].get("/namespace/").text
+
+
+def test_settings_are_changed_at_their_level(service: Service, html: dict[str, httpx.Client]) -> None:
+    service.make_namespaces("team")
+    assert set(TEXTS) == SETTING_NAMES
+    client = html["owner"]
+    page = client.get("/setting/team/").text
+    assert page.count("<input") == len(SETTING_NAMES)
+    assert page.count("readonly") == 11
+    answer = client.post("/setting/team/", data={"conda_default_channels": '["forge"]', "conda_channel_alias": "5"})
+    assert answer.status_code == 400
+    assert "a string is needed" in answer.text
+    answer = client.post("/setting/team/", data={"conda_default_channels": "[forge"})
+    assert (answer.status_code, "is not JSON" in answer.text, "[forge" in answer.text) == (400, True, True)
+    follow(client.post("/setting/team/", data={"conda_default_channels": '["forge"]'}), client)
+    assert data(client.get("/api/v1/setting/team/"))["conda_default_channels"] == ["forge"]
+    assert client.post("/setting/", data={"storage_threshold": "1"}).status_code in {403, 404}
+    assert 'name="conda_default_channels"' in html["developer"].get("/setting/team/").text
+    assert html["developer"].post("/setting/team/", data={"conda_default_channels": "[]"}).status_code == 403
+    assert html["viewer"].get("/setting/team/").status_code == 403
+
+
+def test_the_page_of_the_user(html: dict[str, httpx.Client]) -> None:
+    page = html["developer"].get("/user/").text
+    for text in ("Logout", "Permissions", "team/*", "environment:create", "System storage"):
+        assert text in page
+
+
+@pytest.mark.parametrize(
+    ("former", "present"),
+    [
+        ("/admin/", "/"),
+        ("/admin/?search=x", "/?search=x"),
+        ("/admin/environment/team/a%3Fb/", "/environment/team/a%3Fb/"),
+        ("/admin/build/3/", "/build/3/"),
+        ("/admin//evil.example/", "/evil.example/"),
+        ("/ui/", "/"),
+        ("/ui/team/science", "/environment/team/science/"),
+        ("/ui/team/new-environment", "/create/?namespace=team"),
+        ("/ui/not-found", "/"),
+    ],
+)
+def test_former_paths_lead_to_the_pages(anonymous: httpx.Client, former: str, present: str) -> None:
+    answer = anonymous.get(former)
+    assert (answer.status_code, answer.headers["location"]) == (307, present)
+
+
+def test_what_is_not_there_is_a_page_for_people(html: dict[str, httpx.Client], anonymous: httpx.Client) -> None:
+    answer = html["admin"].get("/nothing/here/")
+    assert (answer.status_code, "Not found" in answer.text) == (404, True)
+    assert anonymous.get("/nothing/here/").json() == {"detail": "Not Found"}
+    assert html["admin"].get("/api/v1/nothing/").json() == {"detail": "Not Found"}
+    assert html["admin"].get("/build/999999/").status_code == 404
+
+
+def test_the_form_offers_every_format_that_can_be_read() -> None:
+    assert set(FORMATS) - {""} == set(READ)
+
+
+def test_nothing_that_users_write_becomes_markup(service: Service, html: dict[str, httpx.Client]) -> None:
+    """A mark in every field that takes any text; names take neither brackets nor quotes, but `&`."""
+    name = "mark&amp$"
+    mark = json.dumps(MARK)
+    text = f"name: {name}\nchannels: [forge]\ndescription: {mark}\ndependencies: [zlib]\nvariables: {{A: {mark}}}\n"
+    client = html["admin"]
+    answer = client.post("/create/", data={"namespace": "marked", "specification": text})
+    assert answer.status_code == 303, answer.text
+    build_id = int(answer.headers["location"].split("/")[2])
+    service.work()
+    failed = service.submit("marked", "failing", "missing-<b>x")
+    service.work()
+    client.put("/api/v1/setting/marked/", json={"conda_default_channels": [MARK]})
+    paths = [
+        "/",
+        f"/?search={MARK}&namespace={MARK}&status={MARK}&said={MARK}",
+        f"/environment/marked/{name}/".replace("&", "%26"),
+        f"/environment/marked/{name}/difference/?before={build_id}&after={build_id}".replace("&amp$", "%26amp$"),
+        f"/environment/marked/{name}/delete/".replace("&amp$", "%26amp$"),
+        f"/build/{build_id}/",
+        f"/build/{failed}/",
+        f"/create/?build={build_id}&namespace={MARK}",
+        "/setting/marked/",
+        "/namespace/",
+        f"/login/?next=/{MARK}",
+        f"/environment/{MARK}/x/",
+        f"/nothing/{MARK}/?x={MARK}",
+        "/user/",
+    ]
+    pages = [client.get(path) for path in paths]
+    form = {"specification": f"{MARK}: [", "namespace": MARK, "name": MARK, "description": MARK, "format": MARK}
+    pages += [client.post(path, data=form) for path in ("/create/", "/create/check/", "/create/preview/")]
+    pages.append(client.post("/setting/marked/", data={"conda_default_channels": MARK}))
+    pages.append(client.post("/namespace/", data={"namespace": MARK}))
+    pages.append(client.post("/login/", data={"password": MARK, "next": MARK, "username": MARK}))
+    marked = 0
+    for page in pages:
+        assert page.status_code in {200, 400, 403, 404}, (page.url, page.status_code)
+        assert not Planted(page.text).found, page.url
+        marked += "&lt;img" in page.text
+    assert marked >= 10, "the marks did get into the pages"
+
+
+def test_pages_stay_small_with_many_environments(service: Service, html: dict[str, httpx.Client]) -> None:
+    _fill(service, 10_000)
+    client = html["admin"]
+    page = client.get("/")
+    assert len(page.content) <= 60_000
+    count = int(re.search(r"(\d+) environments", page.text)[1])  # type: ignore[index]
+    assert count >= 10_000
+    last = client.get("/", params={"page": -(-count // 40)})
+    assert last.status_code == 200
+    assert 'rel="prev"' in last.text
+    assert 'rel="next"' not in last.text
+    assert 'rel="next"' in page.text
+    assert len(client.get("/", params={"search": "many"}).content) <= 60_000
+    assert len(client.get("/environment/many/many-00000/").content) <= 60_000
+
+
+def _fill(service: Service, count: int) -> None:
+    long = "A description that says at some length what the environment is for, as people write them. " * 3
+    with service.context.database.write() as connection:
+        home = namespaces.ensure(connection, "many")
+        now = datetime.now(UTC)
+        stored = specifications.ensure(connection, Specification("many", ("forge",), ("zlib",)), now)
+        for number in range(count):
+            made = environments.create(connection, home, f"many-{number:05}", long)
+            environments.set_current(connection, made.id, builds.create(connection, made, stored, now, 2))
