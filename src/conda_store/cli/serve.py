@@ -137,6 +137,8 @@ def run_server(program: Program, *, has_worker: bool, remembers_token: bool) -> 
     blueprint = blueprint_of(program)
     listener = _listen(options.address, options.port)
     port = listener.getsockname()[1]
+    if remembers_token:
+        _set_unless_given(program, options, enable_registry=True, registry_external_url=f"localhost:{port}")
     token = _admin_token() if remembers_token else None
     if blueprint.upgrades_database:
         from conda_store.db.migrate import upgrade
@@ -164,6 +166,13 @@ def run_server(program: Program, *, has_worker: bool, remembers_token: bool) -> 
         if token is not None:
             for url in urls:
                 credentials.forget(url, token=token)
+
+
+def _set_unless_given(program: Program, options: CondaStoreServer, **values: object) -> None:
+    """Other defaults than those of the option, for those who say nothing."""
+    for name, value in values.items():
+        if name not in program.config[CondaStoreServer.__name__]:
+            setattr(options, name, value)
 
 
 def _prefix(options: CondaStoreServer) -> str:
@@ -234,6 +243,7 @@ def _serve(
         cors_allow_origin_regex=options.cors_allow_origin_regex,
         allowed_hosts=tuple(options.allowed_hosts) or _loopback_hosts(options.address),
         packing_wait=float(options.packing_wait),
+        enable_registry=options.enable_registry,
         registry_external_url=options.registry_external_url,
     )
     app = create_app(Context.assemble(blueprint), server_options)

@@ -12,10 +12,12 @@ import platformdirs
 from traitlets import Bool, Float, Int, List, Set, Unicode, validate
 from traitlets.config import LoggingConfigurable
 
+from conda_store.artifacts.oci.base_image import base_problem
 from conda_store.builder.options import BuilderOptions
 from conda_store.config.blueprint import Blueprint
 from conda_store.domain.artifact import ArtifactType
 from conda_store.domain.deployment import Deployment
+from conda_store.domain.image import DEFAULT_LAYER_BUDGET, MAX_LAYER_BUDGET
 from conda_store.domain.platform import current_platform
 from conda_store.domain.settings import Settings, checked_settings, layered_settings
 from conda_store.errors import ConfigurationError, InvalidInput
@@ -127,6 +129,15 @@ class CondaStore(LoggingConfigurable):
     first_retry_delay = Float(
         2.0, min=0, help="Seconds before the second attempt; doubled for each further.", config=True
     )
+    default_docker_base_image = Unicode(
+        "scratch",
+        help="What lies below environments in images: scratch (nothing), oci:DIRECTORY (an OCI layout), tar:FILE "
+        "(a root directory).",
+        config=True,
+    )
+    image_layer_budget = Int(
+        DEFAULT_LAYER_BUDGET, min=3, max=MAX_LAYER_BUDGET, help="Most layers of an image, base included.", config=True
+    )
     compile_noarch_pyc = Bool(
         False, help="Compile noarch Python packages, once per package and Python version.", config=True
     )
@@ -186,6 +197,12 @@ class CondaStore(LoggingConfigurable):
             ) from error
         return proposal["value"]
 
+    @validate("default_docker_base_image")
+    def _check_base_image(self, proposal: dict[str, str]) -> str:
+        if problem := base_problem(proposal["value"]):
+            raise ConfigurationError(f"c.CondaStore.default_docker_base_image: {problem}")
+        return proposal["value"]
+
     def settings(self) -> Settings:
         """The layer below all others.
 
@@ -213,6 +230,8 @@ class CondaStore(LoggingConfigurable):
             packs_on_completion=self.pack_on_completion,
             compiles_pyc=self.compile_noarch_pyc,
             link_script_packages=frozenset(self.link_script_packages),
+            base_image=self.default_docker_base_image,
+            layer_budget=self.image_layer_budget,
         )
 
     def blueprint(self, storage: LocalStorage) -> Blueprint:

@@ -17,7 +17,9 @@ class CondaStoreServer(LoggingConfigurable):
     log_level = Int(20, help="Level of the log, as in Python's logging: 20 is INFO.", config=True)
     enable_ui = Bool(True, help="Serve the pages; logging in works without them.", config=True)
     enable_api = Bool(True, help="Serve the REST API.", config=True)
-    enable_registry = Bool(False, help="Accepted; no images are served yet.", config=True)
+    enable_registry = Bool(
+        False, help="Serve environments as container images below /v2/; `conda-store serve` does.", config=True
+    )
     enable_metrics = Bool(True, help="Serve /metrics.", config=True)
     registry_external_url = Unicode("localhost:8080", help="How clients name the registry, no scheme.", config=True)
     behind_proxy = Bool(False, help="Believe X-Forwarded-* headers.", config=True)

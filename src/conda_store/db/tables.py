@@ -182,6 +182,39 @@ build_artifact = Table(
     Index("ix_build_artifact_artifact_type", "artifact_type", "build_id", "state"),
 )
 
+# a layer of images, by all that it depends on (see domain.image)
+layer = Table(
+    "layer",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("digest", String(64), nullable=False, index=True),
+    Column("diff_id", String(64), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("content_size", BigInteger, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("activation", JSON),
+    Column("created_on", Moment, nullable=False),
+)
+
+image_manifest = Table(
+    "image_manifest",
+    metadata,
+    Column("build_id", Id, _reference("build.id"), primary_key=True),
+    Column("media_type", String(128), primary_key=True),
+    Column("digest", String(64), nullable=False, index=True),
+    Column("content", LargeBinary, nullable=False),
+)
+
+# layers and configuration of a build's image: whoever may read the environment may fetch them
+image_blob = Table(
+    "image_blob",
+    metadata,
+    Column("build_id", Id, _reference("build.id"), primary_key=True),
+    Column("digest", String(64), primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Index("ix_image_blob_digest", "digest"),
+)
+
 conda_channel = Table(
     "conda_channel",
     metadata,

@@ -29,7 +29,7 @@ class ArtifactState(StrEnum):
 
 
 # made in the worker from the finished prefix, when the build ends or on first request
-PACKED = (ArtifactType.CONDA_PACK, ArtifactType.CONSTRUCTOR_INSTALLER)
+PACKED = (ArtifactType.CONDA_PACK, ArtifactType.CONSTRUCTOR_INSTALLER, ArtifactType.DOCKER_MANIFEST)
 
 _BLOBS: dict[ArtifactType, tuple[str, str, str]] = {
     ArtifactType.LOGS: ("logs", ".log", "text/plain; charset=utf-8"),
@@ -44,6 +44,16 @@ def blob_key(artifact: ArtifactType, build_key: str) -> str:
     """Where the blob of an artifact is stored: `lockfile/<build key>.yml`."""
     folder, suffix, _ = _BLOBS[artifact]
     return f"{folder}/{build_key}{suffix}"
+
+
+def image_key(build_key: str) -> str:
+    """The key of a build's image as an artifact; its manifests are in the database, under no key of the storage."""
+    return f"docker/manifest/{build_key}"
+
+
+def layer_blob_key(digest: str) -> str:
+    """Where a blob of images is stored, by its sha256 in hex: layers, configurations."""
+    return f"layers/sha256/{digest}"
 
 
 def parse_blob_key(key: str) -> tuple[ArtifactType, str] | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from conda_store.domain.image import DEFAULT_LAYER_BUDGET
 from conda_store.domain.settings import Settings
 
 
@@ -15,6 +16,7 @@ class Deployment:
 
     `build_directory` and `environment_directory` are templates with the fields store_directory, namespace
     and, for the latter, name. `link_script_packages` are the packages whose post-link scripts may run.
+    `base_image` is what lies below environments in images, `layer_budget` the most layers of an image, base included.
     """
 
     store_directory: Path
@@ -29,6 +31,8 @@ class Deployment:
     packs_on_completion: bool = False
     compiles_pyc: bool = False
     link_script_packages: frozenset[str] = frozenset()
+    base_image: str = "scratch"
+    layer_budget: int = DEFAULT_LAYER_BUDGET
 
     @property
     def trash_directory(self) -> Path:

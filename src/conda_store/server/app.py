@@ -28,6 +28,8 @@ from conda_store.server.background import BackgroundLoop
 from conda_store.server.guards import AllowedHosts, BodyLimit, Head, PlainText
 from conda_store.server.options import ServerOptions
 from conda_store.server.parts import Parts
+from conda_store.server.registry import routes as registry
+from conda_store.server.registry import tokens as registry_tokens
 from conda_store.server.request_log import RequestLog
 from conda_store.server.slashes import QuerySlash, SlashRedirect
 from conda_store.server.watching import BuildWatch, Watcher
@@ -40,7 +42,8 @@ API = tuple(
     for module in (status, namespaces, environments, specifications, builds, artifacts, packages, settings)
 )
 LOGIN = (login.router, static_files.router)
-ROUTERS = (*API, blobs.router, metrics.router, *LOGIN, *pages.ROUTERS)
+REGISTRY = (registry_tokens.router, registry.router)
+ROUTERS = (*API, blobs.router, metrics.router, *LOGIN, *pages.ROUTERS, *REGISTRY)
 
 
 def create_app(context: Context, options: ServerOptions | None = None) -> FastAPI:
@@ -88,6 +91,9 @@ def _add_routes(app: FastAPI, options: ServerOptions) -> None:
         for router in API:
             app.include_router(router, prefix=options.prefix)
     app.include_router(blobs.router, prefix=options.prefix)
+    if options.enable_registry:
+        for router in REGISTRY:  # clients of registries know no prefix
+            app.include_router(router)
     if options.enable_metrics:
         app.include_router(metrics.router, prefix=options.prefix)
     for router in LOGIN + (pages.ROUTERS if options.enable_ui else ()):

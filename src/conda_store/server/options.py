@@ -27,6 +27,7 @@ class ServerOptions:
     enable_api: bool = True
     enable_ui: bool = True
     enable_metrics: bool = True
+    enable_registry: bool = True
     max_page_size: int = 100
     max_body_size: int = 12 * MEBIBYTE
     packing_wait: float = 300.0

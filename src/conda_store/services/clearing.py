@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from conda_store.builder.removal import set_aside
-from conda_store.db import artifacts, builds, logs
+from conda_store.db import artifacts, builds, images, logs
 from conda_store.db.builds import DeletedBuild
 from conda_store.db.records import BuildRecord
 from conda_store.domain.artifact import ArtifactType
@@ -51,6 +51,7 @@ def _purge(context: Context, doomed: DeletedBuild) -> None:
             context.blobs.delete(item.key)
     with context.database.write() as connection:
         artifacts.remove(connection, [item.id for item in removed])
+        images.remove(connection, build.id)
         if ArtifactType.LOGS not in kept:
             logs.remove(connection, build.id)
         builds.set_purged(connection, build.id, datetime.now(UTC))

@@ -12,12 +12,14 @@ import structlog
 
 from conda_store.artifacts.archive import write_archive
 from conda_store.artifacts.installer import installer_chunks
+from conda_store.builder.removal import set_aside
 from conda_store.db import artifacts, builds, locks
 from conda_store.db.records import ArtifactRecord, BuildRecord
 from conda_store.domain.artifact import ArtifactState, ArtifactType, blob_key, content_type
 from conda_store.domain.platform import current_platform
 from conda_store.errors import CondaStoreError, NotFound
 from conda_store.services.context import Context
+from conda_store.services.image_making import make_image
 from conda_store.storage.blobs import StoredBlob
 
 logger = structlog.get_logger()
@@ -60,6 +62,9 @@ def _make(context: Context, artifact: ArtifactRecord) -> StoredBlob:
         raise NotFound("the environment has been deleted")
     if artifact.type is ArtifactType.CONDA_PACK:
         return _archive(context, build, artifact)
+    if artifact.type is ArtifactType.DOCKER_MANIFEST:
+        with _passing_file(context, artifact) as file:
+            return make_image(context, build, artifact.key, file)
     return _installer(context, build, artifact)
 
 
@@ -70,14 +75,22 @@ def packing_directory(context: Context) -> Path:
 
 @contextmanager
 def _passing_file(context: Context, artifact: ArtifactRecord) -> Iterator[Path]:
-    """A path beside the environments; its name says who is at work on it."""
+    """A path for a file or directory beside the environments; its name says who is at work on it."""
     directory = packing_directory(context)
     directory.mkdir(parents=True, exist_ok=True)
     file = directory / f"{artifact.id}-{artifact.attempt}-{uuid.uuid4().hex[:8]}"
     try:
         yield file
     finally:
-        file.unlink(missing_ok=True)
+        _remove(context, file)
+
+
+def _remove(context: Context, path: Path) -> None:
+    """A file at once, a directory when there is time."""
+    if path.is_dir():
+        set_aside(path, context.deployment.trash_directory)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def remove_abandoned_files(context: Context) -> int:
@@ -88,7 +101,7 @@ def remove_abandoned_files(context: Context) -> int:
         with context.database.read() as connection:
             found = artifacts.get(connection, int(artifact_id))
         if found is None or found.state is not ArtifactState.MAKING or found.attempt != int(attempt):
-            file.unlink(missing_ok=True)
+            _remove(context, file)
             removed += 1
     return removed
 

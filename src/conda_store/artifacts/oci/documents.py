@@ -1,0 +1,166 @@
+"""The JSON of an image: configuration and manifest, in the forms of OCI (image-spec 1.1) and of Docker (schema 2)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from conda_store.artifacts.oci.own_layer import ENTRYPOINT
+from conda_store.domain.image import IMAGE_PREFIX, Activation, Layer
+from conda_store.domain.platform import Platform
+from conda_store.errors import ArtifactFailed
+
+_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class ManifestForm(StrEnum):
+    """The media type of a manifest."""
+
+    OCI = "application/vnd.oci.image.manifest.v1+json"
+    DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
+
+
+_CONFIG_TYPES = {
+    ManifestForm.OCI: "application/vnd.oci.image.config.v1+json",
+    ManifestForm.DOCKER: "application/vnd.docker.container.image.v1+json",
+}
+_LAYER_TYPES = {
+    ManifestForm.OCI: "application/vnd.oci.image.layer.v1.tar+gzip",
+    ManifestForm.DOCKER: "application/vnd.docker.image.rootfs.diff.tar.gzip",
+}
+_ARCHITECTURES = {Platform.LINUX_64: "amd64", Platform.LINUX_AARCH64: "arm64", Platform.LINUX_PPC64LE: "ppc64le"}
+
+
+def architecture(platform: Platform) -> str:
+    """The name of a platform's processor in image configurations.
+
+    Raises:
+        ArtifactFailed: there are no images for the platform.
+    """
+    if platform not in _ARCHITECTURES:
+        raise ArtifactFailed(f"an environment for {platform} cannot become an image", hint="Images are made for Linux.")
+    return _ARCHITECTURES[platform]
+
+
+@dataclass(frozen=True)
+class BaseConfig:
+    """What the base image's configuration says; `has_shell` is false only of the empty one."""
+
+    environment: tuple[str, ...] = ()
+    user: str = ""
+    working_directory: str = ""
+    has_shell: bool = True
+
+
+@dataclass(frozen=True)
+class ImageDescription:
+    """What an image is of. `variables` are those of the environment's specification."""
+
+    namespace: str
+    environment: str
+    build_key: str
+    specification: str
+    created: datetime
+    platform: Platform
+    has_python: bool
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+def image_config(
+    description: ImageDescription, base: BaseConfig, layers: Sequence[Layer], activation: Activation
+) -> bytes:
+    """The configuration; `layers` are all of them, those of the base first."""
+    created = _moment(description.created)
+    config: dict[str, Any] = {
+        "Env": _environment(description, base, activation),
+        "Cmd": _command(description, base),
+        "Labels": {**image_annotations(description), "conda_store": "0.0.1"},
+    }
+    if activation.has_scripts and base.has_shell:
+        config["Entrypoint"] = [f"{IMAGE_PREFIX}/{ENTRYPOINT}"]
+    if base.user:
+        config["User"] = base.user
+    if base.working_directory:
+        config["WorkingDir"] = base.working_directory
+    document = {
+        "created": created,
+        "architecture": architecture(description.platform),
+        "os": "linux",
+        "config": config,
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer.diff_id}" for layer in layers]},
+        "history": [{"created": created, "created_by": "conda-store", "comment": layer.comment} for layer in layers],
+    }
+    return _dumped(document)
+
+
+def _environment(description: ImageDescription, base: BaseConfig, activation: Activation) -> list[str]:
+    variables = dict(item.partition("=")[::2] for item in base.environment)
+    path = variables.pop("PATH", _SYSTEM_PATH)
+    variables |= {
+        "CONDA_PREFIX": IMAGE_PREFIX,
+        "CONDA_DEFAULT_ENV": description.environment,
+        "CONDA_SHLVL": "1",
+        **activation.variables,
+        **description.variables,
+    }
+    return [f"PATH={IMAGE_PREFIX}/bin:{path}", *(f"{name}={value}" for name, value in variables.items())]
+
+
+def _command(description: ImageDescription, base: BaseConfig) -> list[str]:
+    if base.has_shell:
+        return ["/bin/sh"]
+    return [f"{IMAGE_PREFIX}/bin/python"] if description.has_python else []
+
+
+def image_annotations(description: ImageDescription) -> dict[str, str]:
+    """The predefined annotations (image-spec, annotations.md)."""
+    return {
+        "org.opencontainers.image.title": f"{description.namespace}/{description.environment}",
+        "org.opencontainers.image.version": description.build_key,
+        "org.opencontainers.image.revision": description.specification,
+        "org.opencontainers.image.created": _moment(description.created),
+    }
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """`digest` is of `content`, sha256 in hex."""
+
+    form: ManifestForm
+    content: bytes
+    digest: str
+
+
+def image_manifest(
+    form: ManifestForm, config: bytes, layers: Sequence[Layer], description: ImageDescription
+) -> Manifest:
+    document: dict[str, Any] = {
+        "schemaVersion": 2,
+        "mediaType": form.value,
+        "config": {
+            "mediaType": _CONFIG_TYPES[form],
+            "size": len(config),
+            "digest": f"sha256:{hashlib.sha256(config).hexdigest()}",
+        },
+        "layers": [
+            {"mediaType": _LAYER_TYPES[form], "size": layer.size, "digest": f"sha256:{layer.digest}"}
+            for layer in layers
+        ],
+    }
+    if form is ManifestForm.OCI:
+        document["annotations"] = image_annotations(description)
+    content = _dumped(document)
+    return Manifest(form, content, hashlib.sha256(content).hexdigest())
+
+
+def _dumped(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _moment(value: datetime) -> str:
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,103 @@
+"""Images of builds: their manifests, and which blobs belong to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, delete, insert, select
+
+from conda_store.db.tables import build, image_blob, image_manifest, specification
+from conda_store.domain.build import BuildStatus
+
+
+@dataclass(frozen=True)
+class ManifestRecord:
+    """`digest` is of `content`, sha256 in hex."""
+
+    digest: str
+    media_type: str
+    content: bytes
+
+
+def add(connection: Connection, build_id: int, manifests: Sequence[ManifestRecord], blobs: Mapping[str, int]) -> None:
+    """Record the image of a build, in place of an earlier one; `blobs` are sizes by digest, the configuration's too."""
+    remove(connection, build_id)
+    for manifest in manifests:
+        connection.execute(
+            insert(image_manifest).values(
+                build_id=build_id,
+                media_type=manifest.media_type,
+                digest=manifest.digest,
+                content=manifest.content,
+            )
+        )
+    connection.execute(
+        insert(image_blob), [{"build_id": build_id, "digest": digest, "size": size} for digest, size in blobs.items()]
+    )
+
+
+def remove(connection: Connection, build_id: int) -> None:
+    connection.execute(delete(image_manifest).where(image_manifest.c.build_id == build_id))
+    connection.execute(delete(image_blob).where(image_blob.c.build_id == build_id))
+
+
+def manifest_of_build(connection: Connection, build_id: int, media_type: str) -> ManifestRecord | None:
+    query = select(image_manifest.c.digest, image_manifest.c.media_type, image_manifest.c.content).where(
+        image_manifest.c.build_id == build_id, image_manifest.c.media_type == media_type
+    )
+    row = connection.execute(query).one_or_none()
+    return ManifestRecord(*row) if row else None
+
+
+def manifest_by_digest(connection: Connection, environment_id: int, digest: str) -> ManifestRecord | None:
+    """A manifest of one of the environment's builds."""
+    query = (
+        select(image_manifest.c.digest, image_manifest.c.media_type, image_manifest.c.content)
+        .join(build, build.c.id == image_manifest.c.build_id)
+        .where(
+            image_manifest.c.digest == digest, build.c.environment_id == environment_id, build.c.deleted_on.is_(None)
+        )
+        .limit(1)
+    )
+    row = connection.execute(query).one_or_none()
+    return ManifestRecord(*row) if row else None
+
+
+def blob_size(connection: Connection, environment_id: int, digest: str) -> int | None:
+    """The size of a blob of one of the environment's images; None where it belongs to none of them."""
+    query = (
+        select(image_blob.c.size)
+        .join(build, build.c.id == image_blob.c.build_id)
+        .where(image_blob.c.digest == digest, build.c.environment_id == environment_id, build.c.deleted_on.is_(None))
+        .limit(1)
+    )
+    size: int | None = connection.execute(query).scalar_one_or_none()
+    return size
+
+
+def newest_of_specification(connection: Connection, environment_id: int, sha256: str) -> int | None:
+    """The id of the environment's newest completed build of a specification."""
+    query = (
+        select(build.c.id)
+        .join(specification, specification.c.id == build.c.specification_id)
+        .where(specification.c.sha256 == sha256, *_offered(environment_id))
+        .order_by(build.c.id.desc())
+        .limit(1)
+    )
+    build_id: int | None = connection.execute(query).scalar_one_or_none()
+    return build_id
+
+
+def tags(connection: Connection, environment_id: int) -> tuple[str, ...]:
+    """The keys of the environment's completed builds."""
+    query = select(build.c.key).where(*_offered(environment_id))
+    return tuple(connection.execute(query).scalars())
+
+
+def _offered(environment_id: int) -> tuple[ColumnElement[bool], ...]:
+    return (
+        build.c.environment_id == environment_id,
+        build.c.status == BuildStatus.COMPLETED,
+        build.c.deleted_on.is_(None),
+    )

@@ -1,0 +1,104 @@
+"""Answers in the words of the OCI distribution specification (1.1): headers, and errors by code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.routing import APIRoute
+from starlette.responses import Response
+
+from conda_store.errors import CondaStoreError, Forbidden, InvalidInput, Unavailable
+from conda_store.server.parts import parts_of
+from conda_store.server.rendering import JSON
+
+VERSION = {"Docker-Distribution-Api-Version": "registry/2.0"}
+SERVICE = "conda-store"
+# what those get as a token who bring no password; it stands for nobody
+ANONYMOUS_TOKEN = "anonymous"  # noqa: S105
+
+# code -> status and message of the specification
+_CODES: dict[str, tuple[int, str]] = {
+    "UNAUTHORIZED": (401, "authentication required"),
+    "DENIED": (403, "requested access to the resource is denied"),
+    "NAME_UNKNOWN": (404, "repository name not known to registry"),
+    "MANIFEST_UNKNOWN": (404, "manifest unknown"),
+    "BLOB_UNKNOWN": (404, "blob unknown to registry"),
+    "DIGEST_INVALID": (400, "provided digest did not match uploaded content"),
+    "NAME_INVALID": (400, "invalid repository name"),
+    "PAGINATION_NUMBER_INVALID": (400, "invalid number of results requested"),
+    "UNSUPPORTED": (405, "The operation is unsupported"),
+    "UNAVAILABLE": (503, "service unavailable"),
+}
+
+
+class Refusal(Exception):
+    """An error with a code of the specification; `detail` says more about this one."""
+
+    def __init__(self, code: str, detail: str = "", *, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.detail = detail
+        self.headers = dict(headers or {})
+
+    def answer(self) -> Response:
+        status, message = _CODES[self.code]
+        # clients show the message only
+        shown = f"{message}: {self.detail}" if self.detail else message
+        content = {"errors": [{"code": self.code, "message": shown, "detail": self.detail or None}]}
+        return JSON(content, status_code=status, headers={**VERSION, **self.headers})
+
+
+def challenge(request: Request, scope: str = "", error: str = "") -> Refusal:
+    """401: the client is to get a token from us."""
+    host = request.headers.get("host", "localhost")
+    parameters = {"realm": f"{request.url.scheme}://{host}/token", "service": SERVICE, "scope": scope, "error": error}
+    listed = ",".join(f'{name}="{value}"' for name, value in parameters.items() if value)
+    return Refusal("UNAUTHORIZED", headers={"WWW-Authenticate": f"Bearer {listed}"})
+
+
+def _refusal_of(error: CondaStoreError) -> Refusal:
+    """Errors of services in the specification's codes."""
+    detail = error.message
+    if isinstance(error, Unavailable):
+        return Refusal("UNAVAILABLE", detail, headers={"Retry-After": str(error.retry_after)})
+    if isinstance(error, Forbidden):
+        return Refusal("DENIED")
+    if isinstance(error, InvalidInput):
+        return Refusal("NAME_INVALID", detail)
+    return Refusal("MANIFEST_UNKNOWN", detail)
+
+
+class _Route(APIRoute):
+    """A route of the registry: whatever a service raises is answered as the specification wants it."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handled(request: Request) -> Response:
+            try:
+                check_token(request)
+                return await handle(request)
+            except Refusal as refusal:
+                return refusal.answer()
+            except CondaStoreError as error:
+                return _refusal_of(error).answer()
+
+        return handled
+
+
+def check_token(request: Request) -> None:
+    """
+    Raises:
+        Refusal: the request brings a token or password that is not valid (the token of nobody is).
+    """
+    header = request.headers.get("authorization", "")
+    if not header or header.lower() == f"bearer {ANONYMOUS_TOKEN}":
+        return
+    if not parts_of(request).authenticator.actor(request).is_authenticated:
+        raise challenge(request, error="invalid_token")
+
+
+def registry_router() -> APIRouter:
+    return APIRouter(route_class=_Route, include_in_schema=False)

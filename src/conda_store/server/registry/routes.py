@@ -1,0 +1,176 @@
+"""The pull side of the OCI distribution specification 1.1: every environment as an image."""
+
+from __future__ import annotations
+
+import re
+import time
+from urllib.parse import quote
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import RedirectResponse, Response
+
+from conda_store.artifacts.oci.documents import ManifestForm
+from conda_store.db.images import ManifestRecord
+from conda_store.db.records import EnvironmentRecord
+from conda_store.domain.artifact import layer_blob_key
+from conda_store.errors import Forbidden, Unavailable
+from conda_store.server.parts import Call, Caller
+from conda_store.server.registry.answers import VERSION, Refusal, challenge, registry_router
+from conda_store.server.rendering import JSON
+from conda_store.server.serving import blob_answer
+from conda_store.services import images
+
+router = registry_router()
+
+_DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
+_LOOK_AGAIN = 1.0
+_RETRY_AFTER = 5
+_MOST_TAGS = 10_000
+
+
+@router.api_route("/v2/", methods=["GET", "HEAD"])
+def get_version(request: Request) -> Response:
+    """Whether this is a registry, and whether the client has to log in: it always is told how."""
+    if "authorization" not in request.headers:
+        raise challenge(request)
+    return JSON({}, headers=VERSION)
+
+
+@router.api_route("/v2/{name:path}/manifests/{reference}", methods=["GET", "HEAD"])
+async def get_manifest(call: Caller, name: str, reference: str, request: Request) -> Response:
+    """The manifest under a tag or digest. An image that nobody has asked for yet is made first."""
+    repository = await run_in_threadpool(_repository, call, name, request)
+    if ":" in reference:
+        found = await run_in_threadpool(images.manifest_by_digest, call.context, repository, _hex(reference))
+        if found is None:
+            raise Refusal("MANIFEST_UNKNOWN")
+        return _manifest(request, found)
+    build_id = await run_in_threadpool(images.find_tagged, call.context, repository, reference)
+    if build_id is None:
+        raise Refusal("MANIFEST_UNKNOWN", f"{name} has no tag {reference[:128]}")
+    return _manifest(request, await _made(call, build_id, _wanted_form(request)))
+
+
+@router.api_route("/v2/{name:path}/blobs/{digest}", methods=["GET", "HEAD"])
+async def get_blob(call: Caller, name: str, digest: str, request: Request) -> Response:
+    """A layer or the configuration of an image. Where the storage can sign URLs: a redirect to it."""
+    repository = await run_in_threadpool(_repository, call, name, request)
+    wanted = _hex(digest)
+    blobs = call.context.blobs
+    size = await run_in_threadpool(images.blob_size, call.context, repository, wanted)
+    info = await blobs.head_async(layer_blob_key(wanted)) if size is not None else None
+    if info is None:
+        raise Refusal("BLOB_UNKNOWN")
+    if signed := await run_in_threadpool(blobs.sign, info.key, call.options.signed_url_lifetime):
+        return RedirectResponse(signed, headers={**VERSION, "Cache-Control": "no-store"})
+    headers = {
+        **VERSION,
+        "Docker-Content-Digest": digest,
+        "ETag": f'"{digest}"',
+        "Cache-Control": "private, max-age=31536000, immutable",
+    }
+    return blob_answer(blobs, request, info, "application/octet-stream", headers)
+
+
+@router.get("/v2/{name:path}/tags/list")
+def get_tags(call: Caller, name: str, request: Request) -> Response:
+    """`latest` and the keys of all builds; `n` of them behind the tag `last`."""
+    tags = images.list_tags(call.context, _repository(call, name, request))
+    last = request.query_params.get("last", "")
+    number = _number(request.query_params.get("n"))
+    behind = [tag for tag in tags if tag > last] if last else list(tags)
+    shown = behind[:number]
+    headers = dict(VERSION)
+    if len(shown) < len(behind) and shown:
+        headers["Link"] = f'</v2/{quote(name)}/tags/list?n={number}&last={quote(shown[-1])}>; rel="next"'
+    return JSON({"name": name, "tags": shown}, headers=headers)
+
+
+@router.get("/v2/{name:path}/referrers/{digest}")
+def get_referrers(call: Caller, name: str, digest: str, request: Request) -> Response:
+    """What refers to an image: nothing does."""
+    _repository(call, name, request)
+    _hex(digest)
+    media_type = "application/vnd.oci.image.index.v1+json"
+    content = {"schemaVersion": 2, "mediaType": media_type, "manifests": []}
+    answer = JSON(content, headers=VERSION)
+    answer.headers["Content-Type"] = media_type
+    return answer
+
+
+@router.api_route("/v2/{rest:path}", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
+def refuse(rest: str, request: Request) -> Response:
+    """Images are made of environments: nothing can be pushed, changed or deleted here."""
+    if request.method in {"GET", "HEAD"}:
+        raise Refusal("NAME_UNKNOWN")
+    raise Refusal("UNSUPPORTED", "images are made of environments, nothing can be pushed here")
+
+
+def _repository(call: Call, name: str, request: Request) -> EnvironmentRecord:
+    try:
+        found = images.find_repository(call.context, call.actor, name)
+    except Forbidden:
+        if call.actor.is_authenticated:
+            raise
+        raise challenge(request, scope=f"repository:{quote(name)}:pull", error=_error(request)) from None
+    if found is None:
+        raise Refusal("NAME_UNKNOWN")
+    return found
+
+
+def _error(request: Request) -> str:
+    return "insufficient_scope" if "authorization" in request.headers else ""
+
+
+async def _made(call: Call, build_id: int, form: ManifestForm) -> ManifestRecord:
+    """Ask for an image and wait until it is there; no thread waits."""
+    deadline = time.monotonic() + call.options.packing_wait
+    change = call.parts.watcher.next_change()
+    state = await run_in_threadpool(images.request_image, call.context, build_id, form, retries=True)
+    while state.manifest is None:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise Unavailable(state.what, retry_after=_RETRY_AFTER)
+        await call.parts.watcher.wait(change, min(left, _LOOK_AGAIN))
+        change = call.parts.watcher.next_change()
+        state = await run_in_threadpool(images.request_image, call.context, build_id, form)
+    return state.manifest
+
+
+def _wanted_form(request: Request) -> ManifestForm:
+    """OCI's where the client takes it, else Docker's; clients send several header lines."""
+    accepted = ",".join(request.headers.getlist("accept"))
+    types = {item.partition(";")[0].strip() for item in accepted.split(",")}
+    return ManifestForm.OCI if ManifestForm.OCI in types else ManifestForm.DOCKER
+
+
+def _manifest(request: Request, manifest: ManifestRecord) -> Response:
+    digest = f"sha256:{manifest.digest}"
+    headers = {
+        **VERSION,
+        "Docker-Content-Digest": digest,
+        "ETag": f'"{digest}"',
+        "Content-Length": str(len(manifest.content)),
+        "Cache-Control": "private, no-cache",
+        "Vary": "Accept",
+    }
+    if request.headers.get("if-none-match") == headers["ETag"]:
+        return Response(status_code=304, headers={**headers, "Content-Length": "0"})
+    body = b"" if request.method == "HEAD" else manifest.content
+    return Response(body, headers=headers, media_type=manifest.media_type)
+
+
+def _hex(digest: str) -> str:
+    match = _DIGEST.fullmatch(digest)
+    if match is None:
+        raise Refusal("DIGEST_INVALID", "digests look like sha256:<64 hexadecimal digits>")
+    return match[1]
+
+
+def _number(text: str | None) -> int:
+    if text is None:
+        return _MOST_TAGS
+    if not text.isdigit() or len(text) > 9:
+        raise Refusal("PAGINATION_NUMBER_INVALID")
+    return min(int(text), _MOST_TAGS)

@@ -1,0 +1,78 @@
+"""Sending a blob, whole or in part (RFC 9110)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from email.utils import format_datetime
+
+import anyio
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from conda_store.storage.blobs import BlobInfo, BlobStore
+
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+_CHUNK = 512 << 10
+
+
+def blob_answer(
+    blobs: BlobStore, request: Request, info: BlobInfo, media_type: str, headers: Mapping[str, str]
+) -> Response:
+    """The blob, the part of it that the request asks for, or 304 where the client has it. `headers` go with it; an
+    `ETag` among them takes the place of the store's."""
+    etag = headers.get("ETag") or info.etag
+    given = {
+        "Accept-Ranges": "bytes",
+        "Last-Modified": format_datetime(info.last_modified, usegmt=True),
+        "X-Content-Type-Options": "nosniff",
+        **headers,
+    }
+    if etag:
+        given["ETag"] = etag
+        if _is_known(request.headers.get("if-none-match"), etag):
+            return Response(status_code=304, headers=given)
+    status, start, end = 200, 0, info.size
+    wanted = request.headers.get("range")
+    if wanted and request.headers.get("if-range", etag) == etag and (match := _RANGE.fullmatch(wanted)):
+        part = _part(match[1], match[2], info.size)
+        if part is None:
+            return Response(status_code=416, headers=given | {"Content-Range": f"bytes */{info.size}"})
+        status, (start, end) = 206, part
+        given["Content-Range"] = f"bytes {start}-{end - 1}/{info.size}"
+    given["Content-Length"] = str(end - start)
+    if request.method == "HEAD":
+        return Response(status_code=status, headers=given, media_type=media_type)
+    content = _stream(blobs, info.key, start, end)
+    return StreamingResponse(content, status_code=status, headers=given, media_type=media_type)
+
+
+async def _stream(blobs: BlobStore, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+    """A file of this machine is read piece by piece as the client takes it; stores elsewhere read ahead."""
+    path = blobs.local_path(key)
+    if path is None:
+        async for chunk in blobs.stream(key, start, end):
+            yield chunk
+        return
+    async with await anyio.open_file(path, "rb") as file:
+        await file.seek(start)
+        while start < end and (chunk := await file.read(min(_CHUNK, end - start))):
+            start += len(chunk)
+            yield chunk
+
+
+def _is_known(header: str | None, etag: str) -> bool:
+    if header is None:
+        return False
+    known = {item.strip().removeprefix("W/") for item in header.split(",")}
+    return "*" in known or etag.removeprefix("W/") in known
+
+
+def _part(first: str, last: str, size: int) -> tuple[int, int] | None:
+    """Start and end (not included) of a range, None where it lies outside."""
+    if not first:
+        length = int(last) if last else 0
+        return (max(size - length, 0), size) if length and size else None
+    start = int(first)
+    end = min(int(last) + 1, size) if last else size
+    return (start, end) if start < end else None

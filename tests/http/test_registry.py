@@ -1,0 +1,313 @@
+"""The registry in the terms of the OCI distribution specification, with images of packages that are not real."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from conda_store.artifacts.oci.documents import ManifestForm
+from tests.http.service import Service
+
+OCI, DOCKER = ManifestForm.OCI.value, ManifestForm.DOCKER.value
+UNKNOWN = "sha256:" + "0" * 64
+
+
+class Packer:
+    """What a worker does meanwhile: whoever asks for a manifest waits for it."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Packer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._thread.join(20)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(0.02):
+            while self._service.work() is not None:
+                pass
+            self._service.pack()
+
+
+@pytest.fixture(scope="module")
+def images(service: Service) -> Iterator[Service]:
+    service.build("default", "open", "python=3.12", "zlib")
+    service.build("team", "closed", "zlib")
+    with Packer(service):
+        yield service
+
+
+@pytest.fixture
+def registry(images: Service) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=f"http://127.0.0.1:{images.port}/v2", timeout=30) as client:
+        yield client
+
+
+def basic(password: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"anybody:{password}".encode()).decode()}
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def code(response: httpx.Response, status: int) -> str:
+    """The code of an error that has the shape of the specification."""
+    assert response.status_code == status, response.text
+    (error,) = response.json()["errors"]
+    assert set(error) == {"code", "message", "detail"}
+    return str(error["code"])
+
+
+def digest_of(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def manifest_of(registry: httpx.Client, name: str = "default/open", accept: str = OCI) -> dict[str, Any]:
+    response = registry.get(f"/{name}/manifests/latest", headers={"Accept": accept})
+    assert response.status_code == 200, response.text
+    found: dict[str, Any] = response.json()
+    return found
+
+
+def test_the_door_says_where_to_get_a_token(registry: httpx.Client) -> None:
+    response = registry.get("/")
+    assert code(response, 401) == "UNAUTHORIZED"
+    realm = f"http://127.0.0.1:{registry.base_url.port}/token"
+    assert response.headers["WWW-Authenticate"] == f'Bearer realm="{realm}",service="conda-store"'
+    assert response.headers["Docker-Distribution-Api-Version"] == "registry/2.0"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [(basic("viewer"), 200), (bearer("viewer"), 200), (bearer("anonymous"), 200), (basic("wrong"), 401)],
+)
+def test_the_door_opens_for_tokens(registry: httpx.Client, headers: dict[str, str], status: int) -> None:
+    assert registry.get("/", headers=headers).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("headers", "token"), [({}, "anonymous"), (basic("viewer"), "viewer"), (basic("wrong"), None), (basic(""), None)]
+)
+def test_tokens_for_passwords(registry: httpx.Client, headers: dict[str, str], token: str | None) -> None:
+    url = registry.base_url.copy_with(path="/token")
+    response = registry.get(url, headers=headers, params={"service": "conda-store", "scope": "repository:a/b:pull"})
+    if token is None:
+        assert code(response, 401) == "UNAUTHORIZED"
+    else:
+        assert {response.json()["token"], response.json()["access_token"]} == {token}
+
+
+@pytest.mark.parametrize(
+    ("form", "token"),
+    [
+        ({"grant_type": "password", "username": "x", "password": "viewer"}, "viewer"),
+        ({"grant_type": "refresh_token", "refresh_token": "viewer"}, "viewer"),
+        ({"grant_type": "password", "username": "x", "password": "wrong"}, None),
+        ({}, "anonymous"),
+    ],
+)
+def test_tokens_for_forms(registry: httpx.Client, form: dict[str, str], token: str | None) -> None:
+    response = registry.post(registry.base_url.copy_with(path="/token"), data=form)
+    assert (response.json()["token"] if token else code(response, 401)) == (token or "UNAUTHORIZED")
+
+
+@pytest.mark.parametrize(
+    ("accept", "form", "config"),
+    [
+        ([OCI], OCI, "application/vnd.oci.image.config.v1+json"),
+        ([DOCKER], DOCKER, "application/vnd.docker.container.image.v1+json"),
+        (["application/json", DOCKER, OCI], OCI, "application/vnd.oci.image.config.v1+json"),
+        ([f"{DOCKER}, {OCI};q=0.5"], OCI, "application/vnd.oci.image.config.v1+json"),
+        (["*/*"], DOCKER, "application/vnd.docker.container.image.v1+json"),
+    ],
+)
+def test_the_form_of_a_manifest(registry: httpx.Client, accept: list[str], form: str, config: str) -> None:
+    lines = [("Accept", value) for value in accept]
+    response = registry.get("/default/open/manifests/latest", headers=lines)
+    assert response.headers["Content-Type"] == form
+    assert response.headers["Docker-Content-Digest"] == digest_of(response.content)
+    assert response.json()["mediaType"] == form
+    assert response.json()["config"]["mediaType"] == config
+    by_digest = registry.get(f"/default/open/manifests/{digest_of(response.content)}")
+    assert (by_digest.content, by_digest.headers["Content-Type"]) == (response.content, form)
+    head = registry.head("/default/open/manifests/latest", headers=lines)
+    for name in ("Content-Type", "Content-Length", "Docker-Content-Digest", "ETag"):
+        assert head.headers[name] == response.headers[name]
+    assert head.content == b""
+    known = registry.get("/default/open/manifests/latest", headers=[*lines, ("If-None-Match", head.headers["ETag"])])
+    assert known.status_code == 304
+
+
+def test_blobs_are_what_the_manifest_says(registry: httpx.Client) -> None:
+    manifest = manifest_of(registry)
+    config = registry.get(f"/default/open/blobs/{manifest['config']['digest']}")
+    assert digest_of(config.content) == manifest["config"]["digest"]
+    assert len(config.content) == manifest["config"]["size"]
+    document = json.loads(config.content)
+    assert len(document["rootfs"]["diff_ids"]) == len(manifest["layers"]) == len(document["history"]) == 3
+    assert document["config"]["Env"][0].startswith("PATH=/opt/conda/bin:/usr/local/sbin")
+    assert document["config"]["Labels"]["org.opencontainers.image.title"] == "default/open"
+    for layer in manifest["layers"]:
+        blob = registry.get(f"/default/open/blobs/{layer['digest']}")
+        assert (digest_of(blob.content), len(blob.content)) == (layer["digest"], layer["size"])
+        assert blob.headers["Docker-Content-Digest"] == layer["digest"]
+
+
+def test_a_part_of_a_blob(registry: httpx.Client) -> None:
+    digest = manifest_of(registry)["layers"][0]["digest"]
+    whole = registry.get(f"/default/open/blobs/{digest}").content
+    part = registry.get(f"/default/open/blobs/{digest}", headers={"Range": "bytes=10-19"})
+    assert (part.status_code, part.content) == (206, whole[10:20])
+    rest = registry.get(f"/default/open/blobs/{digest}", headers={"Range": "bytes=10-", "If-Range": f'"{digest}"'})
+    assert rest.content == whole[10:]
+    assert registry.get(f"/default/open/blobs/{digest}", headers={"Range": "bytes=99999999-"}).status_code == 416
+    head = registry.head(f"/default/open/blobs/{digest}")
+    assert int(head.headers["Content-Length"]) == len(whole)
+    assert registry.get(f"/default/open/blobs/{digest}", headers={"If-None-Match": f'"{digest}"'}).status_code == 304
+
+
+def test_tags(registry: httpx.Client) -> None:
+    tags = registry.get("/default/open/tags/list").json()
+    assert tags["name"] == "default/open"
+    assert "latest" in tags["tags"]
+    assert len(tags["tags"]) == 2
+    first = registry.get("/default/open/tags/list", params={"n": 1})
+    assert first.json()["tags"] == tags["tags"][:1]
+    link = first.headers["Link"]
+    assert link.endswith('; rel="next"')
+    second = registry.get(registry.base_url.join(link[1:].partition(">")[0]))
+    assert second.json()["tags"] == tags["tags"][1:]
+    assert "Link" not in second.headers
+    key = next(tag for tag in tags["tags"] if tag != "latest")
+    assert (
+        registry.get(f"/default/open/manifests/{key}").content == registry.get("/default/open/manifests/latest").content
+    )
+
+
+def test_the_sha256_of_a_specification_is_a_tag(images: Service, registry: httpx.Client) -> None:
+    revision = manifest_of(registry)["annotations"]["org.opencontainers.image.revision"]
+    tagged = registry.get(f"/default/open/manifests/{revision}", headers={"Accept": OCI})
+    assert tagged.json() == manifest_of(registry)
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "expected"),
+    [
+        ("/default/nowhere/manifests/latest", 404, "NAME_UNKNOWN"),
+        ("/default/open/more/manifests/latest", 404, "NAME_UNKNOWN"),
+        ("/short/manifests/latest", 404, "NAME_UNKNOWN"),
+        ("/default/open/manifests/no-such-tag", 404, "MANIFEST_UNKNOWN"),
+        (f"/default/open/manifests/{UNKNOWN}", 404, "MANIFEST_UNKNOWN"),
+        ("/default/open/manifests/md5:abc", 400, "DIGEST_INVALID"),
+        (f"/default/open/blobs/{UNKNOWN}", 404, "BLOB_UNKNOWN"),
+        ("/default/open/blobs/sha256:short", 400, "DIGEST_INVALID"),
+        (f"/default/open/blobs/sha256:{'A' * 64}", 400, "DIGEST_INVALID"),
+        ("/default/%2e%2e/manifests/latest", 404, "NAME_UNKNOWN"),
+        ("/default/open/tags/list?n=-1", 400, "PAGINATION_NUMBER_INVALID"),
+        ("/_catalog", 404, "NAME_UNKNOWN"),
+    ],
+)
+def test_errors(registry: httpx.Client, path: str, status: int, expected: str) -> None:
+    assert code(registry.get(path), status) == expected
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/default/open/blobs/uploads/"),
+        ("PUT", "/default/open/manifests/latest"),
+        ("PATCH", "/default/open/blobs/uploads/1"),
+        ("DELETE", "/default/open/manifests/latest"),
+        ("DELETE", f"/default/open/blobs/{UNKNOWN}"),
+    ],
+)
+def test_nothing_can_be_pushed(registry: httpx.Client, method: str, path: str) -> None:
+    assert code(registry.request(method, path, headers=bearer("admin")), 405) == "UNSUPPORTED"
+
+
+def test_nothing_refers_to_an_image(registry: httpx.Client) -> None:
+    response = registry.get(f"/default/open/referrers/{UNKNOWN}")
+    assert response.headers["Content-Type"] == "application/vnd.oci.image.index.v1+json"
+    assert response.json()["manifests"] == []
+
+
+@pytest.mark.parametrize("what", ["manifests/latest", "tags/list", f"blobs/{UNKNOWN}"])
+@pytest.mark.parametrize("name", ["team/closed", "team/nowhere"])
+def test_who_may_not_read_learns_nothing(registry: httpx.Client, name: str, what: str) -> None:
+    for headers in ({}, bearer("anonymous")):
+        response = registry.get(f"/{name}/{what}", headers=headers)
+        assert code(response, 401) == "UNAUTHORIZED"
+        assert f'scope="repository:{name}:pull"' in response.headers["WWW-Authenticate"]
+    assert code(registry.get(f"/{name}/{what}", headers=bearer("stranger")), 403) == "DENIED"
+    assert code(registry.get(f"/{name}/{what}", headers=bearer("revoked")), 401) == "UNAUTHORIZED"
+
+
+def test_a_private_image_is_for_those_who_may_read_it(registry: httpx.Client) -> None:
+    response = registry.get("/team/closed/manifests/latest", headers=bearer("viewer"))
+    assert response.status_code == 200
+    digest = response.json()["config"]["digest"]
+    assert registry.get(f"/team/closed/blobs/{digest}", headers=basic("viewer")).status_code == 200
+    # a blob is reached through the environments that it belongs to only
+    assert code(registry.get(f"/default/open/blobs/{digest}"), 404) == "BLOB_UNKNOWN"
+
+
+def test_packages_are_shared_by_images(images: Service, registry: httpx.Client) -> None:
+    before = images.builder.calls["extracted"]
+    images.submit("default", "other", "python=3.12", "zlib", "numpy")
+    layers = [layer["digest"] for layer in manifest_of(registry, "default/other")["layers"]]
+    shared = [layer["digest"] for layer in manifest_of(registry)["layers"]]
+    assert layers[0] == shared[0]
+    assert set(shared[:2]) <= set(layers)
+    assert len(layers) == 4
+    assert images.builder.calls["extracted"] == before + 1
+
+
+def test_many_ask_for_one_image(images: Service) -> None:
+    images.submit("default", "wanted", "fresh=1.0")
+    answers: list[str] = []
+
+    def pull() -> None:
+        with httpx.Client(base_url=f"http://127.0.0.1:{images.port}/v2", timeout=30) as client:
+            answers.append(client.get("/default/wanted/manifests/latest").headers["Docker-Content-Digest"])
+
+    before = images.builder.calls["extracted"]
+    threads = [threading.Thread(target=pull) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(answers) == 8
+    assert len(set(answers)) == 1
+    assert images.builder.calls["extracted"] == before + 1
+
+
+def test_a_build_that_failed_says_why(images: Service, registry: httpx.Client) -> None:
+    images.submit("default", "hopeless", "fail-always")
+    response = registry.get("/default/hopeless/manifests/latest")
+    assert code(response, 404) == "MANIFEST_UNKNOWN"
+    assert "fail-always" in response.json()["errors"][0]["detail"]
+
+
+def test_a_deleted_build_is_gone(images: Service, registry: httpx.Client) -> None:
+    build_id = images.build("default", "doomed", "zlib")
+    manifest = registry.get("/default/doomed/manifests/latest")
+    with images.client("admin") as admin:
+        assert admin.delete(f"/api/v1/build/{build_id}/").status_code == 200
+    for path in ("manifests/latest", f"manifests/{manifest.headers['Docker-Content-Digest']}"):
+        assert code(registry.get(f"/default/doomed/{path}"), 404) == "MANIFEST_UNKNOWN"
+    digest = manifest.json()["layers"][0]["digest"]
+    assert code(registry.get(f"/default/doomed/blobs/{digest}"), 404) == "BLOB_UNKNOWN"
