@@ -6,14 +6,14 @@ READY := $(VENV)/.ready
 OFFICIAL := .cache/official-cli/.ready
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test quick check bench audit setup lock clean
+.PHONY: demo test quick check bench screenshots audit setup lock clean
 
 demo: $(READY)
 	$(BIN)/python -m tools.demo $(if $(ONCE),--once) $(if $(PORT),--port=$(PORT)) $(DEMO_OPTIONS)
 
 test: setup check
 	$(BIN)/python -m pytest tests/unit tests/contract tests/architecture tests/channel -n 2 -q
-	$(BIN)/python -m pytest tests/http tests/integration tests/acceptance -n 2 --dist loadgroup -q
+	$(BIN)/python -m pytest tests/http tests/integration tests/acceptance tests/browser -n 2 --dist loadgroup -q
 
 # what can be had in seconds, without the channel of real packages
 quick: $(READY) check
@@ -27,6 +27,10 @@ check: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
+
+# every page as a picture into .cache/screenshots, and those of the documentation into docs/images
+screenshots: setup
+	$(BIN)/python -m tests.browser.screenshots
 
 audit: $(READY)
 	$(BIN)/pip-audit --requirement requirements/dev.txt --no-deps --disable-pip

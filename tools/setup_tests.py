@@ -15,8 +15,14 @@ from pathlib import Path
 from tools.channel import ChannelError, make_channel
 
 ROOT = Path(__file__).parent.parent
-# program -> Debian package
-PROGRAMS = {"setpriv": "util-linux", "dash": "dash", "busybox": "busybox-static", "mount": "mount"}
+# program -> Debian packages
+PROGRAMS = {
+    "setpriv": ("util-linux",),
+    "dash": ("dash",),
+    "busybox": ("busybox-static",),
+    "mount": ("mount",),
+    "chromium": ("chromium", "fonts-dejavu-core"),
+}
 
 
 def main() -> int:
@@ -31,7 +37,7 @@ def main() -> int:
 
 
 def _programs() -> None:
-    packages = sorted({package for program, package in PROGRAMS.items() if shutil.which(program) is None})
+    packages = sorted({name for program, names in PROGRAMS.items() if shutil.which(program) is None for name in names})
     if not packages:
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:

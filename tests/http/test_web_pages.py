@@ -397,7 +397,7 @@ def test_pages_stay_small_with_many_environments(service: Service, html: dict[st
 def _fill(service: Service, count: int) -> None:
     long = "A description that says at some length what the environment is for, as people write them. " * 3
     with service.context.database.write() as connection:
-        home = namespaces.ensure(connection, "many")
+        home = namespaces.create(connection, "many")
         now = datetime.now(UTC)
         stored = specifications.ensure(connection, Specification("many", ("forge",), ("zlib",)), now)
         for number in range(count):

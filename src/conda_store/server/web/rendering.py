@@ -90,6 +90,7 @@ def page(
                 "version": __version__,
                 "said": SAID.get(request.query_params.get("said", ""), ""),
                 "here": _here(request, options),
+                "path": request.url.path,
                 # the operator's own markup, out of the configuration
                 "banner": Markup(options.template_vars.get("banner", "")),  # noqa: S704
                 "logo": options.template_vars.get("logo", ""),

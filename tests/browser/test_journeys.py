@@ -1,0 +1,153 @@
+"""What people come for, in a real browser, against a real server and worker."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.acceptance.service import Service
+from tests.browser.conftest import NewPage
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("browser")]
+
+ENDED = re.compile("COMPLETED|FAILED|CANCELED")
+MINUTE = 60_000
+
+
+def login_link(service: Service) -> str:
+    found = re.search(r"Log in with this link: (http\S+)", service.log_text())
+    assert found is not None
+    return found[1]
+
+
+def logged_in(service: Service, new_page: NewPage, **options: object) -> Page:
+    page = new_page(str(service.http.base_url), **options)
+    page.goto(login_link(service))
+    expect(page.get_by_role("link", name="User")).to_be_visible()
+    return page
+
+
+def create(page: Page, text: str) -> int:
+    """Hand a specification in, and wait on the page of its build until it has ended; the build's id."""
+    page.get_by_role("link", name="Create", exact=True).click()
+    page.get_by_label("Specification").fill(text)
+    page.get_by_role("button", name="Submit").click()
+    page.wait_for_url(re.compile(r"/build/\d+/"))
+    expect(page.locator("#build-status")).to_have_text(ENDED, timeout=MINUTE)
+    return int(page.url.rstrip("/").rsplit("/", 1)[1])
+
+
+def test_from_the_login_link_to_a_deleted_environment(real: Service, new_page: NewPage) -> None:
+    page = logged_in(real, new_page)
+    assert "token" not in page.url
+    first = create(page, "name: journey\ndependencies: [one]\n")
+    expect(page.locator("#build-status")).to_have_text("COMPLETED")
+    expect(page.get_by_role("cell", name="one", exact=True)).to_be_visible()
+    expect(page.locator("#log-text")).to_contain_text("Executing transaction:")
+    second = create(page, "name: journey\ndependencies: [one, three]\n")
+
+    page.get_by_role("link", name="journey").click()
+    expect(page.get_by_role("row").filter(has_text=f"Build {second}")).to_contain_text("active")
+    page.get_by_role("link", name="Compare two").click()
+    expect(page.get_by_role("heading", name=re.compile("Added"))).to_be_visible()
+    expect(page.get_by_role("cell", name="three")).to_be_visible()
+    page.go_back()
+
+    page.get_by_role("button", name=f"Activate build {first}", exact=True).click()
+    expect(page.get_by_text("This build is now the active one.")).to_be_visible()
+    expect(page.get_by_role("row").filter(has_text=f"Build {first}")).to_contain_text("active")
+    real.linked_to(first, "journey")
+
+    page.get_by_role("link", name="Delete", exact=True).first.click()
+    page.get_by_label("Type journey to confirm").fill("journey")
+    page.get_by_role("button", name="Delete environment").click()
+    expect(page.get_by_text("The environment has been deleted.")).to_be_visible()
+    assert real.http.get("/api/v1/environment/default/journey/").status_code == 404
+
+
+def test_as_clients_of_earlier_releases_do_it(real: Service, new_page: NewPage) -> None:
+    real.completed("name: python-flask-env\ndependencies: [one]\n", namespace="filesystem")
+    page = new_page(str(real.http.base_url))
+    page.goto("/admin/")
+    page.locator("text=Login").click()
+    page.get_by_placeholder("Username").fill("username")
+    page.get_by_placeholder("Password").fill((real.data / "admin-token").read_text())
+    page.get_by_role("button", name="Sign In").click()
+    page.get_by_placeholder("Search").fill("python")
+    page.get_by_placeholder("Search").press("Enter")
+    page.locator("text=filesystem / python-flask-env").click()
+    page.get_by_role("link", name=re.compile("^Build ")).first.click()
+    expect(page.locator("#build-status")).to_contain_text("COMPLETED")
+
+
+def test_a_build_that_fails_says_why_on_its_page(real: Service, new_page: NewPage) -> None:
+    page = logged_in(real, new_page)
+    create(page, "name: impossible\ndependencies: [no-such-package]\n")
+    expect(page.locator("#build-status")).to_have_text("FAILED")
+    expect(page.get_by_role("alert")).to_contain_text("no-such-package")
+    page.get_by_role("link", name="Edit").click()
+    expect(page.get_by_label("Specification")).to_have_value(re.compile("no-such-package"))
+    page.get_by_label("Specification").fill("name: impossible\ndependencies: [three]\n")
+    page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_role("heading", name=re.compile("Preview: 1 package"))).to_be_visible()
+    page.get_by_role("button", name="Submit").click()
+    expect(page.locator("#build-status")).to_have_text("COMPLETED", timeout=MINUTE)
+
+
+def test_by_keyboard_alone(real: Service, new_page: NewPage) -> None:
+    page = logged_in(real, new_page)
+    older = real.completed("name: keys\ndependencies: [one]\n")
+
+    def reach(role: str, name: str) -> None:
+        target = page.get_by_role(role, name=name, exact=True).first  # type: ignore[arg-type]
+        expect(target).to_be_visible()
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            if target.evaluate("element => element === document.activeElement"):
+                return
+        raise AssertionError(f"{role} {name!r} cannot be reached with the keyboard")
+
+    page.goto("/")
+    reach("link", "Create")
+    page.keyboard.press("Enter")
+    reach("textbox", "Specification")
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text("name: keys\ndependencies: [three]\n")
+    reach("button", "Submit")
+    page.keyboard.press("Enter")
+    expect(page.locator("#build-status")).to_have_text("COMPLETED", timeout=MINUTE)
+    reach("link", "keys")
+    page.keyboard.press("Enter")
+    reach("button", f"Activate build {older}")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("This build is now the active one.")).to_be_visible()
+
+
+def test_without_javascript(real: Service, new_page: NewPage) -> None:
+    page = logged_in(real, new_page, java_script_enabled=False)
+    page.get_by_role("link", name="Create", exact=True).click()
+    page.get_by_label("Specification").fill("name: plain\ndependencies: [one, 5]\n")
+    page.get_by_role("button", name="Submit").click()
+    expect(page.locator("#problems")).to_contain_text("5")
+    page.get_by_label("Upload a file").set_input_files(
+        {"name": "environment.yaml", "mimeType": "text/yaml", "buffer": b"name: plain\ndependencies: [one]\n"}
+    )
+    page.get_by_role("button", name="Submit").click()
+    page.wait_for_url(re.compile(r"/build/\d+/"))
+    build_id = int(page.url.rstrip("/").rsplit("/", 1)[1])
+    assert real.ended(build_id)["status"] == "COMPLETED"
+    page.goto("/")
+    page.get_by_placeholder("Search").fill("plain")
+    page.get_by_role("button", name="Search").click()
+    expect(page.get_by_text("default / plain")).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile("^Copy"))).to_have_count(0)
+
+
+def test_a_running_build_is_cancelled(real: Service, new_page: NewPage) -> None:
+    page = logged_in(real, new_page)
+    build_id = create(page, "name: rebuilt\ndependencies: [one]\n")
+    page.get_by_role("button", name="Rebuild").click()
+    page.wait_for_url(lambda url: f"/build/{build_id}/" not in url and "/build/" in url)
+    expect(page.locator("#build-status")).to_have_text(ENDED, timeout=MINUTE)

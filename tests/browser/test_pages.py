@@ -1,0 +1,116 @@
+"""Every page in a browser: accessible, usable at a phone's width, and what scripts add to them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from tests.browser.conftest import NewPage
+from tests.browser.screenshots import BROKEN, pages
+from tests.http.service import Service
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("browser")]
+
+Seeded = tuple[Service, dict[str, int]]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_keeps_anybody_out(seeded: Seeded, new_page: NewPage, scheme: str) -> None:
+    service, ids = seeded
+    axe = Axe()
+    found: dict[str, Any] = {}
+    page = new_page(service.url, color_scheme=scheme)
+
+    def look(name: str) -> None:
+        result = axe.run(page).response
+        broken = [(item["id"], [node["html"][:200] for node in item["nodes"]]) for item in result["violations"]]
+        if broken:
+            found[name] = broken
+
+    for path in ("/", "/login/"):
+        page.goto(path)
+        look(f"anonymous {path}")
+    page.goto("/login/?token=admin")
+    for name, path in pages(ids).items():
+        page.goto(path, wait_until="load")
+        look(name)
+    page.goto("/create/")
+    page.get_by_label("Specification").fill(BROKEN)
+    page.get_by_role("button", name="Submit").click()
+    look("create refused")
+    assert found == {}
+
+
+def test_nothing_is_wider_than_a_phone(seeded: Seeded, new_page: NewPage) -> None:
+    service, ids = seeded
+    page = new_page(service.url, viewport={"width": 360, "height": 740})
+    page.goto("/login/?token=admin")
+    wide = []
+    for name, path in pages(ids).items():
+        page.goto(path)
+        width = page.evaluate("document.documentElement.scrollWidth")
+        if width > 360:
+            wide.append((name, width))
+    assert wide == []
+
+
+def test_the_list_follows_what_is_typed(seeded: Seeded, new_page: NewPage) -> None:
+    service, _ = seeded
+    page = new_page(service.url)
+    page.goto("/login/?token=admin")
+    page.get_by_placeholder("Search").press_sequentially("polars")
+    expect(page.locator(".card")).to_have_count(1)
+    expect(page.locator(".card")).to_contain_text("analytics / science")
+    expect(page).to_have_url(re.compile(r"search=polars"))
+    page.locator(".card").get_by_role("link").first.click()
+    page.go_back()
+    expect(page.get_by_placeholder("Search")).to_have_value("polars")
+    expect(page.locator(".card")).to_have_count(1)
+    page.get_by_label("Status").select_option("FAILED")
+    expect(page.get_by_text("Nothing is found")).to_be_visible()
+
+
+def test_commands_are_copied(seeded: Seeded, new_page: NewPage) -> None:
+    service, _ = seeded
+    page = new_page(service.url, permissions=["clipboard-read", "clipboard-write"])
+    page.goto("/login/?token=admin&next=/environment/analytics/science/")
+    page.get_by_role("button", name="Copy: run").click()
+    expect(page.get_by_role("button", name="Copy: run")).to_have_text("Copied")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == "conda-store run analytics/science -- python"
+
+
+def test_what_is_wrong_is_told_while_one_types(seeded: Seeded, new_page: NewPage) -> None:
+    service, _ = seeded
+    page = new_page(service.url)
+    page.goto("/login/?token=admin&next=/create/")
+    area = page.get_by_label("Specification")
+    area.fill(BROKEN)
+    link = page.get_by_role("link", name="Line 7")
+    expect(link).to_be_visible()
+    expect(page.locator(".gutter .wrong")).to_have_text("7\n")
+    link.click()
+    selected = area.evaluate("field => field.value.slice(field.selectionStart, field.selectionEnd)")
+    assert selected == "  - 5"
+    area.fill(BROKEN.replace("  - 5\n", "").replace(" <\n", "\n"))
+    expect(page.locator("#problems")).to_be_empty()
+    page.get_by_label("Upload a file").set_input_files(
+        {"name": "a.yaml", "mimeType": "text/yaml", "buffer": b"name: from-a-file\n"}
+    )
+    expect(area).to_have_value("name: from-a-file\n")
+
+
+def test_viewers_see_no_buttons(seeded: Seeded, new_page: NewPage) -> None:
+    service, ids = seeded
+    page = new_page(service.url)
+    page.goto("/login/?token=viewer")
+    page.goto("/environment/default/web/")
+    expect(page.get_by_role("heading", name="web")).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile("Activate|Rebuild|Delete|Cancel"))).to_have_count(0)
+    expect(page.get_by_role("link", name=re.compile("^(Create|Edit|Delete|Settings)"))).to_have_count(0)
+    page.goto(f"/build/{ids['science']}/")
+    expect(page.get_by_role("heading", name="Not found")).to_be_visible()
