@@ -97,7 +97,8 @@ def remove_abandoned_files(context: Context) -> int:
     """Remove what makers of artifacts left who were killed; how many files there were."""
     removed = 0
     for file in packing_directory(context).glob("*-*-*"):
-        artifact_id, attempt = file.name.split("-")[:2]
+        # what is being written of a file has its name, behind a dot
+        artifact_id, attempt = file.name.removeprefix(".").split("-")[:2]
         with context.database.read() as connection:
             found = artifacts.get(connection, int(artifact_id))
         if found is None or found.state is not ArtifactState.MAKING or found.attempt != int(attempt):
