@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import signal
@@ -256,7 +257,10 @@ def _serve(
         timeout_graceful_shutdown=5,
         server_header=False,
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    server = uvicorn.Server(config)
+    # a second Ctrl-C cuts the end short: that is what was asked for, and no error to be told
+    logging.getLogger("uvicorn.error").addFilter(lambda _record: not server.force_exit)
+    server.run(sockets=[listener])
 
 
 def _plain(bindings: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
