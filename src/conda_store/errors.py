@@ -18,6 +18,7 @@
     ├── ServerError               what a client says of a server's answer
     └── BuildFailed               ends an attempt at a build; `transient` says whether another may succeed
         ├── Unsolvable            no set of packages satisfies the specification
+        │   └── SolveTimedOut     or none was found in the time allowed
         ├── ChannelUnavailable    transient: repodata cannot be had
         │   └── ChannelNotFound   not transient: there is no such channel, or it is closed to us
         ├── PackageUnavailable    transient: a package cannot be downloaded
@@ -153,6 +154,10 @@ class BuildFailed(CondaStoreError):
 
 class Unsolvable(BuildFailed):
     code = "unsolvable"
+
+
+class SolveTimedOut(Unsolvable):
+    code = "solve-timed-out"
 
 
 class ChannelUnavailable(BuildFailed):

@@ -22,7 +22,7 @@ from conda_store.builder.virtual_packages import virtual_packages
 from conda_store.domain.channel import channel_url, without_credentials
 from conda_store.domain.lock import CondaPackage, Lock, PlatformLock
 from conda_store.domain.platform import Platform
-from conda_store.errors import Unsolvable
+from conda_store.errors import SolveTimedOut, Unsolvable
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Solver:
                 limit=request.timeout,
             )
         except SolverTimeout:
-            raise Unsolvable(
+            raise SolveTimedOut(
                 f"No solution for {platform.value} was found within {request.timeout:g} seconds",
                 hint="Pin more of the packages to narrow the search, or raise conda_max_solve_time.",
             ) from None

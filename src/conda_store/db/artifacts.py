@@ -181,7 +181,7 @@ def expired(connection: Connection) -> tuple[ArtifactRecord, ...]:
 def owned_by_host(connection: Connection, prefix: str) -> tuple[ArtifactRecord, ...]:
     """Artifacts that workers are at whose owner's name begins like this."""
     query = select(build_artifact).where(
-        build_artifact.c.state == ArtifactState.MAKING, build_artifact.c.owner.startswith(prefix)
+        build_artifact.c.state == ArtifactState.MAKING, build_artifact.c.owner.startswith(prefix, autoescape=True)
     )
     return tuple(_record(row) for row in connection.execute(query))
 
@@ -201,11 +201,18 @@ def release(connection: Connection, artifact: ArtifactRecord) -> bool:
     return _mine(connection, artifact, {"state": ArtifactState.REQUESTED, "owner": None})
 
 
-def lose(connection: Connection, artifact: ArtifactRecord, message: str, max_attempts: int) -> bool:
-    """Its maker was lost: it is made again by whoever comes, or FAILED after so many attempts."""
+def lose(
+    connection: Connection, artifact: ArtifactRecord, message: str, max_attempts: int, *, is_expired: bool = False
+) -> bool:
+    """Its maker was lost: it is made again by whoever comes, or FAILED after so many attempts.
+
+    With `is_expired`: unless its maker has renewed the lease meanwhile.
+    """
+    values: dict[str, Any] = {"state": ArtifactState.REQUESTED, "owner": None}
     if artifact.attempt >= max_attempts:
-        return fail(connection, artifact, message)
-    return release(connection, artifact)
+        values = {"state": ArtifactState.FAILED, "message": message}
+    conditions = (build_artifact.c.lease_until < time.time(),) if is_expired else ()
+    return _mine(connection, artifact, values, *conditions)
 
 
 def _mine(

@@ -195,15 +195,16 @@ class DeletedBuild:
     is_environment_deleted: bool
 
 
-def to_purge(connection: Connection, limit: int = 20) -> tuple[DeletedBuild, ...]:
-    """Deleted builds of which files are left, unless a worker is still busy with one."""
+def to_purge(connection: Connection, after: int = 0, limit: int = 20) -> tuple[DeletedBuild, ...]:
+    """Deleted builds of which files are left, behind the id `after`, unless a worker is still busy with one."""
     query = (
         columns()
         .add_columns(environment.c.deleted_on.label("environment_deleted_on"))
         .where(
             build.c.deleted_on.is_not(None),
             build.c.purged_on.is_(None),
-            build.c.status.not_in([BuildStatus.BUILDING]),
+            build.c.status != BuildStatus.BUILDING,
+            build.c.id > after,
         )
         .order_by(build.c.id)
         .limit(limit)

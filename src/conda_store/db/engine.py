@@ -1,4 +1,7 @@
-"""The database: SQLite by default, PostgreSQL when shared."""
+"""The database: SQLite by default, PostgreSQL when shared.
+
+What cannot be done because the database is busy, full or away is `Unavailable`: nobody above knows its errors.
+"""
 
 from __future__ import annotations
 
@@ -9,44 +12,71 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, InterfaceError, NoSuchModuleError, OperationalError
 
-from conda_store.errors import ConfigurationError
+from conda_store.errors import ConfigurationError, Unavailable
 
-SQLITE_BUSY_SECONDS = 30
+LOCK_SECONDS = 30
+_WRITERS = 7266327  # the advisory lock of whoever writes
 
 
 class Database:
     """Connections to one database, each a transaction.
 
-    On SQLite a writing transaction takes the write lock when it begins, so that two of them never
-    meet half way; readers are never blocked (WAL).
+    A writing transaction takes the one write lock when it begins, so that two of them never meet half way; readers
+    are never blocked. SQLite has such a lock (WAL); on PostgreSQL it is an advisory one.
+
+    Raises:
+        ConfigurationError: the URL is none, or its driver is not installed.
     """
 
     def __init__(self, url: str) -> None:
-        self._url = make_url(url)
+        self._url = _parsed(url)
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
         if self.is_sqlite and self._url.database:
             Path(self._url.database).parent.mkdir(parents=True, exist_ok=True)
         options: dict[str, Any] = {"pool_pre_ping": not self.is_sqlite}
         if self.is_sqlite:
-            options["connect_args"] = {"timeout": SQLITE_BUSY_SECONDS, "check_same_thread": False}
-        self.engine: Engine = create_engine(self._url, **options)
+            options["connect_args"] = {"timeout": LOCK_SECONDS, "check_same_thread": False}
+        try:
+            self.engine: Engine = create_engine(self._url, **options)
+        except (ImportError, NoSuchModuleError) as error:
+            raise ConfigurationError(
+                f"databases of the kind {self._url.drivername!r} cannot be used: {error}",
+                hint="For PostgreSQL install `conda-store[postgresql]`.",
+            ) from error
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
+        else:
+            event.listen(self.engine, "connect", _prepare_postgresql)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection to read one consistent state with."""
-        with self.engine.connect() as connection:
+        """A connection to read one consistent state with.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        with _unavailable(), self.engine.connect() as connection:
+            if not self.is_sqlite:
+                connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """A connection whose changes are committed together, or not at all."""
-        with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
+    def write(self, *, is_own: bool = False) -> Iterator[Connection]:
+        """A connection whose changes are committed together, or not at all.
+
+        `is_own`: only rows are changed that a lease makes the caller's; where the database can, other writers are not
+        waited for then.
+
+        Raises:
+            Unavailable: the database does not answer, or others write for more than `LOCK_SECONDS`.
+        """
+        with _unavailable(), self.engine.connect().execution_options(writes=True) as connection, connection.begin():
+            if not self.is_sqlite and not is_own:
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS})")
             yield connection
 
     def check(self) -> None:
@@ -55,9 +85,9 @@ class Database:
             ConfigurationError: the database cannot be reached.
         """
         try:
-            with self.read() as connection:
+            with self.engine.connect() as connection:
                 connection.execute(text("SELECT 1"))
-        except OperationalError as error:
+        except (OperationalError, InterfaceError) as error:
             shown = self._url.render_as_string(hide_password=True)
             raise ConfigurationError(
                 f"the database {shown} cannot be opened: {error.orig}",
@@ -66,6 +96,40 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def _parsed(url: str) -> URL:
+    """The URL; PostgreSQL is spoken to by psycopg, whichever driver older configurations name."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ConfigurationError(
+            "c.CondaStore.database_url is no URL of a database",
+            hint="It looks like sqlite:////absolute/path.sqlite or postgresql://user:password@host/name.",
+        ) from error
+    if parsed.get_backend_name() in {"postgresql", "postgres"}:
+        return parsed.set(drivername="postgresql+psycopg")
+    return parsed
+
+
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
+            raise  # not the database's fault: no such table, wrong SQL
+        raise Unavailable(
+            "the database is busy, full or does not answer", hint="Try again; the service's log tells more."
+        ) from error
+
+
+def _prepare_postgresql(connection: Any, _record: object) -> None:
+    """Nobody waits for a lock for ever, nor does one who was stopped half way keep it."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
+        cursor.execute(f"SET idle_in_transaction_session_timeout = '{2 * LOCK_SECONDS}s'")
+    connection.commit()
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, func, insert, null, or_, select, update
 
 from conda_store.db.artifacts import has_artifact
 from conda_store.db.packages import has_all_packages
@@ -78,11 +78,6 @@ def find(connection: Connection, namespace_name: str, name: str) -> EnvironmentR
         namespace.c.deleted_on.is_(None),
     )
     row = connection.execute(query).one_or_none()
-    return _record(row) if row else None
-
-
-def get(connection: Connection, environment_id: int) -> EnvironmentRecord | None:
-    row = connection.execute(_columns().where(environment.c.id == environment_id)).one_or_none()
     return _record(row) if row else None
 
 
@@ -208,8 +203,8 @@ def mark_deleted(connection: Connection, environment_id: int, now: datetime) -> 
 
 @dataclass(frozen=True)
 class LinkChange:
-    """A symlink that does not say what the database says. `prefix` is where it has to point; or, where `build_id` is
-    None, it has to go if that is where it points."""
+    """A symlink that does not say what the database says. `prefix` is where it has to point; where it is None, the
+    link has to go if it points to a build of this environment."""
 
     environment_id: int
     namespace: str
@@ -218,8 +213,9 @@ class LinkChange:
     prefix: str | None
 
 
-def links_to_change(connection: Connection) -> tuple[LinkChange, ...]:
-    """Where the active build is complete and not what the symlink was last set to."""
+def links_to_change(connection: Connection, environment_id: int | None = None) -> tuple[LinkChange, ...]:
+    """Where the active build is complete and not what the symlink was last set to, or is gone; of one environment or
+    of all."""
     query = (
         select(environment.c.id, namespace.c.name, environment.c.name, build.c.id, build.c.prefix)
         .join(namespace, namespace.c.id == environment.c.namespace_id)
@@ -232,23 +228,23 @@ def links_to_change(connection: Connection) -> tuple[LinkChange, ...]:
         )
     )
     gone = (
-        select(environment.c.id, namespace.c.name, environment.c.name, build.c.prefix)
+        select(environment.c.id, namespace.c.name, environment.c.name, null(), null())
         .join(namespace, namespace.c.id == environment.c.namespace_id)
-        .outerjoin(build, build.c.id == environment.c.linked_build_id)
+        .outerjoin(build, build.c.id == environment.c.current_build_id)
         .where(
             environment.c.linked_build_id.is_not(None),
-            or_(
-                environment.c.deleted_on.is_not(None),
-                and_(
-                    environment.c.current_build_id == environment.c.linked_build_id,
-                    build.c.deleted_on.is_not(None),
-                ),
-            ),
+            or_(environment.c.deleted_on.is_not(None), build.c.deleted_on.is_not(None)),
         )
     )
-    changes = [LinkChange(*row) for row in connection.execute(query)]
-    changes += [LinkChange(row[0], row[1], row[2], None, row[3]) for row in connection.execute(gone)]
-    return tuple(changes)
+    if environment_id is not None:
+        query, gone = (each.where(environment.c.id == environment_id) for each in (query, gone))
+    return tuple(LinkChange(*row) for each in (query, gone) for row in connection.execute(each))
+
+
+def has_prefix(connection: Connection, environment_id: int, prefix: str) -> bool:
+    """Whether one of the environment's builds is, or was, laid out there."""
+    query = select(build.c.id).where(build.c.environment_id == environment_id, build.c.prefix == prefix)
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def set_linked(connection: Connection, environment_id: int, build_id: int | None) -> None:

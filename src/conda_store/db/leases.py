@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -94,6 +94,11 @@ def standing(connection: Connection, lease: Lease) -> Standing:
     return Standing(True, row.cancel_requested or row.deleted_on is not None)
 
 
+def hold(connection: Connection, lease: Lease) -> bool:
+    """Whether the lease is held; until the transaction ends nobody can take it."""
+    return connection.execute(select(build.c.id).where(_held(lease)).with_for_update()).first() is not None
+
+
 def note(connection: Connection, lease: Lease, values: Mapping[str, Any]) -> bool:
     """Write down something about the build being worked on (progress, prefix, lock_digest)."""
     return connection.execute(update(build).where(_held(lease)).values(**values)).rowcount == 1
@@ -156,9 +161,22 @@ def expired(connection: Connection) -> tuple[tuple[Lease, BuildRecord], ...]:
     return tuple((Lease(row.id, row.owner, row.attempt), builds.record(row)) for row in connection.execute(query))
 
 
+def seize(connection: Connection, lease: Lease, owner: str, duration: timedelta, *, is_expired: bool) -> Lease | None:
+    """Take a build from a worker that is lost, to end it or queue it again: the attempt stays the same.
+
+    None when somebody else was quicker or, with `is_expired`, when its worker has renewed the lease meanwhile.
+    """
+    now = time.time()
+    query = update(build).where(_held(lease)).values(owner=owner, lease_until=now + duration.total_seconds())
+    if is_expired:
+        query = query.where(build.c.lease_until < now)
+    return replace(lease, owner=owner) if connection.execute(query).rowcount == 1 else None
+
+
 def owned_by_host(connection: Connection, prefix: str) -> tuple[tuple[Lease, BuildRecord], ...]:
     """Builds that workers are at whose owner's name begins like this."""
-    query = builds.columns().where(build.c.status == BuildStatus.BUILDING, build.c.owner.startswith(prefix))
+    theirs = build.c.owner.startswith(prefix, autoescape=True)
+    query = builds.columns().where(build.c.status == BuildStatus.BUILDING, theirs)
     return tuple((Lease(row.id, row.owner, row.attempt), builds.record(row)) for row in connection.execute(query))
 
 
@@ -176,26 +194,34 @@ def release(connection: Connection, lease: Lease) -> bool:
     return connection.execute(update(build).where(_held(lease)).values(**values)).rowcount == 1
 
 
-def request_cancel(connection: Connection, build_id: int) -> BuildStatus | None:
-    """Cancel a waiting build at once, ask for the end of a running one; returns the status now, None if unknown."""
+def request_cancel(connection: Connection, build_id: int) -> tuple[BuildStatus | None, bool]:
+    """Cancel a waiting build at once, ask for the end of a running one.
+
+    Returns the status now, None if there is no such build, and whether it has been cancelled by this very call.
+    """
     cancelled = connection.execute(
         update(build)
         .where(build.c.id == build_id, build.c.status == BuildStatus.QUEUED)
         .values(**_ending(BuildStatus.CANCELED, "canceled before it began"), cancel_requested=True)
     )
     if cancelled.rowcount == 1:
-        return BuildStatus.CANCELED
+        return BuildStatus.CANCELED, True
     connection.execute(
         update(build)
         .where(build.c.id == build_id, build.c.status == BuildStatus.BUILDING)
         .values(cancel_requested=True)
     )
-    return connection.execute(select(build.c.status).where(build.c.id == build_id)).scalar_one_or_none()
+    return connection.execute(select(build.c.status).where(build.c.id == build_id)).scalar_one_or_none(), False
 
 
 def next_moment(connection: Connection) -> float | None:
-    """When something will be due without anybody changing the database: a retry, or the end of a lease."""
-    retry = select(func.min(build.c.not_before)).where(build.c.status == BuildStatus.QUEUED, build.c.not_before > 0)
+    """When something will be due without anybody changing the database: a retry, or the end of a lease.
+
+    A retry that has been due for a second waits for room: that is noticed when a build ends.
+    """
+    retry = select(func.min(build.c.not_before)).where(
+        build.c.status == BuildStatus.QUEUED, build.c.not_before > time.time() - 1, build.c.deleted_on.is_(None)
+    )
     loss = select(func.min(build.c.lease_until)).where(build.c.status == BuildStatus.BUILDING)
     moments = [connection.execute(query).scalar_one_or_none() for query in (retry, loss)]
     return min((moment for moment in moments if moment is not None), default=None)

@@ -37,24 +37,21 @@ class SolveTicket:
     is_mine: bool
 
 
+def find_solve(connection: Connection, key: str) -> SolveTicket | None:
+    """The result of a solve, or that another does it at this moment; None where it is to be taken on."""
+    row = connection.execute(select(solve).where(solve.c.key == key)).one_or_none()
+    if row is None or (not row.lock_digest and not row.error and row.lease_until < time.time()):
+        return None
+    return SolveTicket(row.lock_digest, row.error, False)
+
+
 def begin_solve(connection: Connection, key: str, owner: str, duration: timedelta) -> SolveTicket:
     """Find the result of a solve, or whether another does it at this moment, or take it on."""
-    now = time.time()
-    row = connection.execute(select(solve).where(solve.c.key == key)).one_or_none()
-    if row is None:
-        connection.execute(
-            insert(solve).values(
-                key=key, owner=owner, lease_until=now + duration.total_seconds(), created_on=datetime.now(UTC)
-            )
-        )
-        return SolveTicket(None, None, True)
-    if row.lock_digest or row.error:
-        return SolveTicket(row.lock_digest, row.error, False)
-    if row.lease_until >= now:
-        return SolveTicket(None, None, False)
-    connection.execute(
-        update(solve).where(solve.c.key == key).values(owner=owner, lease_until=now + duration.total_seconds())
-    )
+    if (found := find_solve(connection, key)) is not None:
+        return found
+    values = {"owner": owner, "lease_until": time.time() + duration.total_seconds()}
+    if connection.execute(update(solve).where(solve.c.key == key).values(**values)).rowcount == 0:
+        connection.execute(insert(solve).values(key=key, created_on=datetime.now(UTC), **values))
     return SolveTicket(None, None, True)
 
 

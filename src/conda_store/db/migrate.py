@@ -23,8 +23,6 @@ def upgrade(database: Database) -> None:
     if _is_current(database):
         return
     with database.write() as connection:
-        if not database.is_sqlite:
-            connection.execute(sql("SELECT pg_advisory_xact_lock(7266327)"))
         _refuse_foreign(connection)
         _run(connection)
 

@@ -31,10 +31,6 @@ def create(connection: Connection, name: str) -> NamespaceRecord:
     return NamespaceRecord(created.scalar_one(), name, {})
 
 
-def ensure(connection: Connection, name: str) -> NamespaceRecord:
-    return find(connection, name) or create(connection, name)
-
-
 def list_readable(connection: Connection, actor: Actor, request: PageRequest) -> Page[NamespaceRecord]:
     query = select(namespace).where(namespace.c.deleted_on.is_(None), namespaces_readable_by(actor))
     rows, count = fetch_page(connection, query, request, {"name": [namespace.c.name]}, ["name"], tie=namespace.c.id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from conda_store.db.tables import keyvaluestore
 
@@ -31,3 +31,10 @@ def set_layer(
         same = (keyvaluestore.c.prefix == prefix, keyvaluestore.c.key == key)
         if connection.execute(update(keyvaluestore).where(*same).values(value=value)).rowcount == 0:
             connection.execute(insert(keyvaluestore).values(prefix=prefix, key=key, value=value))
+
+
+def forget(connection: Connection, namespace: str, environment: str | None = None) -> None:
+    """Drop what was set at this level and below: the name is free, and whoever takes it next begins anew."""
+    prefix = prefix_of(namespace, environment)
+    below = keyvaluestore.c.prefix.startswith(f"{prefix}/", autoescape=True)
+    connection.execute(delete(keyvaluestore).where(or_(keyvaluestore.c.prefix == prefix, below)))

@@ -55,6 +55,16 @@ class Moment(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value else None
 
 
+class Words(TypeDecorator[str]):
+    """Text from anywhere: what no database can hold (NUL, halves of characters) is replaced."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return value.replace("\0", "\ufffd").encode(errors="replace").decode() if value else value
+
+
 def _enum(values: type, name: str) -> Enum:
     return Enum(values, name=name, native_enum=False, length=32, values_callable=lambda e: [i.value for i in e])
 
@@ -120,7 +130,7 @@ solve = Table(
     metadata,
     Column("key", String(64), primary_key=True),
     Column("lock_digest", String(64)),
-    Column("error", Text),
+    Column("error", Words),
     Column("owner", String(255)),
     Column("lease_until", Float, nullable=False),
     Column("created_on", Moment, nullable=False),
@@ -133,7 +143,7 @@ build = Table(
     Column("specification_id", Id, ForeignKey("specification.id"), nullable=False, index=True),
     Column("environment_id", Id, _reference("environment.id"), nullable=False),
     Column("status", _enum(BuildStatus, "buildstatus"), nullable=False),
-    Column("status_info", Text),
+    Column("status_info", Words),
     Column("size", BigInteger, nullable=False, server_default="0"),
     Column("scheduled_on", Moment, nullable=False),
     Column("started_on", Moment),
@@ -173,7 +183,7 @@ build_artifact = Table(
     Column("state", _enum(ArtifactState, "artifactstate"), nullable=False),
     Column("size", BigInteger, nullable=False, server_default="0"),
     Column("sha256", String(64)),
-    Column("message", Text),
+    Column("message", Words),
     Column("attempt", Integer, nullable=False, server_default="0"),
     Column("owner", String(255)),
     Column("lease_until", Float),
@@ -253,7 +263,7 @@ build_log = Table(
     metadata,
     Column("build_id", Id, _reference("build.id"), primary_key=True),
     Column("sequence", Integer, primary_key=True, autoincrement=False),
-    Column("text", Text, nullable=False),
+    Column("text", Words, nullable=False),
 )
 
 keyvaluestore = Table(

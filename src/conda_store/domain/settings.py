@@ -101,11 +101,16 @@ def _value_problem(key: str, value: Any) -> str | None:
 
 
 def layered_settings(deployment: Settings, *layers: Mapping[str, Any]) -> Settings:
-    """The deployment's settings with the layers over them, the most particular last; nothing passed in changes."""
+    """The deployment's settings with the layers over them, the most particular last; nothing passed in changes.
+
+    A key that is no setting (any more) is left aside.
+    """
     merged = deployment
     for layer in layers:
         values: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in layer.items()
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in layer.items()
+            if key in SETTING_NAMES
         }
         merged = replace(merged, **values)
     return merged

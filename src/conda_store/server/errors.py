@@ -31,6 +31,7 @@ STATUSES: dict[type[CondaStoreError], int] = {
     errors.ServerError: 502,
     errors.BuildFailed: 400,
     errors.Unsolvable: 400,
+    errors.SolveTimedOut: 400,
     errors.ChannelUnavailable: 503,
     errors.ChannelNotFound: 400,
     errors.PackageUnavailable: 503,

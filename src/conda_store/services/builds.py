@@ -70,8 +70,8 @@ def rebuild(context: Context, actor: Actor, build_id: int) -> int:
     settings = effective_settings(context.database, context.deployment, found.namespace, found.environment)
     require_room(context, settings, Permission.ENVIRONMENT_UPDATE)
     with context.database.write() as connection:
-        environment = stored_environments.get(connection, found.environment_id)
-        if environment is None:
+        environment = stored_environments.find(connection, found.namespace, found.environment)
+        if environment is None or environment.id != found.environment_id:
             raise NotFound("environment does not exist")
         specification = specifications.get(connection, found.specification_id)
         return builds.create(
@@ -85,10 +85,10 @@ def cancel_build(context: Context, actor: Actor, build_id: int) -> None:
     Raises:
         Conflict: it has ended already.
     """
-    found = find_build(context, actor, build_id, Permission.BUILD_CANCEL)
+    find_build(context, actor, build_id, Permission.BUILD_CANCEL)
     with context.database.write() as connection:
-        status = leases.request_cancel(connection, build_id)
-        if found.status is BuildStatus.QUEUED and status is BuildStatus.CANCELED:
+        status, is_new = leases.request_cancel(connection, build_id)
+        if is_new:
             logs.append(connection, build_id, cancelled_text(build_id))
     if status in {BuildStatus.COMPLETED, BuildStatus.FAILED}:
         raise Conflict(f"build {build_id} has already ended: {status}")

@@ -5,14 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+import structlog
+
 from conda_store.builder.removal import set_aside
 from conda_store.db import artifacts, builds, images, logs
 from conda_store.db.builds import DeletedBuild
 from conda_store.db.records import BuildRecord
 from conda_store.domain.artifact import ArtifactType
+from conda_store.errors import CondaStoreError
 from conda_store.services.context import Context
 from conda_store.services.links import update_links
 from conda_store.services.settings import effective_settings
+
+logger = structlog.get_logger()
 
 
 def discard_prefix(context: Context, build: BuildRecord) -> None:
@@ -25,16 +30,23 @@ def discard_prefix(context: Context, build: BuildRecord) -> None:
         set_aside(path, context.deployment.trash_directory)
 
 
-def purge_deleted(context: Context) -> int:
-    """Remove the files of deleted builds, environments and namespaces; returns how many builds were cleared."""
-    with context.database.read() as connection:
-        doomed = builds.to_purge(connection)
+def purge_deleted(context: Context) -> None:
+    """Remove the files of deleted builds, environments and namespaces; what cannot be removed is left for later."""
     update_links(context)
-    for item in doomed:
-        _purge(context, item)
+    last = 0
+    while True:
+        with context.database.read() as connection:
+            doomed = builds.to_purge(connection, last)
+        if not doomed:
+            break
+        for item in doomed:
+            try:
+                _purge(context, item)
+            except (CondaStoreError, OSError) as error:
+                logger.error("deleted build cannot be cleared up", build_id=item.build.id, error=str(error))
+        last = doomed[-1].build.id
     with context.database.write() as connection:
         builds.remove_emptied(connection)
-    return len(doomed)
 
 
 def _purge(context: Context, doomed: DeletedBuild) -> None:

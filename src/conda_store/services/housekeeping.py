@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -13,15 +16,14 @@ import structlog
 from conda_store.builder.removal import empty_trash
 from conda_store.db import artifacts, builds, environments, leases, locks, logs
 from conda_store.db.leases import Lease
-from conda_store.db.records import ArtifactRecord, BuildRecord
+from conda_store.db.records import ArtifactRecord
 from conda_store.domain.build import BuildStatus
 from conda_store.errors import Interrupted
-from conda_store.services.builds import cancelled_text
-from conda_store.services.clearing import discard_prefix, purge_deleted
+from conda_store.services.clearing import purge_deleted
 from conda_store.services.context import Context
+from conda_store.services.ending import discard_if_possible, give_up
 from conda_store.services.logs import keep_log
 from conda_store.services.packing import remove_abandoned_files
-from conda_store.services.run_build import give_up
 
 logger = structlog.get_logger()
 
@@ -30,44 +32,51 @@ _SOLVES_ARE_KEPT = timedelta(days=7)
 _DEBRIS_IS_OLD = timedelta(hours=1)
 
 
-def end_cancelled(context: Context, lease: Lease) -> None:
-    """A build whose process has been ended because somebody cancelled it: CANCELED, and nothing left of it."""
-    with context.database.write() as connection:
-        build = builds.get(connection, lease.build_id)
-        held = leases.end(connection, lease, BuildStatus.CANCELED, "canceled while it was building")
-        if held:
-            logs.append(connection, lease.build_id, cancelled_text(lease.build_id))
-    if held and build is not None:
-        discard_prefix(context, build)
-        keep_log(context, lease.build_id)
-
-
-def end_interrupted(context: Context, lease: Lease, build: BuildRecord | None, reason: str) -> None:
-    """A build whose process is gone: cancelled if that was wanted, else tried again or FAILED."""
-    if build is not None and build.cancel_requested:
-        end_cancelled(context, lease)
-    else:
-        give_up(context, lease, Interrupted(reason))
-
-
 def recover_expired(context: Context) -> None:
     """Take up the builds and artifacts that nobody renews the lease of."""
     with context.database.read() as connection:
-        found = leases.expired(connection)
+        found = [lease for lease, _ in leases.expired(connection)]
         lost = artifacts.expired(connection)
-    for lease, build in found:
+    for lease in found:
         logger.warning("lease has run out", build_id=lease.build_id, owner=lease.owner)
-        end_interrupted(context, lease, build, "the worker that built it was lost")
+        _recover_build(context, lease, "the worker that built it was lost", is_expired=True)
     for artifact in lost:
         logger.warning("lease has run out", artifact_id=artifact.id, owner=artifact.owner)
-        end_lost_artifact(context, artifact, "the worker that made it was lost")
+        end_lost_artifact(context, artifact, "the worker that made it was lost", is_expired=True)
 
 
-def end_lost_artifact(context: Context, artifact: ArtifactRecord, reason: str) -> None:
+def recover_of_this_host(context: Context, prefix: str) -> None:
+    """Take up what workers on this machine were at that are no longer running, without waiting for their lease.
+
+    To be called before this process is at anything itself.
+    """
+    with context.database.read() as connection:
+        found = [lease for lease, _ in leases.owned_by_host(connection, prefix)]
+        lost = artifacts.owned_by_host(connection, prefix)
+    for lease in found:
+        if not _is_running(lease.owner):
+            _recover_build(context, lease, "the worker that built it was stopped", is_expired=False)
+    for artifact in lost:
+        if artifact.owner is None or not _is_running(artifact.owner):
+            end_lost_artifact(context, artifact, "the worker that made it was stopped")
+
+
+def _recover_build(context: Context, lease: Lease, reason: str, *, is_expired: bool) -> None:
+    """Taken over first, so that of several who noticed one acts, and none for a worker that renewed meanwhile."""
+    with _apart("lost build cannot be taken up", build_id=lease.build_id):
+        with context.database.write() as connection:
+            owner = owner_name(uuid.uuid4().hex[:8])
+            ours = leases.seize(connection, lease, owner, context.deployment.lease, is_expired=is_expired)
+        if ours is not None:
+            give_up(context, ours, Interrupted(reason))
+
+
+def end_lost_artifact(context: Context, artifact: ArtifactRecord, reason: str, *, is_expired: bool = False) -> None:
     """An artifact whose maker is gone: made again, or FAILED after as many attempts as a build has."""
-    with context.database.write() as connection:
-        artifacts.lose(connection, artifact, reason, context.deployment.max_attempts)
-    remove_abandoned_files(context)
+    with _apart("lost artifact cannot be taken up", artifact_id=artifact.id):
+        with context.database.write() as connection:
+            artifacts.lose(connection, artifact, reason, context.deployment.max_attempts, is_expired=is_expired)
+        remove_abandoned_files(context)
 
 
 def tidy_ended(context: Context) -> None:
@@ -77,22 +86,19 @@ def tidy_ended(context: Context) -> None:
     for build in ended:
         if build is None:
             continue
-        if build.status is not BuildStatus.COMPLETED:
-            discard_prefix(context, build)
-        keep_log(context, build.id)
+        with _apart("ended build cannot be tidied", build_id=build.id):
+            if build.status is not BuildStatus.COMPLETED:
+                discard_if_possible(context, build)
+            keep_log(context, build.id)
 
 
-def recover_of_this_host(context: Context, prefix: str) -> None:
-    """Take up what workers on this machine were at that are no longer running, without waiting for their lease."""
-    with context.database.read() as connection:
-        found = leases.owned_by_host(connection, prefix)
-        lost = artifacts.owned_by_host(connection, prefix)
-    for lease, build in found:
-        if not _is_running(lease.owner):
-            end_interrupted(context, lease, build, "the worker that built it was stopped")
-    for artifact in lost:
-        if artifact.owner is None or not _is_running(artifact.owner):
-            end_lost_artifact(context, artifact, "the worker that made it was stopped")
+@contextmanager
+def _apart(what: str, **values: object) -> Iterator[None]:
+    """What fails for one is logged and keeps nobody from the others."""
+    try:
+        yield
+    except Exception:
+        logger.exception(what, **values)
 
 
 def owner_name(instance: str) -> str:
@@ -105,8 +111,12 @@ def host_prefix() -> str:
 
 
 def _is_running(owner: str) -> bool:
+    """Whether another process has the number; a container's worker often gets that of the one before."""
     try:
-        os.kill(int(owner.split(":")[1]), 0)
+        number = int(owner.split(":")[1])
+        if number == os.getpid():
+            return False
+        os.kill(number, 0)
     except (ProcessLookupError, ValueError, IndexError):
         return False
     except PermissionError:
@@ -154,8 +164,7 @@ def _has_trash(context: Context) -> bool:
 
 async def clear(context: Context) -> None:
     """Remove the files of what was deleted, and old results of solves."""
-    while purge_deleted(context):
-        pass
+    purge_deleted(context)
     with context.database.write() as connection:
         locks.forget_solves(connection, _SOLVES_ARE_KEPT)
 

@@ -8,15 +8,18 @@ from conda_store.services.context import Context
 
 
 def keep_log(context: Context, build_id: int) -> None:
-    """Write the log as a blob and forget its chunks; safe to be done twice."""
+    """Write the log as a blob and forget its chunks; safe to be done twice, by several at once."""
     with context.database.read() as connection:
         build = builds.get(connection, build_id)
-        text = logs.whole(connection, build_id)
-    if build is None or not build.status.has_ended:
+        chunks = logs.after(connection, build_id, 0)
+        kept = artifacts.find(connection, build_id, ArtifactType.LOGS)
+    if build is None or not build.status.has_ended or not chunks:
         return
+    text = "".join(chunk.text for chunk in chunks)
+    if kept is not None:  # these came late
+        text = context.blobs.get(kept.key).decode(errors="replace") + text
     key = blob_key(ArtifactType.LOGS, build.key)
     stored = context.blobs.put(key, text.encode(), content_type(ArtifactType.LOGS))
     with context.database.write() as connection:
-        if artifacts.find(connection, build_id, ArtifactType.LOGS) is None:
-            artifacts.add(connection, build_id, ArtifactType.LOGS, key, size=stored.size, sha256=stored.sha256)
-        logs.remove(connection, build_id)
+        artifacts.add(connection, build_id, ArtifactType.LOGS, key, size=stored.size, sha256=stored.sha256)
+        logs.remove(connection, build_id, through=chunks[-1].sequence)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from conda_store.db import namespaces
+from conda_store.db import namespaces, settings
 from conda_store.db.paging import Page, PageRequest
 from conda_store.db.records import NamespaceRecord, NamespaceUsage
 from conda_store.domain.access import Actor, Permission, Target
@@ -57,6 +57,7 @@ def delete_namespace(context: Context, actor: Actor, name: str) -> None:
         if found is None:
             raise NotFound("namespace does not exist")
         namespaces.mark_deleted(connection, found.id, datetime.now(UTC))
+        settings.forget(connection, name)
 
 
 def usage(context: Context, actor: Actor) -> tuple[NamespaceUsage, ...]:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
+import structlog
+
 from conda_store.db import leases, logs
 from conda_store.db.engine import Database
 from conda_store.db.leases import Lease
-from conda_store.domain.build import Phase, Progress
+from conda_store.domain.build import Progress
+from conda_store.errors import Unavailable
+
+logger = structlog.get_logger()
 
 FLUSH_SECONDS = 0.15
 
@@ -24,7 +29,6 @@ class BuildReporter:
         self._lease = lease
         self._text: list[str] = []
         self._progress: Progress | None = None
-        self._phase: Phase | None = None
         self._task: asyncio.Task[None] | None = None
 
     def log(self, text: str) -> None:
@@ -37,27 +41,41 @@ class BuildReporter:
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """Write what is left."""
+        """Write what is left, if that is possible."""
         if self._task is not None:
             self._task.cancel()
             self._task = None
-        self.flush()
+        try:
+            self.flush()
+        except Unavailable as error:
+            logger.error("end of a log is lost", build_id=self._lease.build_id, error=error.message)
 
     def flush(self) -> None:
-        text, self._text = self._text, []
-        progress, self._progress = self._progress, None
-        if not text and progress is None:
+        """Write what there is; what comes of a build that is no longer ours is dropped.
+
+        Raises:
+            Unavailable: the database cannot be written to; nothing is lost, the next call writes it.
+        """
+        count, progress = len(self._text), self._progress
+        if not count and progress is None:
             return
-        with self._database.write() as connection:
-            if text:
-                logs.append(connection, self._lease.build_id, "".join(text))
-            if progress is not None:
-                leases.note(connection, self._lease, {"progress": progress.dump()})
+        with self._database.write(is_own=True) as connection:
+            if leases.hold(connection, self._lease):
+                if count:
+                    logs.append(connection, self._lease.build_id, "".join(self._text[:count]))
+                if progress is not None:
+                    leases.note(connection, self._lease, {"progress": progress.dump()})
+        del self._text[:count]
+        if self._progress is progress:
+            self._progress = None
 
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
-            self.flush()
+            try:
+                self.flush()
+            except Unavailable as error:
+                logger.warning("log cannot be written yet", build_id=self._lease.build_id, error=error.message)
 
 
 def stamp() -> str:

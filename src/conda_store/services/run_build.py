@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import errno
 import time
-from datetime import timedelta
 from pathlib import Path
 
 import structlog
 
 from conda_store.artifacts import conda_lock, environment_yaml
 from conda_store.builder.ports import InstallRequest, SolveRequest
-from conda_store.db import artifacts, builds, environments, leases, locks, logs, packages, specifications
+from conda_store.db import artifacts, builds, environments, leases, locks, packages, specifications
 from conda_store.db.leases import Lease
-from conda_store.db.records import BuildRecord
 from conda_store.domain.artifact import ArtifactState, ArtifactType, blob_key, content_type
-from conda_store.domain.build import MAX_PREFIX_LENGTH, BuildStatus, Phase, Progress, retry_delay
+from conda_store.domain.build import MAX_PREFIX_LENGTH, Phase, Progress
 from conda_store.domain.conda_lock import lock_from_document
 from conda_store.domain.lock import Lock
 from conda_store.domain.platform import Platform, current_platform
@@ -26,114 +24,95 @@ from conda_store.domain.specification import (
     Specification,
     stored_specification,
 )
-from conda_store.errors import BuildFailed, CondaStoreError, DiskFull, PrefixTooLong, Unsolvable
+from conda_store.errors import (
+    BuildFailed,
+    CondaStoreError,
+    DiskFull,
+    Interrupted,
+    PrefixTooLong,
+    Unavailable,
+    Unsolvable,
+)
 from conda_store.services.clearing import discard_prefix
 from conda_store.services.context import Context
+from conda_store.services.ending import give_up
 from conda_store.services.links import update_links
 from conda_store.services.logs import keep_log
 from conda_store.services.reporting import BuildReporter, stamp
 from conda_store.services.settings import effective_settings
 from conda_store.services.solving import solve_once
+from conda_store.storage.blobs import StoredBlob
 
 logger = structlog.get_logger()
 
 
+class _LeaseLost(Exception):
+    """Somebody else works on the build now, or has ended it."""
+
+
 async def run_build(context: Context, lease: Lease) -> None:
-    """Do the work that `lease` gives the right to, and write its end down: COMPLETED, FAILED or queued again."""
-    with context.database.read() as connection:
-        build = builds.get(connection, lease.build_id)
-        if build is None:
-            return
-        specification = stored_specification(specifications.get(connection, build.specification_id).spec)
+    """Do the work that `lease` gives the right to, and write its end down: COMPLETED, FAILED or queued again.
+
+    Nothing is written once the lease is lost, or while the build is to be cancelled.
+    """
     reporter = BuildReporter(context.database, lease)
-    reporter.log(f"starting build of conda environment {stamp()}\n")
-    if build.attempt > 1:
-        reporter.log(f"attempt {build.attempt} of {context.deployment.max_attempts}\n")
     reporter.start()
+    failure: BuildFailed | None = None
     try:
-        await _Pipeline(context, lease, build, specification, reporter).run()
-    except BuildFailed as failure:
-        await reporter.stop()
-        give_up(context, lease, failure)
-    except OSError as failure:
-        await reporter.stop()
-        give_up(context, lease, _of_os_error(failure))
-    except CondaStoreError as failure:
-        await reporter.stop()
-        give_up(context, lease, BuildFailed(failure.message, hint=failure.hint))
-    except Exception:
-        logger.exception("build ended by an unexpected error", build_id=lease.build_id, attempt=lease.attempt)
-        await reporter.stop()
-        give_up(
-            context,
-            lease,
-            BuildFailed(
-                "an unexpected error in conda-store ended the build",
-                hint=f"The worker's log tells more under build {lease.build_id}; please report it.",
-            ),
-        )
+        await _Pipeline(context, lease, reporter).run()
+    except _LeaseLost:
+        logger.warning("build is no longer ours", build_id=lease.build_id, attempt=lease.attempt)
+    except Exception as error:
+        failure = _failure(error, lease)
     finally:
         await reporter.stop()
+    if failure is not None:
+        give_up(context, lease, failure)
 
 
-def _of_os_error(error: OSError) -> BuildFailed:
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+def _failure(error: Exception, lease: Lease) -> BuildFailed:
+    """What is told of an error, and whether to try again."""
+    if isinstance(error, BuildFailed):
+        return error
+    if isinstance(error, Unavailable):
+        return Interrupted(error.message, hint=error.hint)
+    if isinstance(error, CondaStoreError):
+        return BuildFailed(error.message, hint=error.hint)
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return DiskFull(
             f"no space is left on the disk: {error.strerror}", hint="Delete builds that nobody needs, or add disk."
         )
-    return BuildFailed(f"the operating system refused: {error.strerror or error}")
-
-
-def give_up(context: Context, lease: Lease, failure: BuildFailed) -> None:
-    """End an attempt: try again later where that may help and attempts are left, else FAILED with the reason."""
-    deployment = context.deployment
-    delay: timedelta | None = None
-    if failure.transient:
-        delay = retry_delay(lease.attempt, deployment.max_attempts, deployment.first_retry_delay)
-    with context.database.write() as connection:
-        build = builds.get(connection, lease.build_id)
-        if delay is not None:
-            seconds = f"{delay.total_seconds():g} s"
-            held = leases.queue_again(connection, lease, delay, f"{failure.message} (trying again in {seconds})")
-            text = f"{failure}\nattempt {lease.attempt} failed, trying again in {seconds}\n"
-        else:
-            held = leases.end(connection, lease, BuildStatus.FAILED, _reason(failure))
-            text = f"{failure}\nbuild failed {stamp()}\n"
-        if held:
-            logs.append(connection, lease.build_id, text)
-    if not held:
-        return
-    if build is not None:
-        discard_prefix(context, build)
-    if delay is None:
-        keep_log(context, lease.build_id)
-
-
-def _reason(failure: BuildFailed) -> str:
-    return str(failure) if isinstance(failure, Unsolvable) else failure.message
+    if isinstance(error, OSError):
+        return BuildFailed(f"the operating system refused: {error.strerror or error}")
+    logger.error("build ended by an unexpected error", build_id=lease.build_id, attempt=lease.attempt, exc_info=error)
+    return BuildFailed(
+        "an unexpected error in conda-store ended the build",
+        hint=f"The worker's log tells more under build {lease.build_id}; please report it.",
+    )
 
 
 class _Pipeline:
     """One attempt at one build."""
 
-    def __init__(
-        self,
-        context: Context,
-        lease: Lease,
-        build: BuildRecord,
-        specification: AnySpecification,
-        reporter: BuildReporter,
-    ) -> None:
+    def __init__(self, context: Context, lease: Lease, reporter: BuildReporter) -> None:
         self.context = context
         self.lease = lease
-        self.build = build
-        self.specification = specification
         self.reporter = reporter
+        with context.database.read() as connection:
+            build = builds.get(connection, lease.build_id)
+            if build is None:
+                raise Interrupted("the environment has been deleted")
+            stored = specifications.get(connection, build.specification_id)
+        self.build = build
+        self.specification: AnySpecification = stored_specification(stored.spec)
         self.settings: Settings = effective_settings(
             context.database, context.deployment, build.namespace, build.environment
         )
 
     async def run(self) -> None:
+        self.reporter.log(f"starting build of conda environment {stamp()}\n")
+        if self.lease.attempt > 1:
+            self.reporter.log(f"attempt {self.lease.attempt} of {self.context.deployment.max_attempts}\n")
         prefix = self._prefix()
         discard_prefix(self.context, self.build)
         started = time.monotonic()
@@ -158,7 +137,8 @@ class _Pipeline:
                 hint="Shorten the names or c.CondaStore.store_directory, or set c.CondaStore.build_key_version = 3.",
             )
         with self.context.database.write() as connection:
-            leases.note(connection, self.lease, {"prefix": str(prefix)})
+            if not leases.note(connection, self.lease, {"prefix": str(prefix)}):
+                raise _LeaseLost
         return prefix
 
     async def _lock(self) -> Lock:
@@ -183,15 +163,9 @@ class _Pipeline:
         stored = self.context.blobs.put(key, body, content_type(ArtifactType.LOCKFILE))
         with self.context.database.write() as connection:
             digest = locks.store(connection, lock)
-            if leases.note(connection, self.lease, {"lock_digest": digest}):
-                artifacts.add(
-                    connection,
-                    self.build.id,
-                    ArtifactType.LOCKFILE,
-                    key,
-                    size=stored.size,
-                    sha256=stored.sha256,
-                )
+            if not leases.note(connection, self.lease, {"lock_digest": digest}):
+                raise _LeaseLost
+            artifacts.add(connection, self.build.id, ArtifactType.LOCKFILE, key, size=stored.size, sha256=stored.sha256)
 
     def _install_request(self, lock: Lock, prefix: Path) -> InstallRequest:
         platform = current_platform()
@@ -224,24 +198,33 @@ class _Pipeline:
             trash=self.context.deployment.trash_directory,
         )
 
+    def _put_yaml(self, lock: Lock) -> StoredBlob | None:
+        """The pinned YAML as a blob; None where it is not wanted or cannot be made, which does not fail the build."""
+        ours = lock.on(current_platform())
+        if ours is None or ArtifactType.YAML not in self.settings.build_artifacts:
+            return None
+        key = blob_key(ArtifactType.YAML, self.build.key)
+        try:
+            body = environment_yaml.render(lock, ours.platform, self.specification)
+            return self.context.blobs.put(key, body, content_type(ArtifactType.YAML))
+        except (CondaStoreError, OSError) as error:
+            self.reporter.log(f"the pinned environment.yaml could not be made: {error}\n")
+            return None
+
     def _complete(self, lock: Lock, prefix: Path, size: int) -> None:
         """COMPLETED, with packages, artifacts and activation, in one transaction; then the symlink and the log."""
         ours = lock.on(current_platform())
-        yaml_key = blob_key(ArtifactType.YAML, self.build.key)
-        has_yaml = ArtifactType.YAML in self.settings.build_artifacts and ours is not None
-        if has_yaml and ours is not None:
-            body = environment_yaml.render(lock, ours.platform, self.specification)
-            stored = self.context.blobs.put(yaml_key, body, content_type(ArtifactType.YAML))
+        yaml = self._put_yaml(lock)
         self.reporter.log(f"build completed {stamp()}\n")
         self.reporter.flush()
         with self.context.database.write() as connection:
             if not leases.complete(connection, self.lease, size=size):
-                return
+                raise Interrupted("the build was canceled, or given to another worker, as it ended")
             packages.set_packages(connection, self.build.id, ours.conda if ours else ())
             artifacts.add(connection, self.build.id, ArtifactType.DIRECTORY, str(prefix), size=size)
-            if has_yaml:
+            if yaml is not None:
                 artifacts.add(
-                    connection, self.build.id, ArtifactType.YAML, yaml_key, size=stored.size, sha256=stored.sha256
+                    connection, self.build.id, ArtifactType.YAML, yaml.key, size=yaml.size, sha256=yaml.sha256
                 )
             wanted = (
                 ArtifactState.REQUESTED if self.context.deployment.packs_on_completion else ArtifactState.ON_REQUEST

@@ -11,12 +11,16 @@ import time
 import uuid
 from datetime import timedelta
 
+import structlog
+
 from conda_store.builder.ports import Reporter, SolveRequest
 from conda_store.db import locks
 from conda_store.domain.build import Progress
 from conda_store.domain.lock import Lock
-from conda_store.errors import Unsolvable
+from conda_store.errors import SolveTimedOut, Unavailable, Unsolvable
 from conda_store.services.context import Context
+
+logger = structlog.get_logger()
 
 _LEASE = timedelta(seconds=15)
 _RENEWAL = 5.0
@@ -66,10 +70,14 @@ async def solve_once(context: Context, request: SolveRequest, reporter: Reporter
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     has_waited = False
     while True:
-        with context.database.write() as connection:
-            ticket = locks.begin_solve(connection, key, owner, _LEASE)
-            if ticket.lock_digest:
-                reporter.log("solve: taken from the cache\n")
+        with context.database.read() as connection:
+            ticket = locks.find_solve(connection, key)
+        if ticket is None:
+            with context.database.write() as connection:
+                ticket = locks.begin_solve(connection, key, owner, _LEASE)
+        if ticket.lock_digest:
+            reporter.log("solve: taken from the cache\n")
+            with context.database.read() as connection:
                 return locks.load(connection, ticket.lock_digest)
         if ticket.error:
             raise Unsolvable(ticket.error)
@@ -90,6 +98,8 @@ async def _solve(context: Context, request: SolveRequest, reporter: Reporter, ke
         with context.database.write() as connection:
             digest = locks.store(connection, lock)
         return lock
+    except SolveTimedOut:
+        raise  # says nothing of the specification
     except Unsolvable as unsolvable:
         error = str(unsolvable)
         raise
@@ -102,5 +112,8 @@ async def _solve(context: Context, request: SolveRequest, reporter: Reporter, ke
 async def _renew(context: Context, key: str, owner: str) -> None:
     while True:
         await asyncio.sleep(_RENEWAL)
-        with context.database.write() as connection:
-            locks.renew_solve(connection, key, owner, _LEASE)
+        try:
+            with context.database.write(is_own=True) as connection:
+                locks.renew_solve(connection, key, owner, _LEASE)
+        except Unavailable as error:
+            logger.warning("lease of a solve cannot be renewed", error=error.message)

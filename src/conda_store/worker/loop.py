@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import wait
 
 import structlog
 
-from conda_store.db import artifacts, builds, leases
+from conda_store.db import artifacts, leases
+from conda_store.errors import Interrupted
 from conda_store.queue.doorbell import Doorbell
 from conda_store.services import housekeeping
 from conda_store.services.context import Context
+from conda_store.services.ending import give_back, give_up
 from conda_store.services.links import update_links
 from conda_store.worker.jobs import ArtifactJob, BuildJob, Chore, ChoreJob, Job
 from conda_store.worker.processes import Child, Nursery
@@ -25,6 +29,7 @@ logger = structlog.get_logger()
 SWEEP_SECONDS = 5.0
 IDLE_CHILD_SECONDS = 60.0
 INDEX_SECONDS = 900.0
+CLEAR_SECONDS = 1.0  # what cannot be cleared away must not keep us busy
 TIDY_SECONDS = 3600.0
 PUT_OFF_SECONDS = 60.0
 
@@ -42,27 +47,36 @@ class Worker:
         self.owner = housekeeping.owner_name(uuid.uuid4().hex[:8])
         self.children: list[Child] = []
         self.is_stopping = False
+        self._clock = time.time() - time.monotonic()
         self._next_renewal = 0.0
         self._next_sweep = 0.0
+        self._quiet_until = 0.0
         self._next_due = 0.0  # unix seconds: a retry's time has come, or a lease has run out
         self._next_index = time.monotonic() + 5 if indexes_channels else float("inf")
         self._next_tidy = time.monotonic() + 5
+        self._next_clear = 0.0
         self._idle_since = time.monotonic()
 
     # --- life ----------------------------------------------------------------------------------------------
 
     def run(self) -> None:
         """Work until `stop` is called."""
-        housekeeping.recover_of_this_host(self.context, housekeeping.host_prefix())
+        self._carefully(lambda: housekeeping.recover_of_this_host(self.context, housekeeping.host_prefix()))
         self.nursery.prepare()
         logger.info("worker started", owner=self.owner, concurrency=self.concurrency)
         while not self.is_stopping:
-            try:
-                self._turn()
-            except Exception:
-                logger.exception("worker stumbled")
+            if not self._carefully(self._turn):
                 time.sleep(1)
         self._stop()
+
+    def _carefully(self, step: Callable[[], object]) -> bool:
+        """Whatever happens is logged, and the worker goes on: what it has not done is found again in the database."""
+        try:
+            step()
+        except Exception:
+            logger.exception("worker stumbled")
+            return False
+        return True
 
     def stop(self) -> None:
         """Ask it to end: called from a signal handler."""
@@ -79,28 +93,44 @@ class Worker:
         if now >= self._next_renewal:
             self._renew()
         is_due = time.time() >= self._next_due
-        if is_due or now >= self._next_sweep:
-            self._next_sweep = now + SWEEP_SECONDS
-            housekeeping.recover_expired(self.context)
-            housekeeping.tidy_ended(self.context)
+        if now >= self._next_sweep or (is_due and now >= self._quiet_until):
+            self._sweep(now)
         if self.doorbell.has_rung() or has_finished or is_due:
             self._end_cancelled()
             self._look()
             self._next_due = housekeeping.next_moment(self.context)
         self._retire()
 
+    def _sweep(self, now: float) -> None:
+        self._next_sweep = now + SWEEP_SECONDS
+        if self._has_clock_jumped():
+            # leases seem to have run out that have not: time for everybody to renew
+            self._next_sweep = self._quiet_until = now + self.context.deployment.lease.total_seconds()
+            self._next_renewal = now
+            return
+        housekeeping.recover_expired(self.context)
+        housekeeping.tidy_ended(self.context)
+
+    def _has_clock_jumped(self) -> bool:
+        """Whether the time of day has moved by other than the time that has passed: set anew, or the machine slept."""
+        before, self._clock = self._clock, time.time() - time.monotonic()
+        return abs(self._clock - before) > self._renewal_interval
+
     def _stop(self) -> None:
         """Give back what is being worked on: it goes on elsewhere, or when this worker starts again."""
         for child in self.children:
             child.kill()
-            job = child.job
-            with self.context.database.write() as connection:
-                if isinstance(job, BuildJob):
-                    leases.release(connection, job.lease)
-                elif isinstance(job, ArtifactJob):
-                    artifacts.release(connection, job.artifact)
+        for child in self.children:
+            self._carefully(partial(self._give_back, child.job))
         self.children.clear()
         logger.info("worker stopped", owner=self.owner)
+
+    def _give_back(self, job: Job | None) -> None:
+        if isinstance(job, BuildJob):
+            give_back(self.context, job.lease)
+        elif isinstance(job, ArtifactJob):
+            with self.context.database.write() as connection:
+                artifacts.release(connection, job.artifact)
 
     # --- what there is to do -------------------------------------------------------------------------------
 
@@ -125,7 +155,8 @@ class Worker:
     def _do_chores(self, waiting: housekeeping.Waiting) -> None:
         if any(isinstance(child.job, ChoreJob) for child in self.children):
             return
-        if waiting.deletions:
+        if waiting.deletions and time.monotonic() >= self._next_clear:
+            self._next_clear = time.monotonic() + CLEAR_SECONDS
             self._give(ChoreJob(Chore.CLEAR))
         elif time.monotonic() >= self._next_tidy and not self._is_busy():
             self._next_tidy = time.monotonic() + TIDY_SECONDS
@@ -144,6 +175,16 @@ class Worker:
         return busy < self.concurrency
 
     def _give(self, job: Job) -> None:
+        """Have a child do it; when that cannot be, it is given back."""
+        try:
+            self._hand_over(job)
+        except Exception:
+            self._carefully(partial(self._give_back, job))
+            raise
+
+    def _hand_over(self, job: Job) -> None:
+        for gone in [child for child in self.children if child.job is None and not child.is_alive]:
+            self._dismiss(gone)
         child = next((child for child in self.children if child.job is None), None)
         if child is None:
             child = self.nursery.new()
@@ -180,10 +221,8 @@ class Worker:
         self._dismiss(child)
         logger.error("process ended without an answer", exitcode=child.process.exitcode)
         if isinstance(job, BuildJob):
-            with self.context.database.read() as connection:
-                build = builds.get(connection, job.lease.build_id)
             reason = f"the process that built it ended (exit status {child.process.exitcode})"
-            housekeeping.end_interrupted(self.context, job.lease, build, reason)
+            give_up(self.context, job.lease, Interrupted(reason))
         elif isinstance(job, ArtifactJob):
             reason = f"the process that made it ended (exit status {child.process.exitcode})"
             housekeeping.end_lost_artifact(self.context, job.artifact, reason)
@@ -208,18 +247,18 @@ class Worker:
         return self.context.deployment.lease.total_seconds() / 3
 
     def _renew(self) -> None:
-        self._next_renewal = time.monotonic() + self._renewal_interval
+        duration = self.context.deployment.lease
         for child in list(self.children):
-            duration = self.context.deployment.lease
             if isinstance(child.job, BuildJob):
-                with self.context.database.write() as connection:
+                with self.context.database.write(is_own=True) as connection:
                     standing = leases.renew(connection, child.job.lease, duration)
                 self._obey(child, standing)
             elif isinstance(child.job, ArtifactJob):
-                with self.context.database.write() as connection:
+                with self.context.database.write(is_own=True) as connection:
                     is_held = artifacts.renew(connection, child.job.artifact, duration)
-                if not is_held and not child.has_finished():
+                if not is_held and not child.pipe.poll():
                     self._dismiss(child)
+        self._next_renewal = time.monotonic() + self._renewal_interval
 
     def _end_cancelled(self) -> None:
         for child in list(self.children):
@@ -236,5 +275,5 @@ class Worker:
         if not standing.is_held and child.pipe.poll(0.5):
             return  # it has just ended by itself
         self._dismiss(child)
-        if isinstance(job, BuildJob) and standing.is_held:
-            housekeeping.end_cancelled(self.context, job.lease)
+        if isinstance(job, BuildJob):
+            give_up(self.context, job.lease, Interrupted("the build was canceled"))

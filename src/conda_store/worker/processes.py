@@ -35,12 +35,19 @@ class Child:
         Raises:
             EOFError: it is gone.
         """
+        was_alive = self.is_alive
         if not self.pipe.poll():
+            if not was_alive:
+                raise EOFError
             return False
         self.pipe.recv()
         self.jobs_done += 1
         self.job = None
         return True
+
+    @property
+    def is_alive(self) -> bool:
+        return self.process.exitcode is None
 
     @property
     def is_worn(self) -> bool:

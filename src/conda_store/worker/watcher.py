@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import structlog
@@ -27,32 +27,46 @@ def watch(context: Context, paths: Iterable[str], stop: threading.Event, polls: 
     wanted = [Path(path) for path in paths]
     submit_all(context, wanted)
     while not stop.is_set():
-        followed = {path if path.is_dir() else path.parent for path in wanted}
-        present = [path for path in followed if path.is_dir()]
-        if not present:
+        try:
+            _follow(context, wanted, stop, polls)
+        except Exception:  # the kernel's limit on watches, a directory that vanishes meanwhile
+            logger.exception("files cannot be followed for the moment")
             stop.wait(_LOOK_ANYWAY_SECONDS)
-        else:
-            for _ in follow(
-                *present,
-                stop_event=stop,
-                recursive=False,
-                force_polling=polls or None,
-                rust_timeout=int(_LOOK_ANYWAY_SECONDS * 1000),
-                yield_on_timeout=True,
-                raise_interrupt=False,
-            ):
-                submit_all(context, wanted)
-                if any(path.is_dir() for path in followed if path not in present):
-                    break
         if not stop.is_set():
             submit_all(context, wanted)
+
+
+def _follow(context: Context, wanted: Sequence[Path], stop: threading.Event, polls: bool) -> None:
+    """Until what there is to follow changes."""
+    followed = {path if path.is_dir() else path.parent for path in wanted}
+    present = [path for path in followed if path.is_dir()]
+    if not present:
+        stop.wait(_LOOK_ANYWAY_SECONDS)
+        return
+    for _ in follow(
+        *present,
+        stop_event=stop,
+        recursive=False,
+        force_polling=polls or None,
+        rust_timeout=int(_LOOK_ANYWAY_SECONDS * 1000),
+        yield_on_timeout=True,
+        raise_interrupt=False,
+    ):
+        submit_all(context, wanted)
+        if any(path.is_dir() != (path in present) for path in followed):
+            break
 
 
 def specification_files(paths: Iterable[Path]) -> Iterator[Path]:
     """The files among the paths, and those directly in the directories."""
     for path in paths:
         if path.is_dir():
-            yield from sorted(file for file in path.iterdir() if file.suffix in SUFFIXES and file.is_file())
+            try:
+                found = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES and file.is_file())
+            except OSError as error:
+                logger.warning("watched directory left aside", path=str(path), error=str(error))
+                continue
+            yield from found
         elif path.is_file():
             yield path
 

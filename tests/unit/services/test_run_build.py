@@ -4,89 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from conda_store.builder.fake import FakeBuilder
-from conda_store.builder.package_index import PackageIndex
 from conda_store.builder.ports import SolveRequest
-from conda_store.db import artifacts, builds, leases, logs, migrate
-from conda_store.db.engine import Database
-from conda_store.db.leases import Lease
-from conda_store.db.records import BuildRecord
+from conda_store.db import artifacts, builds, leases
 from conda_store.domain.access import SYSTEM
 from conda_store.domain.artifact import ArtifactState, ArtifactType
 from conda_store.domain.build import BuildStatus
-from conda_store.domain.deployment import Deployment
 from conda_store.domain.lock import Lock
 from conda_store.domain.platform import current_platform
-from conda_store.domain.settings import Settings
 from conda_store.domain.specification import Specification
-from conda_store.errors import Conflict, Unsolvable
+from conda_store.errors import Conflict, Interrupted, Unsolvable
 from conda_store.services import housekeeping
 from conda_store.services.builds import cancel_build, delete_build, rebuild
 from conda_store.services.context import Context
+from conda_store.services.ending import give_up
 from conda_store.services.environments import delete_environment, update_environment
 from conda_store.services.links import update_links
 from conda_store.services.run_build import run_build
 from conda_store.services.solving import solve_once
-from conda_store.services.specifications import Submission, submit, submit_watched
-from conda_store.storage import local_blobs
-
-LEASE = timedelta(seconds=30)
-
-
-@pytest.fixture
-def context(tmp_path: Path) -> Iterator[Context]:
-    database = Database(f"sqlite:///{tmp_path}/conda-store.sqlite")
-    migrate.upgrade(database)
-    deployment = Deployment(
-        tmp_path / "s", settings=Settings(storage_threshold=0), first_retry_delay=timedelta(0), max_attempts=2
-    )
-    yield Context(
-        database, local_blobs(tmp_path / "blobs"), FakeBuilder(), PackageIndex(tmp_path / "index"), deployment
-    )
-    database.close()
-
-
-def handed_in(context: Context, *dependencies: str, name: str = "env") -> int:
-    text = f"name: {name}\ndependencies: [{', '.join(dependencies)}]\n"
-    return submit(context, SYSTEM, Submission(text.encode(), namespace="ns"))
-
-
-def claimed(context: Context) -> Lease:
-    with context.database.write() as connection:
-        lease = leases.claim(connection, "worker", LEASE)
-    assert lease is not None
-    return lease
-
-
-def run(context: Context, build_id: int) -> BuildRecord:
-    lease = claimed(context)
-    assert lease.build_id == build_id
-    asyncio.run(run_build(context, lease))
-    return found(context, build_id)
-
-
-def found(context: Context, build_id: int) -> BuildRecord:
-    with context.database.read() as connection:
-        build = builds.get(connection, build_id)
-    assert build is not None
-    return build
-
-
-def log(context: Context, build_id: int) -> str:
-    with context.database.read() as connection:
-        kept = artifacts.find(connection, build_id, ArtifactType.LOGS)
-        text = logs.whole(connection, build_id)
-    return context.blobs.get(kept.key).decode() if kept else text
-
-
-def link(context: Context, name: str = "env") -> Path:
-    return context.deployment.store_directory / "ns" / "envs" / name
+from conda_store.services.specifications import submit_watched
+from tests.queueing import LEASE, claimed, found, handed_in, link, log, run
 
 
 def test_a_build_leaves_prefix_lock_yaml_and_log(context: Context) -> None:
@@ -176,7 +118,7 @@ def test_a_cancelled_build_cannot_complete(context: Context) -> None:
     with context.database.write() as connection:
         assert not leases.complete(connection, lease, size=1)
         assert leases.standing(connection, lease).is_cancelled
-    housekeeping.end_cancelled(context, lease)
+    give_up(context, lease, Interrupted("its process was ended"))
     assert found(context, build_id).status is BuildStatus.CANCELED
 
 

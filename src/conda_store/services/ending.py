@@ -1,0 +1,82 @@
+"""The end of an attempt at a build that has not completed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import structlog
+
+from conda_store.db import builds, leases, logs
+from conda_store.db.leases import Lease
+from conda_store.db.records import BuildRecord
+from conda_store.domain.build import BuildStatus, retry_delay
+from conda_store.errors import BuildFailed, Unsolvable
+from conda_store.services.builds import cancelled_text
+from conda_store.services.clearing import discard_prefix
+from conda_store.services.context import Context
+from conda_store.services.logs import keep_log
+from conda_store.services.reporting import stamp
+
+logger = structlog.get_logger()
+
+
+def give_up(context: Context, lease: Lease, failure: BuildFailed) -> None:
+    """End an attempt: CANCELED where somebody asked for that; QUEUED again, for later, where another attempt may help
+    and one is left; else FAILED with the reason.
+
+    Without the lease nothing happens: whoever holds it now, or took it to end the build, has the say.
+    """
+    if not _clear_up(context, lease):
+        return
+    delay: timedelta | None = None
+    if failure.transient:
+        deployment = context.deployment
+        delay = retry_delay(lease.attempt, deployment.max_attempts, deployment.first_retry_delay)
+    with context.database.write() as connection:
+        if leases.standing(connection, lease).is_cancelled:
+            delay = None
+            held = leases.end(connection, lease, BuildStatus.CANCELED, "canceled while it was building")
+            text = cancelled_text(lease.build_id)
+        elif delay is not None:
+            seconds = f"{delay.total_seconds():g} s"
+            held = leases.queue_again(connection, lease, delay, f"{failure.message} (trying again in {seconds})")
+            text = f"{failure}\nattempt {lease.attempt} failed, trying again in {seconds}\n"
+        else:
+            reason = str(failure) if isinstance(failure, Unsolvable) else failure.message
+            held = leases.end(connection, lease, BuildStatus.FAILED, reason)
+            text = f"{failure}\nbuild failed {stamp()}\n"
+        if held:
+            logs.append(connection, lease.build_id, text)
+    if held and delay is None:
+        keep_log(context, lease.build_id)
+
+
+def give_back(context: Context, lease: Lease) -> None:
+    """Let another worker build it: this one is told to stop. It does not count as an attempt."""
+    if not _clear_up(context, lease):
+        return
+    with context.database.write() as connection:
+        if not leases.standing(connection, lease).is_cancelled:
+            leases.release(connection, lease)
+            return
+        leases.end(connection, lease, BuildStatus.CANCELED, "canceled while it was building")
+        logs.append(connection, lease.build_id, cancelled_text(lease.build_id))
+    keep_log(context, lease.build_id)
+
+
+def _clear_up(context: Context, lease: Lease) -> bool:
+    """Take away what the attempt has left, as long as nobody else can have begun another. Whether it was ours."""
+    with context.database.read() as connection:
+        standing = leases.standing(connection, lease)
+        build = builds.get(connection, lease.build_id)
+    if standing.is_held and build is not None:
+        discard_if_possible(context, build)
+    return standing.is_held
+
+
+def discard_if_possible(context: Context, build: BuildRecord) -> None:
+    """What cannot be taken away is told, and keeps no build from its end."""
+    try:
+        discard_prefix(context, build)
+    except OSError as error:
+        logger.error("leftovers of a build cannot be taken away", build_id=build.id, error=str(error))
