@@ -53,13 +53,14 @@ class Store:
         migrate.upgrade(self.context.database)
 
     def blueprint(self) -> Blueprint:
-        core = CondaStore(
-            store_directory=str(self.state),
-            database_url=f"sqlite:///{self.directory}/conda-store.sqlite",
-            cache_directory=str(self.directory / "cache"),
-            storage_threshold=0,
+        given: dict[str, object] = {
+            "store_directory": str(self.state),
+            "database_url": f"sqlite:///{self.directory}/conda-store.sqlite",
+            "cache_directory": str(self.directory / "cache"),
+            "storage_threshold": 0,
             **self.options,
-        )
+        }
+        core = CondaStore(**given)
         return core.blueprint(LocalStorage(storage_path=str(self.directory / "storage")))
 
     @property
