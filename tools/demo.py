@@ -17,6 +17,7 @@ from pathlib import Path
 
 import httpx
 
+from tools.base_image import make_base_image
 from tools.channel import ChannelError, make_channel
 from tools.channel.serve import ChannelServer
 
@@ -85,13 +86,18 @@ def _service(data: Path, port: int, alias: str) -> Iterator[str]:
     os.environ.update(environment)
     log = data / "conda-store.log"
     command = [_program(), "serve", f"--port={port}", f"--CondaStore.conda_channel_alias={alias}",
-               "--CondaStore.conda_indexed_channels=conda-forge", "--CondaStore.storage_threshold=0"]  # fmt: skip
+               "--CondaStore.conda_indexed_channels=conda-forge", "--CondaStore.storage_threshold=0",
+               *_base_image()]  # fmt: skip
     started = time.monotonic()
+    # it holds the link that logs in
+    log.touch(mode=0o600)
+    log.chmod(0o600)
     with log.open("w") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
     try:
         url = _wait_for(process, log)
         print(f"conda-store answers at {url} after {time.monotonic() - started:.1f} s (its log: {log}).")
+        print(_login_link(log))
         yield url
     finally:
         process.terminate()
@@ -99,6 +105,17 @@ def _service(data: Path, port: int, alias: str) -> Iterator[str]:
             process.wait(20)
         except subprocess.TimeoutExpired:
             process.kill()
+
+
+def _base_image() -> tuple[str, ...]:
+    """The option that puts a C library and a shell below images, where this is a Debian."""
+    file = ROOT / ".cache" / "base-image.tar"
+    try:
+        make_base_image(file)
+    except (ChannelError, OSError) as error:
+        print(f"Images will have nothing below the environment: {error}")
+        return ()
+    return (f"--CondaStore.default_docker_base_image=tar:{file}",)
 
 
 def _wait_for(process: subprocess.Popen[bytes], log: Path) -> str:
@@ -114,6 +131,10 @@ def _wait_for(process: subprocess.Popen[bytes], log: Path) -> str:
                     pass
         time.sleep(0.05)
     raise DemoFailed(f"conda-store does not come up; its log says:\n{log.read_text()[-2000:]}")
+
+
+def _login_link(log: Path) -> str:
+    return next((line for line in log.read_text().splitlines() if line.startswith("Log in with this link: ")), "")
 
 
 def _program() -> str:
@@ -151,6 +172,7 @@ def _show(url: str, data: Path) -> None:
         f"  yaml      {build}/yaml/\n"
         f"  archive   {build}/archive/\n"
         f"  installer {build}/installer/\n"
+        f"  image     docker run -it {url.partition('//')[2]}/default/datascience python\n"
         f"  API       {url}/docs",
         flush=True,
     )

@@ -36,14 +36,20 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, 
 
 
 @pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    """`conda-store serve` with a worker, and a channel of tiny packages."""
-    directory: Path = tmp_path_factory.mktemp("r")
-    with ChannelServer(tiny_channel(directory / "channel")) as channel:
-        service = Process(directory / "store", conda_default_channels=[channel.url])
-        service.start()
-        yield service
-        service.close()
+def channel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChannelServer]:
+    """A channel of tiny packages: `one`, `two` (needs one), `three`."""
+    directory: Path = tmp_path_factory.mktemp("c")
+    with ChannelServer(tiny_channel(directory)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory, channel: ChannelServer) -> Iterator[Process]:
+    """`conda-store serve` with a worker, on the channel."""
+    service = Process(tmp_path_factory.mktemp("r"), conda_default_channels=[channel.url])
+    service.start()
+    yield service
+    service.close()
 
 
 @pytest.fixture(scope="module")

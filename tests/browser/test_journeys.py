@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.acceptance.service import Service
 from tests.browser.conftest import NewPage
+from tools.channel.serve import ChannelServer, Fault
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("browser")]
 
@@ -145,9 +146,18 @@ def test_without_javascript(real: Service, new_page: NewPage) -> None:
     expect(page.get_by_role("button", name=re.compile("^Copy"))).to_have_count(0)
 
 
-def test_a_running_build_is_cancelled(real: Service, new_page: NewPage) -> None:
+def test_a_running_build_is_followed_and_cancelled(real: Service, channel: ChannelServer, new_page: NewPage) -> None:
     page = logged_in(real, new_page)
-    build_id = create(page, "name: rebuilt\ndependencies: [one]\n")
-    page.get_by_role("button", name="Rebuild").click()
-    page.wait_for_url(lambda url: f"/build/{build_id}/" not in url and "/build/" in url)
-    expect(page.locator("#build-status")).to_have_text(ENDED, timeout=MINUTE)
+    channel.faults["/noarch/two-2.0*"] = Fault(hang=True)
+    try:
+        page.get_by_role("link", name="Create", exact=True).click()
+        page.get_by_label("Specification").fill("name: endless\ndependencies: [two]\n")
+        page.get_by_role("button", name="Submit").click()
+        expect(page.locator("#build-status")).to_have_text("BUILDING", timeout=MINUTE)
+        expect(page.locator("[data-phase=downloading]")).to_have_attribute("aria-current", "step", timeout=MINUTE)
+        expect(page.locator("#log-text")).to_contain_text("starting build of conda environment")
+        page.get_by_role("button", name="Cancel").click()
+        expect(page.locator("#build-status")).to_have_text("CANCELED", timeout=MINUTE)
+        expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
+    finally:
+        channel.faults.clear()
