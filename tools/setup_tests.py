@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tools.base_image import make_base_image
 from tools.channel import ChannelError, make_channel
 
 ROOT = Path(__file__).parent.parent
@@ -21,6 +22,9 @@ PROGRAMS = {
     "dash": ("dash",),
     "busybox": ("busybox-static",),
     "mount": ("mount",),
+    "pg_ctlcluster": ("postgresql",),  # its server is not in the path
+    "skopeo": ("skopeo",),
+    "umoci": ("umoci",),
     "chromium": ("chromium", "fonts-dejavu-core"),
 }
 
@@ -29,6 +33,7 @@ def main() -> int:
     _programs()
     try:
         make_channel(ROOT / ".cache" / "test-channel", ROOT / "tools" / "channel" / "test.toml")
+        make_base_image(ROOT / ".cache" / "base-image.tar")
         make_channel(ROOT / ".cache" / "demo-channel" / "conda-forge", ROOT / "tools" / "channel" / "demo.toml")
     except ChannelError as error:
         print(f"error: {error}", file=sys.stderr)

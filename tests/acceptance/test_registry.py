@@ -1,0 +1,187 @@
+"""Environments as containers: pulled and run by the programs that people use."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.harness import wait_for
+from tests.acceptance.service import Service, serving
+from tests.conftest import ROOT, missing
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.channel]
+
+BASE = ROOT / ".cache" / "base-image.tar"
+SCIENCE = """
+name: science
+dependencies: [python=3.13, numpy, odd-python, odd-activate, odd-clobber-a, odd-clobber-b]
+variables: {SCIENCE_HOME: here}
+"""
+CODE = "import numpy, os, sys; print(numpy.ones(3).sum(), sys.prefix, os.environ['ODD_ACTIVATED'])"
+LIMIT = 120.0  # seconds for anything that a client does
+
+
+def run(*command: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, **variables}
+    return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, env=environment, check=False)
+
+
+def told(*command: str | Path, **variables: str) -> str:
+    """Standard output of a program that has to succeed."""
+    done = run(*command, **variables)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def service(real_channel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    for program in ("skopeo", "umoci", "unshare"):
+        if shutil.which(program) is None:
+            missing(f"the program {program}")
+    if not BASE.exists():
+        missing("the base image")
+    directory = tmp_path_factory.mktemp("s")
+    options = {"conda_default_channels": [real_channel.as_uri()], "default_docker_base_image": f"tar:{BASE}"}
+    with serving(directory, **options) as service:
+        service.completed(SCIENCE)
+        service.completed(SCIENCE, namespace="secret")
+        yield service
+
+
+def host(service: Service) -> str:
+    return f"localhost:{service.http.base_url.port}"
+
+
+def copied(service: Service, name: str, target: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    source = f"docker://{host(service)}/{name}"
+    return run("skopeo", "copy", "-q", "--src-tls-verify=false", *options, source, f"oci:{target}:pulled")
+
+
+@pytest.fixture(scope="module")
+def root(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The image's root directory, as skopeo and umoci lay it out, with its configuration beside it."""
+    directory = tmp_path_factory.mktemp("pulled")
+    done = copied(service, "default/science:latest", directory / "image")
+    assert done.returncode == 0, done.stderr
+    told("umoci", "unpack", "--image", f"{directory}/image:pulled", directory / "bundle")
+    return directory / "bundle" / "rootfs"
+
+
+def in_root(root: Path, *command: str) -> str:
+    """What a command prints that is run as a container runs it: with the image's variables, through its entry point."""
+    config = json.loads((root.parent / "config.json").read_bytes())["process"]
+    variables = [item for item in config["env"] if not item.startswith(("HOME=", "TERM="))]
+    entry = "/opt/conda/etc/conda-store/activated"
+    assert config["args"] == [entry, "/bin/sh"]
+    script = 'mount -t proc proc "$1/proc" && shift && exec "$@"'
+    chroot = shutil.which("chroot") or "/usr/sbin/chroot"
+    return told("unshare", "-m", "sh", "-c", script, "sh", root, "env", "-i", *variables, chroot, root, entry, *command)
+
+
+def test_python_and_commands_run_in_what_skopeo_and_umoci_unpack(root: Path) -> None:
+    assert in_root(root, "python", "-c", CODE) == "3.0 /opt/conda /opt/conda"
+    assert in_root(root, "odd-python") == "/opt/conda"
+    assert in_root(root, "sh", "-c", "echo $SCIENCE_HOME $ODD_VARIABLE $CONDA_DEFAULT_ENV") == (
+        "here of the package science"
+    )
+
+
+def test_the_image_holds_what_the_environment_holds(service: Service, root: Path) -> None:
+    prefix = service.link("science").resolve()
+    theirs, ours = files(prefix), files(root / "opt/conda")
+    assert len(theirs) > 3000
+    assert set(ours) ^ set(theirs) == {"etc/conda-store/activated"}
+    differing = [path for path, content in theirs.items() if ours[path] != content]
+    own = str(prefix).encode()
+    moved = [path for path in differing if own in (prefix / path).read_bytes() or path.startswith("conda-meta/")]
+    assert sorted(set(differing) - set(moved)) == []
+    assert not [path for path, content in ours.items() if isinstance(content, bytes) and own in content]
+
+
+def files(root: Path) -> dict[str, bytes | str]:
+    found: dict[str, bytes | str] = {}
+    for directory, folders, names in os.walk(root):
+        for file in (Path(directory, name) for name in [*names, *folders]):
+            if file.is_symlink():
+                found[str(file.relative_to(root))] = str(file.readlink())
+            elif file.is_file():
+                found[str(file.relative_to(root))] = file.read_bytes()
+    return found
+
+
+def test_a_private_image_needs_a_token(service: Service, tmp_path: Path) -> None:
+    refused = copied(service, "secret/science", tmp_path / "refused")
+    assert refused.returncode != 0
+    assert "unauthorized" in refused.stderr.lower() or "authentication required" in refused.stderr.lower()
+    wrong = copied(service, "secret/science", tmp_path / "wrong", "--src-creds=me:wrong")
+    assert wrong.returncode != 0
+    token = (service.data / "admin-token").read_text()
+    pulled = copied(service, "secret/science", tmp_path / "pulled", f"--src-creds=me:{token}")
+    assert pulled.returncode == 0, pulled.stderr
+
+
+def test_an_update_moves_what_changed_and_no_more(service: Service) -> None:
+    def layers(name: str) -> dict[str, int]:
+        manifest = service.http.get(f"/v2/default/{name}/manifests/latest").json()
+        return {layer["digest"]: layer["size"] for layer in manifest["layers"]}
+
+    service.completed(SCIENCE.replace("science", "updated").replace("odd-clobber-b", "demo-lib=1.0"))
+    before = layers("updated")
+    service.completed(SCIENCE.replace("science", "updated").replace("odd-clobber-b", "demo-lib=1.1"))
+    after = layers("updated")
+    fresh = {digest: size for digest, size in after.items() if digest not in before}
+    assert len(fresh) == 2
+    assert sum(fresh.values()) < 10_000 < sum(after.values())
+
+
+@pytest.fixture(scope="module")
+def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Docker daemon of our own; it is large, so that nobody has to have it."""
+    if not shutil.which("dockerd") or not shutil.which("docker") or not shutil.which("script") or os.geteuid() != 0:
+        pytest.skip("there is no Docker here")
+    directory = tmp_path_factory.mktemp("docker")
+    (directory / "daemon.json").write_text("{}")
+    address = f"unix://{directory}/docker.sock"
+    command = [
+        "dockerd", f"--config-file={directory}/daemon.json", f"--data-root={directory}/data",
+        f"--exec-root={directory}/exec", f"--pidfile={directory}/pid", "-H", address, "--bridge=none",
+        "--iptables=false",
+    ]  # fmt: skip
+    with (directory / "log").open("wb") as log:
+        daemon = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    try:
+        wait_for(
+            "the Docker daemon answers",
+            lambda: run("docker", "version", DOCKER_HOST=address).returncode == 0 or daemon.poll() is not None,
+        )
+        if daemon.poll() is not None:
+            pytest.skip("Docker does not start here")
+        yield address
+    finally:
+        daemon.send_signal(signal.SIGTERM)
+        daemon.wait(30)
+
+
+def test_docker_runs_an_environment(service: Service, docker: str) -> None:
+    image = f"{host(service)}/default/science"
+    started = ("docker", "run", "--rm", "--network=host", image)
+    assert told(*started, "python", "-c", CODE, DOCKER_HOST=docker).splitlines()[-1] == "3.0 /opt/conda /opt/conda"
+    assert told(*started, "odd-python", DOCKER_HOST=docker) == "/opt/conda"
+    interactive = f"docker run --rm -it --network=host {image} python -c 'import sys; print(sys.stdout.isatty())'"
+    assert "True" in told("script", "-qec", interactive, "/dev/null", DOCKER_HOST=docker)
+
+
+def test_docker_pulls_a_private_image_once_logged_in(service: Service, docker: str, tmp_path: Path) -> None:
+    image = f"{host(service)}/secret/science"
+    variables = {"DOCKER_HOST": docker, "DOCKER_CONFIG": str(tmp_path)}
+    assert run("docker", "pull", image, **variables).returncode != 0
+    token = (service.data / "admin-token").read_text()
+    told("docker", "login", host(service), "-u", "me", "-p", token, **variables)
+    told("docker", "pull", image, **variables)
