@@ -167,6 +167,8 @@ def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         daemon.send_signal(signal.SIGTERM)
         daemon.wait(30)
+        # it leaves a mount behind, on which the removal of the directory would fail
+        run("umount", directory / "exec" / "netns" / "default")
 
 
 def test_docker_runs_an_environment(service: Service, docker: str) -> None:
