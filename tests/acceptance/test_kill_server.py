@@ -1,0 +1,288 @@
+"""The server and its worker are killed or stopped, at every phase of a build: nothing is lost, nothing lies about."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.harness import is_running, tiny_channel, wait_for
+from tests.acceptance.service import API, Service, serving
+from tools.channel.serve import ChannelServer, Fault
+from tools.channel.tiny import index, write_package
+
+SPECIFICATION = "name: env\ndependencies: [two, three]\n"
+PHASES = ["queued", "solving", "downloading", "linking"]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChannelServer]:
+    """`many` is large enough to be met while it is linked, `big` while it is packed."""
+    directory = tiny_channel(tmp_path_factory.mktemp("channel"))
+    write_package(directory, "many", "1.0", files={f"share/many/{number}": f"{number}\n" for number in range(6000)})
+    write_package(directory, "big", "1.0", files={f"share/big/{number}": os.urandom(2_000_000) for number in range(20)})
+    index(directory)
+    with ChannelServer(directory) as server:
+        yield server
+
+
+@pytest.fixture
+def channel(served: ChannelServer) -> Iterator[ChannelServer]:
+    served.faults.clear()
+    yield served
+    served.faults.clear()
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, served: ChannelServer) -> Iterator[Service]:
+    with serving(tmp_path_factory.mktemp("s"), conda_default_channels=[served.url]) as service:
+        yield service
+
+
+@pytest.fixture
+def service(running: Service) -> Service:
+    """One that is up, wherever the test before has left it."""
+    if running.process is None or running.process.poll() is not None:
+        running.start()
+    running.worker()
+    return running
+
+
+def hold(channel: ChannelServer, phase: str) -> str:
+    """Keep a build in a phase as long as the fault lasts; returns a specification that will get there."""
+    name = f"held-{time.monotonic_ns()}"
+    if phase == "solving":
+        channel.faults["*repodata*"] = Fault(hang=True)
+    elif phase == "downloading":
+        write_package(channel.directory, name, "1.0", files={"share/held": "held"})
+        index(channel.directory)
+        channel.faults[f"*/{name}-*"] = Fault(hang=True)
+        return f"name: env\ndependencies: [one, {name}]\n"
+    elif phase == "linking":
+        return "name: env\ndependencies: [many, two]\n"
+    return SPECIFICATION
+
+
+def killed_at(service: Service, channel: ChannelServer, phase: str, kill: Callable[[], object]) -> int:
+    specification = hold(channel, phase)
+    build_id = service.submit(specification)
+    if phase == "queued":
+        pass
+    elif phase == "linking":
+        seen(service, build_id, "linking")
+    else:
+        service.in_phase(build_id, phase)
+    kill()
+    channel.faults.clear()
+    return build_id
+
+
+def seen(service: Service, build_id: int, phase: str) -> None:
+    """Wait for a phase that may be over before anybody looks."""
+
+    def look() -> bool:
+        status, progress = service.row("SELECT status, progress FROM build WHERE id = ?", build_id)
+        return status == "COMPLETED" or json.loads(progress or "{}").get("phase") == phase
+
+    wait_for(f"build {build_id} is {phase}", look)
+
+
+def finished(service: Service, build_id: int) -> None:
+    build = service.ended(build_id)
+    assert build["status"] == "COMPLETED", service.log(build_id)
+    service.linked_to(build_id, "env")
+    assert list(service.link("env").rglob("*.txt")) or (service.link("env") / "share").exists()
+    service.is_clean()
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_killed_server_takes_its_worker_along_and_the_next_one_goes_on(
+    service: Service, channel: ChannelServer, phase: str
+) -> None:
+    family: set[int] = set()
+    build_id = killed_at(service, channel, phase, lambda: family.update(service.kill()))
+    assert len(family) >= 3
+    wait_for("its processes are gone", lambda: not any(map(is_running, family)), 10)
+    service.start()
+    finished(service, build_id)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_killed_worker_is_replaced(service: Service, channel: ChannelServer, phase: str) -> None:
+    worker = service.worker()
+    build_id = killed_at(service, channel, phase, lambda: os.kill(worker, signal.SIGKILL))
+    finished(service, build_id)
+    assert service.worker() != worker
+    assert service.http.get(f"{API}/").status_code == 200
+
+
+@pytest.mark.parametrize("phase", ["solving", "downloading"])
+def test_both_killed_at_once(service: Service, channel: ChannelServer, phase: str) -> None:
+    def kill_all() -> None:
+        for pid in sorted(service.family(), reverse=True):
+            os.kill(pid, signal.SIGKILL)
+        assert service.process is not None
+        service.process.wait(10)
+
+    build_id = killed_at(service, channel, phase, kill_all)
+    service.start()
+    finished(service, build_id)
+
+
+@pytest.mark.parametrize("victim", ["worker", "server", "job"])
+@pytest.mark.parametrize("artifact", ["archive", "installer"])
+def test_killed_while_packing(service: Service, victim: str, artifact: str) -> None:
+    build_id = service.completed("name: env\ndependencies: [big]\n")
+    answers: list[int] = []
+
+    def ask() -> None:
+        try:
+            answers.append(service.http.get(f"{API}/build/{build_id}/{artifact}/", timeout=60).status_code)
+        except OSError:
+            answers.append(0)
+        except Exception as error:  # the server was killed: whatever the client makes of it
+            assert victim == "server", error
+            answers.append(0)
+
+    worker = service.worker()
+    before = service.family()
+    asking = threading.Thread(target=ask)
+    asking.start()
+    packing = service.state / "%packing"
+    wait_for("packing has begun", lambda: packing.exists() and any(packing.iterdir()))
+    if victim == "server":
+        service.kill()
+        asking.join(10)
+        service.start()
+        answers.append(service.http.get(f"{API}/build/{build_id}/{artifact}/", timeout=60).status_code)
+    elif victim == "worker":
+        os.kill(worker, signal.SIGKILL)
+    else:
+        job = max(service.family() - {service.pid, worker})
+        assert before
+        os.kill(job, signal.SIGKILL)
+    asking.join(60)
+    assert answers[-1] == 200
+    wait_for("no half archive is left", lambda: not any(packing.iterdir()), 10)
+    service.is_clean()
+
+
+def test_an_archive_whose_maker_dies_every_time_fails_with_the_reason(service: Service) -> None:
+    build_id = service.completed("name: env\ndependencies: [big]\n")
+    worker = service.worker()
+    packing = service.state / "%packing"
+    answer: list[tuple[int, str]] = []
+
+    def ask() -> None:
+        got = service.http.get(f"{API}/build/{build_id}/archive/", timeout=60)
+        answer.append((got.status_code, got.text[:500]))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    for attempt in (1, 2, 3):
+        wait_for(f"attempt {attempt}", lambda attempt=attempt: _is_made(packing, attempt))
+        os.kill(max(service.family() - {service.pid, worker}), signal.SIGKILL)
+    asking.join(60)
+    assert answer[0][0] == 409
+    assert "could not be made: the process that made it ended" in answer[0][1]
+    assert service.http.get(f"{API}/build/{build_id}/archive/", timeout=60).status_code == 200, "asked for anew"
+    service.is_clean()
+
+
+def _is_made(packing: Path, attempt: int) -> bool:
+    return packing.exists() and any(file.name.split("-")[1] == str(attempt) for file in packing.iterdir())
+
+
+def test_the_active_environment_is_whole_through_all_of_it(service: Service, channel: ChannelServer) -> None:
+    first = service.completed(SPECIFICATION)
+    service.linked_to(first, "env")
+    broken: list[str] = []
+    done = threading.Event()
+
+    def use() -> None:
+        while not done.is_set():
+            try:
+                (service.link("env") / "share" / "three" / "0.txt").read_text()
+            except OSError as error:
+                broken.append(str(error))
+
+    user = threading.Thread(target=use)
+    user.start()
+    try:
+        for pause in (0.0, 0.1, 0.25):
+            build_id = service.submit(SPECIFICATION)
+            time.sleep(pause)
+            service.kill()
+            service.start()
+            assert service.ended(build_id)["status"] == "COMPLETED"
+        service.linked_to(build_id, "env")
+    finally:
+        done.set()
+        user.join(10)
+    assert broken == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_told_to_stop_it_leaves_nothing_running_and_forgets_its_token(
+    service: Service, channel: ChannelServer, number: signal.Signals
+) -> None:
+    specification = hold(channel, "downloading")
+    build_id = service.submit(specification)
+    service.in_phase(build_id, "downloading")
+    remembered = service.directory / "config" / "conda-store" / "credentials.json"
+    assert str(service.http.base_url).rstrip("/") in json.loads(remembered.read_text())
+    status = service.stop(number, seconds=8)
+    assert status in {0, 128 + number, -number}
+    left = json.loads(remembered.read_text())
+    assert str(service.http.base_url).rstrip("/") not in left
+    connection = sqlite3.connect(service.data / "conda-store.sqlite")
+    row = connection.execute("SELECT status, attempt, owner FROM build WHERE id = ?", (build_id,)).fetchone()
+    connection.close()
+    assert row == ("QUEUED", 0, None)
+    channel.faults.clear()
+    service.start()
+    finished(service, build_id)
+
+
+def test_told_to_stop_while_somebody_follows_and_waits(service: Service, channel: ChannelServer) -> None:
+    """Open connections do not keep it."""
+    build_id = service.submit(hold(channel, "downloading"))
+    service.in_phase(build_id, "downloading")
+    ended = threading.Event()
+
+    def follow() -> None:
+        try:
+            with service.http.stream("GET", f"{API}/build/{build_id}/events/", timeout=30) as answer:
+                for _ in answer.iter_bytes():
+                    pass
+        except Exception:
+            pass
+        ended.set()
+
+    follower = threading.Thread(target=follow, daemon=True)
+    follower.start()
+    time.sleep(0.3)
+    service.stop(seconds=10)
+    assert ended.wait(10)
+    channel.faults.clear()
+    service.start()
+    finished(service, build_id)
+
+
+def test_told_twice_while_starting(tmp_path: Path, channel: ChannelServer) -> None:
+    """An impatient user."""
+    with serving(tmp_path / "s", conda_default_channels=[channel.url]) as service:
+        family = service.family()
+        assert service.process is not None
+        service.process.send_signal(signal.SIGINT)
+        service.process.send_signal(signal.SIGINT)
+        service.process.wait(15)
+        wait_for("no process is left", lambda: not any(map(is_running, family)), 10)
+        assert "Traceback" not in service.log_text()
