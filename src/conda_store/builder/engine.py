@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from conda_store.domain.channel import without_credentials
 from conda_store.domain.lock import Lock, PlatformLock
 from conda_store.domain.specification import AnySpecification, Specification
 from conda_store.errors import Problem
+
+_CHECK_PAUSE = 0.005  # seconds between two packages
 
 
 class RattlerBuilder:
@@ -83,7 +86,13 @@ class RattlerBuilder:
 
     async def tidy(self) -> int:
         await asyncio.to_thread(self._cache.tidy)
+        await asyncio.to_thread(self._check)
         return await empty_trash(self._cache.trash)
+
+    def _check(self) -> None:
+        """Drop the packages that somebody has changed."""
+        for _ in self._cache.check():
+            time.sleep(_CHECK_PAUSE)
 
     async def close(self) -> None:
         self._solver.repodata.close()

@@ -45,19 +45,21 @@ from conda_store.builder.removal import set_aside
 from conda_store.builder.seals import Seal, make_seal, matches
 from conda_store.domain.lock import CondaPackage
 
-_YOUNG = 60.0  # seconds
 _LOCK = ".cache.lock"  # rattler's, of the directory that it writes to
 
 
 class Incoming:
     """Where one transaction extracts packages to. Locked until it is closed, or its process ends."""
 
-    def __init__(self, directory: Path, trash: Path) -> None:
-        self.directory = directory
+    def __init__(self, parent: Path, trash: Path) -> None:
         self._trash = trash
-        directory.mkdir(parents=True)
-        self._descriptor = os.open(directory, os.O_RDONLY)
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        while True:
+            self.directory = parent / uuid4().hex
+            self.directory.mkdir(parents=True)
+            if (descriptor := _locked(self.directory)) is not None:
+                self._descriptor = descriptor
+                return
+            # `tidy` took it for abandoned before it was locked
 
     def close(self) -> None:
         """Set aside what was not taken into the cache."""
@@ -129,7 +131,7 @@ class PackageCache:
         return self._keep(_key(package), seal)
 
     def open_incoming(self) -> Incoming:
-        return Incoming(self.incoming / uuid4().hex, self.trash)
+        return Incoming(self.incoming, self.trash)
 
     def rattler(self, incoming: Incoming) -> RattlerCache:
         """For one transaction: it reads what is in the cache, and writes to `incoming`."""
@@ -173,9 +175,10 @@ class PackageCache:
         """Set aside what killed processes left: incoming directories, temporary files. How many there were."""
         found = 0
         for path in self.incoming.iterdir():
-            if _is_abandoned(path):
+            if (descriptor := _locked(path)) is not None:
                 with contextlib.suppress(OSError):
                     found += set_aside(path, self.trash) is not None
+                os.close(descriptor)
         an_hour_ago = time.time() - 3600
         for path in [*self.sealed.glob(".*"), *self.pyc.glob("*/.*"), *self.packages.glob(".*")]:
             with contextlib.suppress(OSError):
@@ -226,22 +229,20 @@ class PackageCache:
         (self.sealed / f"{key}.json").unlink(missing_ok=True)
 
 
-def _is_abandoned(directory: Path) -> bool:
-    """Whether nobody holds the lock of an incoming directory that is not just being made."""
+def _locked(directory: Path) -> int | None:
+    """A descriptor that holds the lock of an incoming directory; None where another does, or it is gone."""
     try:
-        if time.time() - directory.stat().st_mtime < _YOUNG:
-            return False
         descriptor = os.open(directory, os.O_RDONLY)
     except OSError:
-        return False
+        return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(descriptor), directory.stat()):
+            return descriptor
     except OSError:
-        return False
-    else:
-        return True
-    finally:
-        os.close(descriptor)
+        pass
+    os.close(descriptor)
+    return None
 
 
 def _is_sound(directory: Path, seal: Seal) -> bool:

@@ -108,10 +108,14 @@ class Transaction:
             )
         )
         try:
-            while not work.done():
+            is_last = False
+            while not is_last:
                 await asyncio.wait({work}, timeout=_TICK)
-                await self._tick(target, is_last=work.done())
+                is_last = work.done()  # what it told before is seen by this tick
+                await self._tick(target, is_last=is_last)
             await self._result(work, target)
+            rest = [package for package in self._missing.values() if package.name not in self.seals]
+            await asyncio.to_thread(self._take_in, rest, target)
         except BuildFailed:
             await asyncio.to_thread(self._keep_extracted)
             raise

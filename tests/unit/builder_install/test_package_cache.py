@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
 
 import pytest
 
+from conda_store.builder.engine import RattlerBuilder
 from conda_store.builder.package_cache import PackageCache
 from conda_store.builder.seals import DamagedPackage
 from tools.channel.tiny import PLACEHOLDER
@@ -49,7 +49,8 @@ def test_extraction_without_a_seal_is_sealed_by_the_next_build(site, package):
 
 
 def test_unreadable_seal_counts_as_none(site, package):
-    next(site.cache.sealed.glob("*.json")).write_text("{half")
+    [path] = site.cache.sealed.glob("*.json")
+    path.write_text("{half")
     assert PackageCache(site.cache.root).seal_of(package) is None
 
 
@@ -107,19 +108,33 @@ def test_dropping_leaves_environments_alone(site, package):
 
 
 def test_tidy_sets_aside_what_transactions_left_that_were_killed(site, package):
-    running, young, left = (site.cache.incoming / name for name in ("running", "young", "left"))
-    for directory in (running, young, left):
+    left = site.cache.incoming / "left"
+    running = site.cache.open_incoming()
+    for directory in (left, running.directory):
         (directory / f".{site.cache.directory(package).name}abc123/share").mkdir(parents=True)
-    for directory in (running, left):
-        os.utime(directory, (0, 0))
-    descriptor = os.open(running, os.O_RDONLY)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
     assert site.cache.tidy() == 1
-    assert not left.exists()
-    os.close(descriptor)
-    assert site.cache.tidy() == 1
-    assert [path.name for path in site.cache.incoming.iterdir()] == ["young"]
+    assert list(site.cache.incoming.iterdir()) == [running.directory]
+    running.close()
+    assert site.cache.tidy() == 0
+    assert list(site.cache.incoming.iterdir()) == []
     assert site.cache.seal_of(package)
+
+
+def test_builder_tidies_and_drops_what_was_changed(site, package, run_async):
+    (site.store / "first/share/one").chmod(0o644)
+    (site.cache.incoming / "left").mkdir()
+    builder = RattlerBuilder(site.cache.root)
+
+    async def work():
+        assert await builder.tidy() > 0
+        await builder.close()
+
+    run_async(work())
+    assert PackageCache(site.cache.root).seal_of(package) is None
+    assert not site.cache.directory(package).exists()
+    assert list(site.cache.incoming.iterdir()) == []
+    assert list(site.cache.trash.iterdir()) == []
+    assert (site.store / "first/share/one").read_text() == "one"
 
 
 def test_tidy_sets_aside_old_temporary_files(site, package):
