@@ -40,6 +40,7 @@ TYPES = {
     "List": "list",
     "Set": "set",
     "Dict": "mapping",
+    "Callable": "function",
 }
 # raised and handled inside of the installation, never seen outside
 INTERNAL = {DamagedCache}

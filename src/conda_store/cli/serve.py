@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,8 @@ def run_worker(program: Program, *, dies_with_parent: bool = False) -> None:
     """Work until told to stop."""
     from conda_store.worker import app
 
+    core: CondaStore = program.part(CondaStore)
+    hook = core.post_update_environment_build_hook
     options: CondaStoreWorker = program.part(CondaStoreWorker)
     app.run_worker(
         blueprint_of(program),
@@ -124,6 +127,7 @@ def run_worker(program: Program, *, dies_with_parent: bool = False) -> None:
         indexes_channels=options.index_channels,
         dies_with_parent=dies_with_parent,
         log_level=options.log_level,
+        on_activated=None if hook is None else partial(hook, core),
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
-from traitlets import Bool, Float, Int, List, Set, Unicode, validate
+from traitlets import Bool, Callable, Float, Int, List, Set, Unicode, validate
 from traitlets.config import LoggingConfigurable
 
 from conda_store.artifacts.oci.base_image import base_problem
@@ -161,6 +161,14 @@ class CondaStore(LoggingConfigurable):
     pip_timeout = Float(600.0, min=1, help="Seconds for solving or installing a pip part.", config=True)
     virtual_packages = List(
         Unicode(), [], help="Virtual packages instead of those found, as `__cuda=12.4`.", config=True
+    )
+
+    post_update_environment_build_hook = Callable(
+        None,
+        allow_none=True,
+        help="Called by the worker as hook(conda_store, environment) after another build of an environment has become "
+        "active and its symlink is set. What it raises is logged.",
+        config=True,
     )
 
     # accepted so that older configurations load; they decide nothing

@@ -15,6 +15,7 @@ import structlog
 
 from conda_store.builder.removal import empty_trash
 from conda_store.db import artifacts, builds, environments, leases, locks, logs
+from conda_store.db.environments import LinkChange
 from conda_store.db.leases import Lease
 from conda_store.db.records import ArtifactRecord
 from conda_store.domain.build import BuildStatus
@@ -22,6 +23,7 @@ from conda_store.errors import Interrupted
 from conda_store.services.clearing import purge_deleted
 from conda_store.services.context import Context
 from conda_store.services.ending import discard_if_possible, give_up
+from conda_store.services.links import update_links
 from conda_store.services.logs import keep_log
 from conda_store.services.packing import remove_abandoned_files
 
@@ -162,11 +164,13 @@ def _has_trash(context: Context) -> bool:
         return False
 
 
-async def clear(context: Context) -> None:
-    """Remove the files of what was deleted, and old results of solves."""
+async def clear(context: Context) -> tuple[LinkChange, ...]:
+    """Remove the files of what was deleted, and old results of solves. Returns which symlinks were changed before."""
+    changed = update_links(context)
     purge_deleted(context)
     with context.database.write() as connection:
         locks.forget_solves(connection, _SOLVES_ARE_KEPT)
+    return changed
 
 
 async def tidy(context: Context) -> None:

@@ -10,7 +10,8 @@ import structlog
 
 from conda_store.artifacts import conda_lock, environment_yaml
 from conda_store.builder.ports import InstallRequest, SolveRequest
-from conda_store.db import artifacts, builds, environments, leases, locks, packages, specifications
+from conda_store.db import artifacts, builds, environments, leases, locks, logs, packages, specifications
+from conda_store.db.environments import LinkChange
 from conda_store.db.leases import Lease
 from conda_store.domain.artifact import ArtifactState, ArtifactType, blob_key, content_type
 from conda_store.domain.build import MAX_PREFIX_LENGTH, Phase, Progress
@@ -50,16 +51,17 @@ class _LeaseLost(Exception):
     """Somebody else works on the build now, or has ended it."""
 
 
-async def run_build(context: Context, lease: Lease) -> None:
+async def run_build(context: Context, lease: Lease) -> tuple[LinkChange, ...]:
     """Do the work that `lease` gives the right to, and write its end down: COMPLETED, FAILED or queued again.
 
-    Nothing is written once the lease is lost, or while the build is to be cancelled.
+    Nothing is written once the lease is lost, or while the build is to be cancelled. Returns what was activated.
     """
     reporter = BuildReporter(context.database, lease)
     reporter.start()
     failure: BuildFailed | None = None
+    activated: tuple[LinkChange, ...] = ()
     try:
-        await _Pipeline(context, lease, reporter).run()
+        activated = await _Pipeline(context, lease, reporter).run()
     except _LeaseLost:
         logger.warning("build is no longer ours", build_id=lease.build_id, attempt=lease.attempt)
     except Exception as error:
@@ -68,6 +70,7 @@ async def run_build(context: Context, lease: Lease) -> None:
         await reporter.stop()
     if failure is not None:
         give_up(context, lease, failure)
+    return activated
 
 
 def _failure(error: Exception, lease: Lease) -> BuildFailed:
@@ -109,7 +112,7 @@ class _Pipeline:
             context.database, context.deployment, build.namespace, build.environment
         )
 
-    async def run(self) -> None:
+    async def run(self) -> tuple[LinkChange, ...]:
         self.reporter.log(f"starting build of conda environment {stamp()}\n")
         if self.lease.attempt > 1:
             self.reporter.log(f"attempt {self.lease.attempt} of {self.context.deployment.max_attempts}\n")
@@ -124,6 +127,9 @@ class _Pipeline:
         self._step("install", started)
         self.reporter.log(f"{installed.files} files, {installed.size / 1e6:.1f} MB\n")
         self._complete(lock, prefix, installed.size)
+        activated = update_links(self.context)
+        keep_log(self.context, self.build.id)
+        return activated
 
     def _step(self, name: str, started: float) -> None:
         self.reporter.log(f"{name}: completed in {time.monotonic() - started:.3f} s\n")
@@ -212,14 +218,14 @@ class _Pipeline:
             return None
 
     def _complete(self, lock: Lock, prefix: Path, size: int) -> None:
-        """COMPLETED, with packages, artifacts and activation, in one transaction; then the symlink and the log."""
+        """COMPLETED, with packages, artifacts and activation, in one transaction."""
         ours = lock.on(current_platform())
         yaml = self._put_yaml(lock)
-        self.reporter.log(f"build completed {stamp()}\n")
         self.reporter.flush()
         with self.context.database.write() as connection:
             if not leases.complete(connection, self.lease, size=size):
                 raise Interrupted("the build was canceled, or given to another worker, as it ended")
+            logs.append(connection, self.build.id, f"build completed {stamp()}\n")
             packages.set_packages(connection, self.build.id, ours.conda if ours else ())
             artifacts.add(connection, self.build.id, ArtifactType.DIRECTORY, str(prefix), size=size)
             if yaml is not None:
@@ -234,5 +240,3 @@ class _Pipeline:
                     key = blob_key(artifact, self.build.key)
                     artifacts.add(connection, self.build.id, artifact, key, state=wanted)
             environments.activate_if_newest(connection, self.build.environment_id, self.build.id)
-        update_links(self.context)
-        keep_log(self.context, self.build.id)

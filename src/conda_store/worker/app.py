@@ -15,6 +15,7 @@ from conda_store.db.engine import Changes
 from conda_store.queue.doorbell import PollingDoorbell
 from conda_store.services.context import Context
 from conda_store.services.packages import ensure_channels
+from conda_store.worker.announcing import Announcer, Hook
 from conda_store.worker.child import die_with_parent
 from conda_store.worker.loop import Worker
 from conda_store.worker.processes import Nursery
@@ -32,8 +33,9 @@ def run_worker(
     indexes_channels: bool = True,
     dies_with_parent: bool = False,
     log_level: int = 20,
+    on_activated: Hook | None = None,
 ) -> None:
-    """Work until SIGTERM or SIGINT.
+    """Work until SIGTERM or SIGINT. `on_activated` is told every environment whose active build has changed.
 
     Raises:
         ConfigurationError: the database or the directories cannot be used.
@@ -48,12 +50,14 @@ def run_worker(
     ensure_channels(context)
     changes = Changes(context.database)
     doorbell = PollingDoorbell(changes.any, interval=_CHEAP_INTERVAL if changes.is_cheap else _INTERVAL)
+    announcer = Announcer(context.database, on_activated) if on_activated else None
     worker = Worker(
         context,
         nursery,
         doorbell,
         concurrency=concurrency or os.cpu_count() or 1,
         indexes_channels=indexes_channels,
+        announcer=announcer,
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: worker.stop())
@@ -68,6 +72,8 @@ def run_worker(
     stop_watching.set()
     if watcher is not None:
         watcher.join(2)
+    if announcer is not None:
+        announcer.close()
     changes.close()
     context.database.close()
     sys.stdout.flush()

@@ -11,12 +11,13 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 
 import structlog
 
+from conda_store.db.environments import LinkChange
 from conda_store.services.context import Context
 from conda_store.services.housekeeping import clear, take_out_trash, tidy
 from conda_store.services.packages import refresh_index
@@ -30,7 +31,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main(prepare: Callable[[], None], make_context: Callable[[], Context], pipe: Connection) -> None:
-    """Do the jobs that come through the pipe, one after the other, and answer each with True, until it is closed."""
+    """Do the jobs that come through the pipe, until it is closed; each is answered with what it activated."""
     threading.Thread(target=_die_with_worker, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -64,22 +65,28 @@ async def _serve(make_context: Callable[[], Context], pipe: Connection) -> None:
                 job: Job = await asyncio.to_thread(pipe.recv)
             except EOFError:
                 return
-            await _do(context, job)
-            pipe.send(True)
+            pipe.send(await _do(context, job))
     finally:
         await context.close()
 
 
-async def _do(context: Context, job: Job) -> None:
+async def _do(context: Context, job: Job) -> tuple[LinkChange, ...]:
+    """Returns what was activated by the way."""
     if isinstance(job, BuildJob):
-        await run_build(context, job.lease)
-    elif isinstance(job, ArtifactJob):
+        return await run_build(context, job.lease)
+    if isinstance(job, ArtifactJob):
         await asyncio.to_thread(make_artifact, context, job.artifact)
-    else:
-        try:
-            await _CHORES[job.chore](context)
-        except Exception:
-            logger.exception("chore failed", chore=job.chore.value)
+        return ()
+    try:
+        return await _CHORES[job.chore](context) or ()
+    except Exception:
+        logger.exception("chore failed", chore=job.chore.value)
+        return ()
 
 
-_CHORES = {Chore.CLEAR: clear, Chore.TRASH: take_out_trash, Chore.INDEX: refresh_index, Chore.TIDY: tidy}
+_CHORES: dict[Chore, Callable[[Context], Awaitable[tuple[LinkChange, ...] | None]]] = {
+    Chore.CLEAR: clear,
+    Chore.TRASH: take_out_trash,
+    Chore.INDEX: refresh_index,
+    Chore.TIDY: tidy,
+}

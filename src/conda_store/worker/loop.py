@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from multiprocessing.connection import wait
 
 import structlog
 
 from conda_store.db import artifacts, leases
+from conda_store.db.environments import LinkChange
 from conda_store.errors import Interrupted
 from conda_store.queue.doorbell import Doorbell
 from conda_store.services import housekeeping
 from conda_store.services.context import Context
 from conda_store.services.ending import give_back, give_up
 from conda_store.services.links import update_links
+from conda_store.worker.announcing import Announcer
 from conda_store.worker.jobs import ArtifactJob, BuildJob, Chore, ChoreJob, Job
 from conda_store.worker.processes import Child, Nursery
 
@@ -38,12 +40,20 @@ class Worker:
     """`concurrency` is how many builds and artifacts are made at once."""
 
     def __init__(
-        self, context: Context, nursery: Nursery, doorbell: Doorbell, *, concurrency: int, indexes_channels: bool
+        self,
+        context: Context,
+        nursery: Nursery,
+        doorbell: Doorbell,
+        *,
+        concurrency: int,
+        indexes_channels: bool,
+        announcer: Announcer | None = None,
     ) -> None:
         self.context = context
         self.nursery = nursery
         self.doorbell = doorbell
         self.concurrency = concurrency
+        self.announcer = announcer
         self.owner = housekeeping.owner_name(uuid.uuid4().hex[:8])
         self.children: list[Child] = []
         self.is_stopping = False
@@ -137,7 +147,7 @@ class Worker:
     def _look(self) -> None:
         waiting = housekeeping.look(self.context)
         if waiting.links:
-            update_links(self.context)
+            self._announce(update_links(self.context))
         while waiting.builds and self._has_room():
             with self.context.database.write() as connection:
                 lease = leases.claim(connection, self.owner, self.context.deployment.lease)
@@ -151,6 +161,12 @@ class Worker:
                 break
             self._give(ArtifactJob(artifact))
         self._do_chores(waiting)
+
+    def _announce(self, changes: Sequence[LinkChange]) -> None:
+        """Tell the operator's hook which environments have another active build now."""
+        for change in changes:
+            if self.announcer is not None and change.build_id is not None:
+                self.announcer.announce(change.namespace, change.name)
 
     def _do_chores(self, waiting: housekeeping.Waiting) -> None:
         if any(isinstance(child.job, ChoreJob) for child in self.children):
@@ -210,7 +226,9 @@ class Worker:
         has_finished = False
         for child in list(self.children):
             try:
-                has_finished |= child.has_finished()
+                if child.has_finished():
+                    has_finished = True
+                    self._announce(child.activated)
             except (EOFError, OSError):
                 self._lost(child)
                 has_finished = True

@@ -8,6 +8,7 @@ from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
+from conda_store.db.environments import LinkChange
 from conda_store.services.context import Context
 from conda_store.worker import child
 from conda_store.worker.jobs import Job
@@ -24,13 +25,14 @@ class Child:
         self.pipe = pipe
         self.job: Job | None = None
         self.jobs_done = 0
+        self.activated: tuple[LinkChange, ...] = ()
 
     def give(self, job: Job) -> None:
         self.job = job
         self.pipe.send(job)
 
     def has_finished(self) -> bool:
-        """Whether it has answered since the job was given to it.
+        """Whether it has answered since the job was given to it; `activated` is its answer then.
 
         Raises:
             EOFError: it is gone.
@@ -40,7 +42,7 @@ class Child:
             if not was_alive:
                 raise EOFError
             return False
-        self.pipe.recv()
+        self.activated = self.pipe.recv()
         self.jobs_done += 1
         self.job = None
         return True

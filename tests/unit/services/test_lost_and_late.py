@@ -152,7 +152,7 @@ def test_a_build_cancelled_as_it_completes_is_cancelled_at_once(context: Context
     build = run(cancelling, build_id)
     assert build.status is BuildStatus.CANCELED
     assert not Path(str(build.prefix)).exists()
-    assert "marked as CANCELED" in log(context, build_id)
+    assert "marked as CANCELED" in log(context, build_id) and "build completed" not in log(context, build_id)
 
 
 def test_a_cancelled_build_is_not_tried_again(context: Context) -> None:

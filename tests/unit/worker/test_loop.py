@@ -1,0 +1,269 @@
+"""The worker's turns, with children that do their jobs in a thread, or do not do them at all."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import socket
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from conda_store.db import builds, environments, leases, logs
+from conda_store.db.records import EnvironmentRecord
+from conda_store.db.tables import build as build_table
+from conda_store.domain.access import SYSTEM
+from conda_store.domain.build import BuildStatus
+from conda_store.queue.doorbell import PollingDoorbell
+from conda_store.services import housekeeping
+from conda_store.services.builds import cancel_build, delete_build
+from conda_store.services.context import Context
+from conda_store.services.run_build import run_build
+from conda_store.worker.announcing import Announcer
+from conda_store.worker.jobs import BuildJob, Chore, ChoreJob, Job
+from conda_store.worker.loop import Worker
+from conda_store.worker.processes import Child
+from tests.queueing import found, handed_in, run
+
+
+class Process:
+    """As much of a process as a worker looks at: alive until it is killed."""
+
+    def __init__(self) -> None:
+        self.exitcode: int | None = None
+        self._ends, self._signal = socket.socketpair()
+
+    @property
+    def sentinel(self) -> int:
+        return self._ends.fileno()
+
+    def kill(self) -> None:
+        self.exitcode = -9
+        self._signal.close()
+
+    def join(self, _seconds: float) -> None:
+        self._ends.close()
+
+
+class FakeNursery:
+    """`do` is called for each job, in the worker's thread; with None nobody ever answers."""
+
+    def __init__(self, do: Callable[[Job], object] | None = None) -> None:
+        self.do = do
+        self.refusals = 0
+        self.jobs: list[Job] = []
+
+    def prepare(self) -> None:
+        pass
+
+    def new(self) -> Child:
+        if self.refusals:
+            self.refusals -= 1
+            raise BlockingIOError("no more processes")
+        nursery = self
+        ours, theirs = multiprocessing.Pipe()
+
+        class Doing(Child):
+            def give(self, job: Job) -> None:
+                nursery.jobs.append(job)
+                self.job = job
+                if nursery.do is not None:
+                    theirs.send(nursery.do(job) or ())
+
+            def kill(self) -> None:
+                theirs.close()
+                super().kill()
+
+        return Doing(Process(), ours)  # type: ignore[arg-type]
+
+
+def worker_of(context: Context, nursery: FakeNursery, announcer: Announcer | None = None) -> Worker:
+    return Worker(
+        context,
+        nursery,  # type: ignore[arg-type]
+        PollingDoorbell(lambda: True, interval=0.001),
+        concurrency=2,
+        indexes_channels=False,
+        announcer=announcer,
+    )
+
+
+def turns(worker: Worker, count: int = 3) -> None:
+    for _ in range(count):
+        worker._turn()
+
+
+def building(context: Context, job: Job) -> object:
+    """Builds where it is asked for; chores are left."""
+    if not isinstance(job, BuildJob):
+        return ()
+    answer: list[object] = []
+    thread = threading.Thread(target=lambda: answer.append(asyncio.run(run_build(context, job.lease))))
+    thread.start()
+    thread.join(30)
+    return answer[0]
+
+
+def test_a_worker_whose_clock_is_set_forward_keeps_its_builds(context: Context) -> None:
+    """As when a laptop wakes up: all leases seem to have run out."""
+    build_id = handed_in(context, "python")
+    nursery = FakeNursery()
+    worker = worker_of(context, nursery)
+    turns(worker)
+    (job,) = nursery.jobs
+    assert isinstance(job, BuildJob)
+    with context.database.write() as connection:
+        leases.renew(connection, job.lease, timedelta(seconds=-3600))
+    worker._clock -= 3600
+    worker._next_sweep = 0
+    turns(worker, 5)
+    build = found(context, build_id)
+    assert (build.status, build.attempt, build.owner) == (BuildStatus.BUILDING, 1, worker.owner)
+    worker._stop()
+
+
+def test_a_worker_that_was_held_up_renews_before_it_sweeps(context: Context) -> None:
+    build_id = handed_in(context, "python")
+    nursery = FakeNursery()
+    worker = worker_of(context, nursery)
+    turns(worker)
+    (job,) = nursery.jobs
+    assert isinstance(job, BuildJob)
+    with context.database.write() as connection:
+        leases.renew(connection, job.lease, timedelta(seconds=-1))
+    worker._next_renewal = worker._next_sweep = 0
+    turns(worker)
+    assert (found(context, build_id).status, found(context, build_id).attempt) == (BuildStatus.BUILDING, 1)
+    worker._stop()
+
+
+def test_a_build_for_which_no_process_can_be_made_is_given_back(context: Context) -> None:
+    build_id = handed_in(context, "python")
+    nursery = FakeNursery()
+    nursery.refusals = 1
+    worker = worker_of(context, nursery)
+    with pytest.raises(BlockingIOError):
+        turns(worker)
+    assert (found(context, build_id).status, found(context, build_id).attempt) == (BuildStatus.QUEUED, 0)
+    turns(worker)
+    assert (found(context, build_id).status, found(context, build_id).attempt) == (BuildStatus.BUILDING, 1)
+    worker._stop()
+
+
+def test_an_idle_child_that_has_died_is_not_given_a_build(context: Context) -> None:
+    first = handed_in(context, "python")
+    nursery = FakeNursery(lambda job: building(context, job))
+    worker = worker_of(context, nursery)
+    turns(worker)
+    assert found(context, first).status is BuildStatus.COMPLETED
+    for child in worker.children:
+        child.process.kill()
+    second = handed_in(context, "python")
+    turns(worker)
+    assert (found(context, second).status, found(context, second).attempt) == (BuildStatus.COMPLETED, 1)
+    worker._stop()
+
+
+def test_a_cancelled_build_ends_and_one_that_is_stopped_goes_back(context: Context) -> None:
+    cancelled, stopped = handed_in(context, "python"), handed_in(context, "python")
+    worker = worker_of(context, FakeNursery())
+    turns(worker)
+    cancel_build(context, SYSTEM, cancelled)
+    turns(worker)
+    assert found(context, cancelled).status is BuildStatus.CANCELED
+    worker._stop()
+    assert (found(context, stopped).status, found(context, stopped).attempt) == (BuildStatus.QUEUED, 0)
+
+
+def test_a_child_that_ends_without_an_answer_costs_an_attempt(context: Context) -> None:
+    build_id = handed_in(context, "python")
+    worker = worker_of(context, FakeNursery())
+    turns(worker)
+    for child in worker.children:
+        child.process.kill()
+    turns(worker, 1)
+    build = found(context, build_id)
+    # without any delay it is taken up again in the same turn
+    assert (build.status, build.attempt) == (BuildStatus.BUILDING, 2)
+    worker._stop()
+
+
+def test_what_cannot_be_cleared_away_does_not_keep_a_worker_busy(context: Context) -> None:
+    build = run(context, handed_in(context, "python"))
+    delete_build(context, SYSTEM, build.id)
+    nursery = FakeNursery(lambda _: ())
+    worker = worker_of(context, nursery)
+    turns(worker, 20)
+    assert nursery.jobs.count(ChoreJob(Chore.CLEAR)) <= 2
+    worker._stop()
+
+
+def test_a_poisoned_build_does_not_keep_others_from_being_built(context: Context) -> None:
+    """Its log cannot be kept, whatever is tried."""
+    poisoned = run(context, handed_in(context, "python", name="poisoned"))
+    with context.database.write() as connection:
+        connection.execute(update(build_table).where(build_table.c.id == poisoned.id).values(key="../../../outside"))
+        logs.append(connection, poisoned.id, "text")
+    waiting = handed_in(context, "python")
+    worker = worker_of(context, FakeNursery(lambda job: building(context, job)))
+    turns(worker)
+    assert found(context, waiting).status is BuildStatus.COMPLETED
+    with context.database.read() as connection:
+        assert logs.whole(connection, poisoned.id) == "text"
+    worker._stop()
+
+
+def test_the_hook_is_told_of_each_activation_once(context: Context) -> None:
+    told: list[tuple[str, str, int | None]] = []
+    failing = threading.Event()
+
+    def hook(environment: EnvironmentRecord) -> None:
+        told.append((environment.namespace.name, environment.name, environment.current_build_id))
+        if not failing.is_set():
+            failing.set()
+            raise RuntimeError("a hook that fails")
+
+    announcer = Announcer(context.database, hook)
+    worker = worker_of(context, FakeNursery(lambda job: building(context, job)), announcer)
+    first = handed_in(context, "python", name="one")
+    turns(worker)
+    second = handed_in(context, "python", name="two")
+    turns(worker)
+    # by hand: the worker itself sets the symlink
+    with context.database.write() as connection:
+        environment = environments.find(connection, "ns", "one")
+        assert environment is not None
+        environments.set_linked(connection, environment.id, None)
+    turns(worker)
+    worker._stop()
+    announcer.close()
+    assert told == [("ns", "one", first), ("ns", "two", second), ("ns", "one", first)]
+    assert found(context, second).status is BuildStatus.COMPLETED
+
+
+def test_a_worker_with_the_number_of_the_one_before_knows_that_it_is_another(context: Context) -> None:
+    """As in a container that was started anew."""
+    build_id = handed_in(context, "python")
+    with context.database.write() as connection:
+        leases.claim(connection, housekeeping.owner_name("before"), timedelta(hours=1))
+    housekeeping.recover_of_this_host(context, housekeeping.host_prefix())
+    assert found(context, build_id).status is BuildStatus.QUEUED
+
+
+def test_nothing_is_due_while_nothing_waits(context: Context) -> None:
+    assert housekeeping.next_moment(context) == float("inf")
+    handed_in(context, "python")
+    with context.database.write() as connection:
+        lease = leases.claim(connection, "worker", timedelta(seconds=30))
+        assert lease is not None
+        leases.queue_again(connection, lease, timedelta(seconds=20), "later")
+        assert not leases.has_due(connection)
+    assert 15 < housekeeping.next_moment(context) - time.time() < 21
+    with context.database.read() as connection:
+        assert builds.by_owner(connection) == {}
+    assert not Path(context.deployment.trash_directory).exists()
