@@ -17,6 +17,7 @@ from tests.browser.seeded import seed
 from tests.conftest import missing
 from tests.http.service import Service
 from tools.channel.serve import ChannelServer
+from tools.channel.tiny import write_package
 
 MILLISECONDS = 20_000
 
@@ -37,8 +38,9 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, 
 
 @pytest.fixture(scope="module")
 def channel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChannelServer]:
-    """A channel of tiny packages: `one`, `two` (needs one), `three`."""
+    """A channel of tiny packages: `one`, `two` (needs one), `three`, `slow`."""
     directory: Path = tmp_path_factory.mktemp("c")
+    write_package(directory, "slow", "1.0", files={"share/slow.txt": "slow"})
     with ChannelServer(tiny_channel(directory)) as server:
         yield server
 

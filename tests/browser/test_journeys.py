@@ -47,7 +47,11 @@ def test_from_the_login_link_to_a_deleted_environment(real: Service, new_page: N
     expect(page.locator("#build-status")).to_have_text("COMPLETED")
     expect(page.get_by_role("cell", name="one", exact=True)).to_be_visible()
     expect(page.locator("#log-text")).to_contain_text("Executing transaction:")
-    second = create(page, "name: journey\ndependencies: [one, three]\n")
+    page.get_by_placeholder("Find in the log").fill("executing TRANSACTION")
+    page.get_by_placeholder("Find in the log").press("Enter")
+    assert page.evaluate("getSelection().toString()") == "Executing transaction"
+    second = create(page, "name: journey\ndependencies: [two, three]\n")
+    expect(page.get_by_role("row").filter(has_text="one")).to_contain_text("two")
 
     page.get_by_role("link", name="journey").click()
     expect(page.get_by_role("row").filter(has_text=f"Build {second}")).to_contain_text("active")
@@ -148,10 +152,10 @@ def test_without_javascript(real: Service, new_page: NewPage) -> None:
 
 def test_a_running_build_is_followed_and_cancelled(real: Service, channel: ChannelServer, new_page: NewPage) -> None:
     page = logged_in(real, new_page)
-    channel.faults["/noarch/two-2.0*"] = Fault(hang=True)
+    channel.faults["/noarch/slow-*"] = Fault(hang=True)
     try:
         page.get_by_role("link", name="Create", exact=True).click()
-        page.get_by_label("Specification").fill("name: endless\ndependencies: [two]\n")
+        page.get_by_label("Specification").fill("name: endless\ndependencies: [slow]\n")
         page.get_by_role("button", name="Submit").click()
         expect(page.locator("#build-status")).to_have_text("BUILDING", timeout=MINUTE)
         expect(page.locator("[data-phase=downloading]")).to_have_attribute("aria-current", "step", timeout=MINUTE)

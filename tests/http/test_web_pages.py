@@ -266,6 +266,35 @@ def test_editing_starts_from_the_specification_of_a_build(service: Service, html
     assert html["viewer"].get("/environment/team/edited/edit/").status_code == 403
 
 
+def test_two_who_edit_learn_of_each_other(service: Service, html: dict[str, httpx.Client]) -> None:
+    build_id = service.build("team", "shared", "zlib")
+
+    def opened(token: str) -> dict[str, str]:
+        page = html[token].get("/create/", params={"namespace": "team", "build": build_id}).text
+        seen = re.search(r'name="newest_seen" value="(\d*)"', page)
+        assert seen is not None
+        text = f"name: shared\nchannels: [forge]\ndependencies: [zlib, {token}]"
+        return {"namespace": "team", "specification": text, "newest_seen": seen[1]}
+
+    first, second = opened("owner"), opened("developer")
+    theirs = html["owner"].post("/create/", data=first)
+    assert theirs.status_code == 303
+    newest = theirs.headers["location"].split("/")[2]
+    answer = html["developer"].post("/create/", data=second)
+    assert answer.status_code == 409
+    assert f"build {newest} of team/shared was submitted while you were editing" in answer.text
+    assert "zlib, developer" in answer.text.split("<textarea")[1]
+    assert 'name="newest_seen" value=""' in answer.text
+    assert html["developer"].post("/create/", data=second | {"newest_seen": ""}).status_code == 303
+    while service.work():
+        pass
+
+
+def test_the_way_to_a_package_is_shown(service: Service, html: dict[str, httpx.Client]) -> None:
+    build_id = service.build("team", "ways", "zlib")
+    assert '<td class="small">asked for</td>' in html["viewer"].get(f"/build/{build_id}/").text
+
+
 def test_namespaces_are_made_and_deleted_by_name(service: Service, html: dict[str, httpx.Client]) -> None:
     client = html["admin"]
     assert "The namespace has been created." in follow(client.post("/namespace/", data={"namespace": "made"}), client)

@@ -30,6 +30,11 @@ def newest_builds(connection: Connection, environment_ids: Sequence[int]) -> dic
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
+def newest_build(connection: Connection, environment_id: int) -> int:
+    """The id of the newest build of an environment, 0 for none."""
+    return newest_builds(connection, [environment_id]).get(environment_id, 0)
+
+
 def offered_artifacts(connection: Connection, build_ids: Sequence[int]) -> dict[int, frozenset[ArtifactType]]:
     """The kinds of artifacts that each build has, or will have when asked for."""
     if not build_ids:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from conda_store.builder.ports import SolveRequest
-from conda_store.db import builds, environments, namespaces, specifications
+from conda_store.db import builds, environments, namespaces, overview, specifications
 from conda_store.db.paging import Page, PageRequest
 from conda_store.db.records import SpecificationRecord
 from conda_store.domain.access import SYSTEM, Actor, Permission, Target
@@ -17,7 +17,7 @@ from conda_store.domain.platform import Platform, current_platform
 from conda_store.domain.policy import apply_policy
 from conda_store.domain.settings import Settings
 from conda_store.domain.specification import AnySpecification, LockfileSpecification, Specification
-from conda_store.errors import Forbidden, InvalidSpecification, NotFound, QuotaExceeded
+from conda_store.errors import Conflict, Forbidden, InvalidSpecification, NotFound, QuotaExceeded
 from conda_store.services.context import Context
 from conda_store.services.settings import effective_settings
 from conda_store.services.solving import solve_once
@@ -27,7 +27,8 @@ from conda_store.services.solving import solve_once
 class Submission:
     """A specification as it was handed in. `format` None: found out from the text.
 
-    `environment_name` and `environment_description` serve formats that have neither.
+    `environment_name` and `environment_description` serve formats that have neither. `newest_seen` is the id of the
+    newest build that whoever edits has seen, 0 for none; None: they do not mind what others did meanwhile.
     """
 
     text: bytes
@@ -35,6 +36,7 @@ class Submission:
     format: str | None = None
     environment_name: str | None = None
     environment_description: str | None = None
+    newest_seen: int | None = None
 
 
 def submit(context: Context, actor: Actor, submission: Submission) -> int:
@@ -45,6 +47,7 @@ def submit(context: Context, actor: Actor, submission: Submission) -> int:
         PolicyViolation: a setting of the namespace forbids it.
         QuotaExceeded: no room is left.
         Forbidden: the actor may not create environments there.
+        Conflict: there is a build that is newer than `newest_seen`.
     """
     specification = read_specification(context, submission)
     namespace = parse_name(submission.namespace or _home(context, actor), "namespace")
@@ -52,7 +55,8 @@ def submit(context: Context, actor: Actor, submission: Submission) -> int:
     if not actor.may(Permission.ENVIRONMENT_CREATE, target):
         raise Forbidden
     settings = effective_settings(context.database, context.deployment, namespace, specification.name)
-    return _queue(context, actor, namespace, checked(context, specification, settings), settings)
+    wanted = checked(context, specification, settings)
+    return _queue(context, actor, namespace, wanted, settings, submission.newest_seen)
 
 
 def submit_watched(context: Context, text: bytes, file_name: str) -> int | None:
@@ -97,7 +101,14 @@ def _home(context: Context, actor: Actor) -> str:
     return effective_settings(context.database, context.deployment).default_namespace
 
 
-def _queue(context: Context, actor: Actor, namespace: str, specification: AnySpecification, settings: Settings) -> int:
+def _queue(
+    context: Context,
+    actor: Actor,
+    namespace: str,
+    specification: AnySpecification,
+    settings: Settings,
+    newest_seen: int | None = None,
+) -> int:
     require_room(context, settings, Permission.ENVIRONMENT_CREATE)
     now = datetime.now(UTC)
     with context.database.write() as connection:
@@ -109,13 +120,27 @@ def _queue(context: Context, actor: Actor, namespace: str, specification: AnySpe
         environment = environments.find(connection, namespace, specification.name)
         if environment is None:
             environment = environments.create(connection, home, specification.name, specification.description)
-        elif specification.description and specification.description != environment.description:
+        elif newest_seen is not None and (newest := overview.newest_build(connection, environment.id)) > newest_seen:
+            raise Conflict(
+                f"build {newest} of {namespace}/{specification.name} was submitted while you were editing",
+                hint="Look at it first; submit again to have yours built nevertheless.",
+            )
+        if specification.description and specification.description != environment.description:
             environments.set_description(connection, environment.id, specification.description)
         stored = specifications.ensure(connection, specification, now)
         build_id = builds.create(connection, environment, stored, now, context.deployment.build_key_version)
         if environment.current_build_id is None:
             environments.set_current(connection, environment.id, build_id)
     return build_id
+
+
+def newest_build(context: Context, actor: Actor, namespace: str, name: str) -> int:
+    """The id of the newest build of an environment; 0 for none, or where the actor may not read it."""
+    if not actor.may(Permission.ENVIRONMENT_READ, Target(namespace, name)):
+        return 0
+    with context.database.read() as connection:
+        found = environments.find(connection, namespace, name)
+        return overview.newest_build(connection, found.id) if found else 0
 
 
 def require_room(context: Context, settings: Settings, permission: Permission) -> None:

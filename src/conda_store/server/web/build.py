@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from conda_store.domain.access import Permission
 from conda_store.domain.build import Progress
+from conda_store.domain.reasons import reasons
 from conda_store.server.parts import Caller
 from conda_store.server.web.environment import SHOWN, offered, specification_text
 from conda_store.server.web.rendering import PageRoute, own_path, page, redirect
@@ -42,12 +44,21 @@ def get_build(request: Request, call: Caller, build_id: BuildId, number: Number 
         kinds=offered(kept),
         progress=Progress().dump() | dict(build.progress or {}),
         packages=packages[start : start + _PACKAGES],
+        why=reasons(lock, asked_for(specification.spec)) if lock else {},
         package_count=len(packages),
         page_number=number,
         page_count=-(-len(packages) // _PACKAGES),
         log=log[-_LOG_SHOWN:],
         log_is_cut=len(log) > _LOG_SHOWN,
     )
+
+
+def asked_for(spec: Mapping[str, Any]) -> list[str]:
+    """The requirements of a stored specification, conda's and pip's; none for a lock."""
+    found: list[str] = []
+    for item in spec.get("dependencies", ()):
+        found += [item] if isinstance(item, str) else item.get("pip", ())
+    return found
 
 
 @router.post("/build/{build_id}/activate/")

@@ -10,7 +10,15 @@ from starlette.responses import Response
 
 from conda_store.db.paging import PageRequest
 from conda_store.domain.access import Permission, Target
-from conda_store.errors import BuildFailed, CondaStoreError, Forbidden, InvalidInput, InvalidSpecification, Problem
+from conda_store.errors import (
+    BuildFailed,
+    CondaStoreError,
+    Conflict,
+    Forbidden,
+    InvalidInput,
+    InvalidSpecification,
+    Problem,
+)
 from conda_store.server.errors import status_of
 from conda_store.server.parts import Call, Caller
 from conda_store.server.web.environment import specification_text
@@ -49,7 +57,9 @@ def get_create(request: Request, call: Caller, namespace: str = "", build: Build
     """Empty, or with the specification of a `build`."""
     fields = {"specification": _EXAMPLE, "namespace": namespace}
     if build is not None:
-        _, specification, _ = builds.get_build(call.context, call.actor, build)
+        record, specification, _ = builds.get_build(call.context, call.actor, build)
+        newest = specifications.newest_build(call.context, call.actor, record.namespace, record.environment)
+        fields["newest_seen"] = str(newest)
         is_lockfile = specification.is_lockfile
         fields["specification"] = specification_text(specification)
         fields["format"] = "conda-lock" if is_lockfile else ""
@@ -62,6 +72,9 @@ def post_create(request: Request, call: Caller, sent: Sent) -> Response:
     """What was typed comes back with what is wrong with it."""
     try:
         build_id = specifications.submit(call.context, call.actor, _submission(sent))
+    except Conflict as error:
+        # whoever submits again has been told
+        return _form(request, call, _kept(sent, newest_seen=""), error)
     except (InvalidInput, Forbidden) as error:
         return _form(request, call, _kept(sent), _explained(error, sent, call))
     return redirect(own_path(call.options, "build", build_id))
@@ -100,11 +113,12 @@ def _submission(sent: Form) -> Submission:
         chosen if chosen in FORMATS and chosen else None,
         sent.text("name") or None,
         sent.lines("description").strip() or None,
+        int(seen) if (seen := sent.text("newest_seen")).isdecimal() and len(seen) < 19 else None,
     )
 
 
-def _kept(sent: Form) -> Form:
-    return Form({**sent.fields, "specification": _text(sent)}, {})
+def _kept(sent: Form, **changed: str) -> Form:
+    return Form({**sent.fields, "specification": _text(sent), **changed}, {})
 
 
 def _explained(error: InvalidInput | Forbidden, sent: Form, call: Call) -> InvalidInput | Forbidden:
@@ -140,6 +154,7 @@ def _form(
         name=form.text("name"),
         description=form.lines("description"),
         specification=form.lines("specification"),
+        newest_seen=form.text("newest_seen"),
         error=error,
         problems=_problems(error, form),
         preview=preview,

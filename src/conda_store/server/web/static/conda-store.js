@@ -68,6 +68,39 @@ if (textarea && textarea.tagName === "TEXTAREA") {
   number();
 }
 
+/* finding a word in a log: Enter goes to the next one */
+const logSearch = document.getElementById("log-search");
+if (logSearch) {
+  const log = document.getElementById("log-text");
+  let last = -1;
+  const next = () => {
+    const word = logSearch.value.toLowerCase();
+    const text = log.textContent.toLowerCase();
+    last = word ? text.indexOf(word, last + 1) : -1;
+    if (word && last < 0) last = text.indexOf(word);
+    const selection = getSelection();
+    selection.removeAllRanges();
+    if (last < 0) return;
+    const nodes = document.createTreeWalker(log, NodeFilter.SHOW_TEXT);
+    for (let node = nodes.nextNode(), left = last; node; left -= node.length, node = nodes.nextNode()) {
+      if (left >= node.length) continue;
+      const range = document.createRange();
+      range.setStart(node, left);
+      range.setEnd(node, Math.min(left + word.length, node.length));
+      selection.addRange(range);
+      log.scrollTop += range.getBoundingClientRect().top - log.getBoundingClientRect().top - log.clientHeight / 2;
+      return;
+    }
+  };
+  logSearch.hidden = false;
+  logSearch.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    next();
+  });
+  logSearch.addEventListener("input", () => { last = -1; });
+}
+
 /* a build that is followed */
 const live = document.getElementById("live");
 if (live) {

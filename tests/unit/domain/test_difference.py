@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+
+from conda_store.domain.difference import Change, difference, version_key
+from conda_store.domain.lock import CondaPackage, PlatformLock, PyPIPackage
+from conda_store.domain.platform import Platform
+
+
+def package(name: str, version: str, build: str = "0", number: int = 0, size: int = 10) -> CondaPackage:
+    url = f"https://c.example/{name}-{version}-{build}.conda"
+    return CondaPackage(name, version, build, "noarch", url, "https://c.example", build_number=number, size=size)
+
+
+def lock(*conda: CondaPackage, pypi: tuple[PyPIPackage, ...] = ()) -> PlatformLock:
+    return PlatformLock(Platform.LINUX_64, conda, pypi)
+
+
+def test_what_was_added_removed_and_changed() -> None:
+    before = lock(
+        package("a", "1.9"), package("b", "2"), package("c", "1"), package("d", "1", "h0", 0), package("e", "1")
+    )
+    after = lock(
+        package("a", "1.10"), package("b", "1"), package("d", "1", "h1", 1), package("e", "1"), package("f", "1")
+    )
+    found = difference(before, after)
+    assert [item.name for item in found.added] == ["f"]
+    assert [item.name for item in found.removed] == ["c"]
+    assert found.changed == (
+        Change("a", "1.9", "1.10", is_upgrade=True),
+        Change("b", "2", "1", is_upgrade=False),
+        Change("d", "1 h0", "1 h1", is_upgrade=True),
+    )
+    assert (found.unchanged, found.size_before, found.size_after) == (1, 50, 50)
+
+
+def test_a_package_of_both_worlds_is_two() -> None:
+    pypi = (PyPIPackage("a", "2", "https://p.example/a.whl", ()),)
+    found = difference(lock(package("a", "1")), lock(package("a", "1"), pypi=pypi))
+    assert (len(found.added), found.changed, found.unchanged) == (1, (), 1)
+
+
+@pytest.mark.parametrize(
+    ("lower", "higher"),
+    [("1.9", "1.10"), ("2.0rc1", "2.0"), ("2.0", "2.0.1"), ("2024a", "2024b"), ("1.0a1", "1.0b1"), ("9", "10")],
+)
+def test_versions_compare_as_people_expect(lower: str, higher: str) -> None:
+    assert version_key(lower) < version_key(higher)
