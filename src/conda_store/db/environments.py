@@ -193,10 +193,11 @@ def set_description(connection: Connection, environment_id: int, description: st
 
 
 def mark_deleted(connection: Connection, environment_id: int, now: datetime) -> None:
+    # what was kept of builds that were deleted before goes as well: they are cleared up once more
     connection.execute(
         update(build)
-        .where(build.c.environment_id == environment_id, build.c.deleted_on.is_(None))
-        .values(deleted_on=now)
+        .where(build.c.environment_id == environment_id)
+        .values(deleted_on=func.coalesce(build.c.deleted_on, now), purged_on=None)
     )
     connection.execute(update(environment).where(environment.c.id == environment_id).values(deleted_on=now))
 

@@ -45,7 +45,9 @@ def mark_deleted(connection: Connection, namespace_id: int, now: datetime) -> No
     """Take the namespace and everything in it out of sight; a worker clears up after it."""
     inside = select(environment.c.id).where(environment.c.namespace_id == namespace_id)
     connection.execute(
-        update(build).where(build.c.environment_id.in_(inside), build.c.deleted_on.is_(None)).values(deleted_on=now)
+        update(build)
+        .where(build.c.environment_id.in_(inside))
+        .values(deleted_on=func.coalesce(build.c.deleted_on, now), purged_on=None)
     )
     connection.execute(
         update(environment)
