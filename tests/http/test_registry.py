@@ -311,3 +311,67 @@ def test_a_deleted_build_is_gone(images: Service, registry: httpx.Client) -> Non
         assert code(registry.get(f"/default/doomed/{path}"), 404) == "MANIFEST_UNKNOWN"
     digest = manifest.json()["layers"][0]["digest"]
     assert code(registry.get(f"/default/doomed/blobs/{digest}"), 404) == "BLOB_UNKNOWN"
+
+
+# --- by the names of packages -------------------------------------------------------------------------------
+
+
+def on_demand(registry: httpx.Client, name: str, token: str = "admin") -> httpx.Response:
+    return registry.get(f"/conda-store-dynamic/{name}/manifests/latest", headers={"Accept": OCI} | bearer(token))
+
+
+def test_an_image_of_packages_by_their_names(images: Service, registry: httpx.Client) -> None:
+    response = on_demand(registry, "python.lt.3.13/zlib")
+    assert response.status_code == 200, response.text
+    title = response.json()["annotations"]["org.opencontainers.image.title"]
+    assert title == "conda-store-dynamic/python.lt.3.13-zlib"
+    digest = response.json()["layers"][0]["digest"]
+    blob = registry.get(f"/conda-store-dynamic/python.lt.3.13/zlib/blobs/{digest}", headers=bearer("admin"))
+    assert digest_of(blob.content) == digest
+    by_digest = f"/conda-store-dynamic/python.lt.3.13/zlib/manifests/{digest_of(response.content)}"
+    assert registry.get(by_digest, headers=bearer("admin")).content == response.content
+    with images.client("admin") as admin:
+        (row,) = admin.get("/api/v1/environment/", params={"namespace": "conda-store-dynamic"}).json()["data"]
+    build = f"/api/v1/build/{row['current_build_id']}/"
+    with images.client("admin") as admin:
+        found = admin.get(build).json()["data"]["specification"]["spec"]
+    assert found["dependencies"] == ["python<3.13", "zlib"]
+
+
+def test_many_ask_for_the_same_packages(images: Service) -> None:
+    answers: list[str] = []
+
+    def pull() -> None:
+        with httpx.Client(base_url=f"http://127.0.0.1:{images.port}/v2", timeout=30) as client:
+            answers.append(on_demand(client, "wanted.ge.2/by.ne.1/many").headers["Docker-Content-Digest"])
+
+    before = images.builder.calls["install"]
+    threads = [threading.Thread(target=pull) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(answers) == 8
+    assert len(set(answers)) == 1
+    assert images.builder.calls["install"] == before + 1
+
+
+def test_names_that_join_to_the_same_are_not_mixed_up(registry: httpx.Client) -> None:
+    one, other = on_demand(registry, "a/b"), on_demand(registry, "a-b")
+    assert (len(one.json()["layers"]), len(other.json()["layers"])) == (3, 2)
+    assert on_demand(registry, "a/b").content == one.content
+
+
+def test_packages_that_there_are_not_are_explained_and_not_tried_again(images: Service, registry: httpx.Client) -> None:
+    before = images.builder.calls["solve"]
+    for _ in range(3):
+        response = on_demand(registry, "missing-package")
+        assert code(response, 404) == "MANIFEST_UNKNOWN"
+        assert "missing-package" in response.json()["errors"][0]["detail"]
+    assert images.builder.calls["solve"] == before + 1
+
+
+def test_who_may_have_images_made(registry: httpx.Client) -> None:
+    assert code(on_demand(registry, "x", "anonymous"), 401) == "UNAUTHORIZED"
+    assert code(on_demand(registry, "x", "developer"), 403) == "DENIED"
+    assert code(on_demand(registry, "x//y"), 400) == "NAME_INVALID"

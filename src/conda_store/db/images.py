@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select
 
+from conda_store.db.builds import columns, record
+from conda_store.db.records import BuildRecord
 from conda_store.db.tables import build, image_blob, image_manifest, specification
 from conda_store.domain.build import BuildStatus
 
@@ -87,6 +89,19 @@ def newest_of_specification(connection: Connection, environment_id: int, sha256:
     )
     build_id: int | None = connection.execute(query).scalar_one_or_none()
     return build_id
+
+
+def newest_in(connection: Connection, environment_id: int, sha256: str) -> BuildRecord | None:
+    """The environment's newest build of a specification, whatever became of it, unless it has been deleted."""
+    query = (
+        columns()
+        .join(specification, specification.c.id == build.c.specification_id)
+        .where(specification.c.sha256 == sha256, build.c.environment_id == environment_id, build.c.deleted_on.is_(None))
+        .order_by(build.c.id.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).one_or_none()
+    return record(row) if row else None
 
 
 def tags(connection: Connection, environment_id: int) -> tuple[str, ...]:

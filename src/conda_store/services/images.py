@@ -14,6 +14,7 @@ from conda_store.domain.artifact import ArtifactState, ArtifactType, image_key
 from conda_store.domain.build import BuildStatus
 from conda_store.errors import Conflict, Forbidden, NotFound
 from conda_store.services.context import Context
+from conda_store.services.on_demand import is_on_demand, parse_image_name
 
 LATEST = "latest"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -28,12 +29,15 @@ class ImageRequest:
 
 
 def find_repository(context: Context, actor: Actor, name: str) -> EnvironmentRecord | None:
-    """The environment whose images have the name `namespace/environment`; None where there is none.
+    """The environment whose images have the name `namespace/environment`, or one for packages (see `on_demand`);
+    None where there is none.
 
     Raises:
         Forbidden: the actor may not read an environment of that name, whether there is one or not.
     """
     namespace, _, environment = name.partition("/")
+    if is_on_demand(name):
+        environment = parse_image_name(name).environment
     if not namespace or not environment or "/" in environment:
         return None
     if not actor.may(Permission.ENVIRONMENT_READ, Target(namespace, environment)):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import quote
 
 from fastapi import Request
@@ -19,7 +21,7 @@ from conda_store.server.parts import Call, Caller
 from conda_store.server.registry.answers import VERSION, Refusal, challenge, registry_router
 from conda_store.server.rendering import JSON
 from conda_store.server.serving import blob_answer
-from conda_store.services import images
+from conda_store.services import images, on_demand
 
 router = registry_router()
 
@@ -40,16 +42,19 @@ def get_version(request: Request) -> Response:
 @router.api_route("/v2/{name:path}/manifests/{reference}", methods=["GET", "HEAD"])
 async def get_manifest(call: Caller, name: str, reference: str, request: Request) -> Response:
     """The manifest under a tag or digest. An image that nobody has asked for yet is made first."""
+    if reference == images.LATEST and on_demand.is_on_demand(name):
+        build_id = await run_in_threadpool(_on_demand, call, name, request)
+        return _manifest(request, await _made(call, build_id, _wanted_form(request)))
     repository = await run_in_threadpool(_repository, call, name, request)
     if ":" in reference:
         found = await run_in_threadpool(images.manifest_by_digest, call.context, repository, _hex(reference))
         if found is None:
             raise Refusal("MANIFEST_UNKNOWN")
         return _manifest(request, found)
-    build_id = await run_in_threadpool(images.find_tagged, call.context, repository, reference)
-    if build_id is None:
+    tagged = await run_in_threadpool(images.find_tagged, call.context, repository, reference)
+    if tagged is None:
         raise Refusal("MANIFEST_UNKNOWN", f"{name} has no tag {reference[:128]}")
-    return _manifest(request, await _made(call, build_id, _wanted_form(request)))
+    return _manifest(request, await _made(call, tagged, _wanted_form(request)))
 
 
 @router.api_route("/v2/{name:path}/blobs/{digest}", methods=["GET", "HEAD"])
@@ -107,13 +112,25 @@ def refuse(rest: str, request: Request) -> Response:
     raise Refusal("UNSUPPORTED", "images are made of environments, nothing can be pushed here")
 
 
-def _repository(call: Call, name: str, request: Request) -> EnvironmentRecord:
+def _on_demand(call: Call, name: str, request: Request) -> int:
+    with _challenging(call, name, request):
+        return on_demand.request_build(call.context, call.actor, name)
+
+
+@contextmanager
+def _challenging(call: Call, name: str, request: Request) -> Iterator[None]:
+    """Who may not, and has not said who they are, is asked to."""
     try:
-        found = images.find_repository(call.context, call.actor, name)
+        yield
     except Forbidden:
         if call.actor.is_authenticated:
             raise
         raise challenge(request, scope=f"repository:{quote(name)}:pull", error=_error(request)) from None
+
+
+def _repository(call: Call, name: str, request: Request) -> EnvironmentRecord:
+    with _challenging(call, name, request):
+        found = images.find_repository(call.context, call.actor, name)
     if found is None:
         raise Refusal("NAME_UNKNOWN")
     return found
