@@ -196,7 +196,10 @@ class DeletedBuild:
 
 
 def to_purge(connection: Connection, after: int = 0, limit: int = 20) -> tuple[DeletedBuild, ...]:
-    """Deleted builds of which files are left, behind the id `after`, unless a worker is still busy with one."""
+    """Deleted builds of which files are left, behind the id `after`, unless a worker is still busy with one, or a
+    symlink may still lead to it."""
+    number = build.c.id + 0  # so that the few deleted ones are sorted, not all builds walked through by id
+    linked = environment.c.linked_build_id
     query = (
         columns()
         .add_columns(environment.c.deleted_on.label("environment_deleted_on"))
@@ -204,9 +207,10 @@ def to_purge(connection: Connection, after: int = 0, limit: int = 20) -> tuple[D
             build.c.deleted_on.is_not(None),
             build.c.purged_on.is_(None),
             build.c.status != BuildStatus.BUILDING,
-            build.c.id > after,
+            number > after,
+            or_(linked.is_(None), build.c.id.not_in([linked, environment.c.current_build_id])),
         )
-        .order_by(build.c.id)
+        .order_by(number)
         .limit(limit)
     )
     return tuple(DeletedBuild(record(row), row.environment_deleted_on is not None) for row in connection.execute(query))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, insert, null, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, func, insert, or_, select, update
 
 from conda_store.db.artifacts import has_artifact
 from conda_store.db.packages import has_all_packages
@@ -216,30 +216,50 @@ class LinkChange:
 
 def links_to_change(connection: Connection, environment_id: int | None = None) -> tuple[LinkChange, ...]:
     """Where the active build is complete and not what the symlink was last set to, or is gone; of one environment or
-    of all."""
+    of all. Asked at every change of the database: of ten thousand environments only a few are looked at closely."""
+    ids = _link_suspects(connection) if environment_id is None else {environment_id}
+    if not ids:
+        return ()
     query = (
-        select(environment.c.id, namespace.c.name, environment.c.name, build.c.id, build.c.prefix)
-        .join(namespace, namespace.c.id == environment.c.namespace_id)
-        .join(build, build.c.id == environment.c.current_build_id)
-        .where(
-            environment.c.deleted_on.is_(None),
-            build.c.status == BuildStatus.COMPLETED,
-            build.c.deleted_on.is_(None),
-            or_(environment.c.linked_build_id.is_(None), environment.c.linked_build_id != build.c.id),
+        select(
+            environment.c.id,
+            namespace.c.name.label("namespace"),
+            environment.c.name,
+            environment.c.linked_build_id,
+            environment.c.deleted_on,
+            build.c.id.label("build_id"),
+            build.c.prefix,
+            build.c.status,
+            build.c.deleted_on.label("build_deleted_on"),
         )
-    )
-    gone = (
-        select(environment.c.id, namespace.c.name, environment.c.name, null(), null())
         .join(namespace, namespace.c.id == environment.c.namespace_id)
         .outerjoin(build, build.c.id == environment.c.current_build_id)
-        .where(
-            environment.c.linked_build_id.is_not(None),
-            or_(environment.c.deleted_on.is_not(None), build.c.deleted_on.is_not(None)),
-        )
+        .where(environment.c.id.in_(sorted(ids)))
     )
-    if environment_id is not None:
-        query, gone = (each.where(environment.c.id == environment_id) for each in (query, gone))
-    return tuple(LinkChange(*row) for each in (query, gone) for row in connection.execute(each))
+    changes = (_link_change(row) for row in connection.execute(query))
+    return tuple(change for change in changes if change is not None)
+
+
+def _link_suspects(connection: Connection) -> set[int]:
+    """The environments of which a link may have to be changed, and a few more."""
+    linked = environment.c.linked_build_id
+    unpurged = select(build.c.id).where(build.c.deleted_on.is_not(None), build.c.purged_on.is_(None))
+    conditions = (
+        (linked.is_distinct_from(environment.c.current_build_id),),
+        (environment.c.deleted_on.is_not(None), linked.is_not(None)),
+        (environment.c.current_build_id.in_(unpurged), linked.is_not(None)),
+    )
+    queries = (select(environment.c.id).where(*condition) for condition in conditions)
+    return {row.id for query in queries for row in connection.execute(query)}
+
+
+def _link_change(row: Any) -> LinkChange | None:
+    if row.deleted_on is None and row.build_deleted_on is None:
+        if row.status is BuildStatus.COMPLETED and row.linked_build_id != row.build_id:
+            return LinkChange(row.id, row.namespace, row.name, row.build_id, row.prefix)
+    elif row.linked_build_id is not None:
+        return LinkChange(row.id, row.namespace, row.name, None, None)
+    return None
 
 
 def has_prefix(connection: Connection, environment_id: int, prefix: str) -> bool:

@@ -341,6 +341,22 @@ def test_deleting_a_chosen_build_before_it_is_linked_leaves_no_dangling_link(con
     assert not link(context).is_symlink()
 
 
+def test_files_stay_as_long_as_a_link_that_cannot_be_changed_leads_to_them(context: Context) -> None:
+    build = run(context, handed_in(context, "python"))
+    envs = link(context).parent
+    envs.rename(envs.with_name("elsewhere"))
+    envs.write_text("no directory")
+    replacement = run(context, rebuild(context, SYSTEM, build.id))
+    delete_build(context, SYSTEM, build.id)
+    purge_deleted(context)
+    assert Path(str(build.prefix)).exists()
+    envs.unlink()
+    envs.with_name("elsewhere").rename(envs)
+    purge_deleted(context)
+    assert link(context).readlink() == Path(str(replacement.prefix))
+    assert not Path(str(build.prefix)).exists()
+
+
 def test_what_is_left_of_a_link_half_made_goes_with_the_next(context: Context) -> None:
     build = run(context, handed_in(context, "python"))
     set_linked(context, None)
