@@ -46,6 +46,8 @@ def pages(ids: dict[str, int]) -> dict[str, str]:
         "namespaces": "/namespace/",
         "settings": "/setting/analytics/",
         "user": "/user/",
+        "system": "/system/",
+        "design": "/design/",
         "delete": "/environment/analytics/science/delete/",
         "not-found": "/nothing/",
     }

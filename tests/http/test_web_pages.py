@@ -333,6 +333,18 @@ def test_the_page_of_the_user(html: dict[str, httpx.Client]) -> None:
         assert text in page
 
 
+def test_the_system_at_a_glance(service: Service, html: dict[str, httpx.Client]) -> None:
+    failed = service.build("team", "glance-failed", "missing-glance")
+    waiting = service.submit("team", "glance-waiting", "zlib")
+    page = html["viewer"].get("/system/").text
+    assert f'href="/build/{waiting}/"' in page.split('id="waiting"')[1].split('id="failed"')[0]
+    assert f'href="/build/{failed}/"' in page.split('id="failed"')[1]
+    assert "missing-glance" in page
+    assert "glance" not in html[""].get("/system/").text
+    assert html[""].get("/design/").status_code == 200
+    service.work()
+
+
 @pytest.mark.parametrize(
     ("former", "present"),
     [

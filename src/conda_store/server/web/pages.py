@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from conda_store.errors import NotFound
 from conda_store.server.parts import parts_of
-from conda_store.server.web import build, create, environment, former_paths, home, namespaces, settings, user
+from conda_store.server.web import build, create, environment, former_paths, home, namespaces, settings, system, user
 from conda_store.server.web.rendering import error_page
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -20,6 +20,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     namespaces.router,
     settings.router,
     user.router,
+    system.router,
     former_paths.router,
 )
 # what programs ask for
