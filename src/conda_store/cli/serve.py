@@ -316,8 +316,12 @@ class Supervisor:
         failures = 0
         while not self._stopping.is_set():
             started = time.monotonic()
-            self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, start_new_session=True)
-            status = self._process.wait()
+            status: int | str
+            try:
+                self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, start_new_session=True)
+                status = self._process.wait()
+            except OSError as error:  # too many processes, too little memory: that may pass
+                status = str(error)
             if self._stopping.is_set():
                 return
             failures = 0 if time.monotonic() - started > 60 else failures + 1

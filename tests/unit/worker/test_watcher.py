@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from conda_store.db import environments
+from conda_store.services.context import Context
+from conda_store.worker.watcher import submit_all, watch
+
+
+class Stale(type(Path())):  # type: ignore[misc]
+    """A directory that cannot be read for the moment, as on a network file system."""
+
+    def iterdir(self) -> Iterator[Path]:
+        raise OSError("Stale file handle")
+
+
+def names(context: Context) -> set[str]:
+    with context.database.read() as connection:
+        found = (environments.find(connection, "filesystem", name) for name in ("first", "second", "later"))
+        return {environment.name for environment in found if environment is not None}
+
+
+def specification(directory: Path, name: str) -> None:
+    directory.mkdir(exist_ok=True)
+    (directory / f"{name}.yaml").write_text(f"name: {name}\ndependencies: [python]\n")
+
+
+def test_what_cannot_be_read_keeps_nothing_else_from_being_handed_in(context: Context, tmp_path: Path) -> None:
+    specification(tmp_path / "one", "first")
+    (tmp_path / "one" / "broken.yaml").write_text("name: [")
+    (tmp_path / "one" / "dangling.yaml").symlink_to("nowhere")
+    specification(tmp_path / "two", "second")
+    submit_all(context, [Stale(tmp_path / "one"), tmp_path / "absent", tmp_path / "one", tmp_path / "two"])
+    assert names(context) == {"first", "second"}
+
+
+def test_files_are_followed_until_told_to_stop(context: Context, tmp_path: Path) -> None:
+    specification(tmp_path / "one", "first")
+    stop = threading.Event()
+    watcher = threading.Thread(target=watch, args=(context, [str(tmp_path / "one")], stop, False))
+    watcher.start()
+    try:
+        until(lambda: "first" in names(context))
+        deadline = time.monotonic() + 20
+        while "later" not in names(context) and time.monotonic() < deadline:
+            specification(tmp_path / "one", "later")  # again, since following may only be about to begin
+            time.sleep(0.2)
+        assert names(context) == {"first", "later"}
+    finally:
+        stop.set()
+        watcher.join(20)
+    assert not watcher.is_alive()
+
+
+def until(is_so) -> None:  # type: ignore[no-untyped-def]
+    deadline = time.monotonic() + 20
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
