@@ -295,6 +295,21 @@ def test_the_way_to_a_package_is_shown(service: Service, html: dict[str, httpx.C
     assert '<td class="small">asked for</td>' in html["viewer"].get(f"/build/{build_id}/").text
 
 
+def test_commands_fit_the_environment(service: Service, html: dict[str, httpx.Client]) -> None:
+    build_id = service.build("team", "kernel", "python", "ipykernel")
+    page = html["viewer"].get("/environment/team/kernel/").text
+    assert 'data-copy="docker run -it --rm localhost:8080/team/kernel python"' in page
+    assert "-- python -m ipykernel install --user --name kernel" in page
+    made = data(html["viewer"].get(f"/api/v1/build/{build_id}/"))["build_artifacts"]
+    tag = next(item["key"] for item in made if item["artifact_type"] == "LOCKFILE").split("/")[1].removesuffix(".yml")
+    assert f"localhost:8080/team/kernel:{tag} python" in html["viewer"].get(f"/build/{build_id}/").text
+    service.build("team", "Big&$x", "zlib")
+    page = html["viewer"].get("/environment/team/Big%26$x/").text
+    assert "docker run" not in page, "no image can be called like this"
+    assert "ipykernel install" not in page
+    assert "conda-store run &#39;team/Big&amp;$x&#39; -- python" in page, "the shell must not read the name"
+
+
 def test_namespaces_are_made_and_deleted_by_name(service: Service, html: dict[str, httpx.Client]) -> None:
     client = html["admin"]
     assert "The namespace has been created." in follow(client.post("/namespace/", data={"namespace": "made"}), client)

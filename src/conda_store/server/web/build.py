@@ -13,6 +13,7 @@ from conda_store.domain.build import Progress
 from conda_store.domain.reasons import reasons
 from conda_store.server.parts import Caller
 from conda_store.server.web.environment import SHOWN, offered, specification_text
+from conda_store.server.web.images import image_name
 from conda_store.server.web.rendering import PageRoute, own_path, page, redirect
 from conda_store.services import artifacts, builds, environments, overview
 
@@ -42,6 +43,7 @@ def get_build(request: Request, call: Caller, build_id: BuildId, number: Number 
         specification=specification_text(specification, SHOWN),
         is_lockfile=specification.is_lockfile,
         kinds=offered(kept),
+        image=image_name(call.options, build.namespace, build.environment, build.key),
         progress=Progress().dump() | dict(build.progress or {}),
         packages=packages[start : start + _PACKAGES],
         why=reasons(lock, asked_for(specification.spec)) if lock else {},

@@ -11,12 +11,14 @@ from starlette.responses import Response
 
 from conda_store.db.builds import BuildFilter
 from conda_store.db.paging import PageRequest
-from conda_store.db.records import ArtifactRecord, SpecificationRecord
+from conda_store.db.records import ArtifactRecord, BuildRecord, SpecificationRecord
 from conda_store.domain.access import Permission, Target
 from conda_store.domain.artifact import ArtifactState
+from conda_store.domain.build import BuildStatus
 from conda_store.errors import InvalidInput
-from conda_store.server.parts import Caller
+from conda_store.server.parts import Call, Caller
 from conda_store.server.web.forms import Sent
+from conda_store.server.web.images import image_name
 from conda_store.server.web.rendering import PageRoute, own_path, page, redirect
 from conda_store.services import builds, environments, overview
 
@@ -49,6 +51,18 @@ def get_environment(request: Request, call: Caller, namespace: str, name: str, n
         current=current,
         specification=text,
         kinds=kinds,
+        image=image_name(call.options, namespace, name),
+        has_kernel=_has_kernel(call, current),
+    )
+
+
+def _has_kernel(call: Call, current: BuildRecord | None) -> bool:
+    """Whether the current build can be a kernel of Jupyter."""
+    if current is None or current.status is not BuildStatus.COMPLETED:
+        return False
+    lock = overview.packages_of(call.context, call.actor, current.id)
+    return lock is not None and (
+        lock.package("ipykernel") is not None or any(item.name == "ipykernel" for item in lock.pypi)
     )
 
 
