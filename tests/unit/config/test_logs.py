@@ -1,0 +1,36 @@
+"""What programs write to standard error, and what they do when they cannot."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = """
+import structlog
+from conda_store.config.logs import configure_logging
+configure_logging(20)
+structlog.get_logger().info("one thing", count=1)
+try:
+    1 / 0
+except ZeroDivisionError:
+    structlog.get_logger().exception("another")
+print("went on")
+"""
+
+
+def test_one_line_of_json_for_each_event() -> None:
+    ended = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=30, check=True)
+    first, second = map(json.loads, ended.stderr.splitlines())
+    assert (first["event"], first["count"], first["level"]) == ("one thing", 1, "info")
+    assert "ZeroDivisionError" in second["exception"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+def test_a_log_that_cannot_be_written_stops_nobody() -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run([sys.executable, "-c", PROGRAM], stdout=-1, stderr=full, text=True, timeout=30)
+    assert ended.stdout == "went on\n"
