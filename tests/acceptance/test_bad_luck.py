@@ -1,0 +1,298 @@
+"""Full disks, and many who want something at the same moment."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.acceptance.harness import tiny_channel, wait_for
+from tests.acceptance.service import API, Service, serving
+from tools.channel.serve import ChannelServer, Fault
+from tools.channel.tiny import index, write_package
+
+SPECIFICATION = "name: env\ndependencies: [two, three]\n"
+MIB = 1024**2
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChannelServer]:
+    directory = tiny_channel(tmp_path_factory.mktemp("channel"))
+    write_package(directory, "huge", "1.0", files={f"share/huge/{n}": os.urandom(MIB) for n in range(40)})
+    write_package(directory, "many", "1.0", files={f"share/many/{number}": f"{number}\n" for number in range(6000)})
+    index(directory)
+    with ChannelServer(directory) as server:
+        yield server
+
+
+@pytest.fixture
+def channel(served: ChannelServer) -> Iterator[ChannelServer]:
+    served.faults.clear()
+    yield served
+    served.faults.clear()
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory, served: ChannelServer) -> Iterator[Service]:
+    with serving(tmp_path_factory.mktemp("s"), conda_default_channels=[served.url]) as service:
+        yield service
+
+
+# --- full disks -----------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def small_disk(directory: Path, mebibytes: int) -> Iterator[Path]:
+    directory.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "conda-store-test", directory], check=True)
+    try:
+        yield directory
+    finally:
+        subprocess.run(["umount", "--lazy", directory], check=True)
+
+
+needs_mount = pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0, reason="only root mounts a file system of a given size"
+)
+
+
+@needs_mount
+@pytest.mark.parametrize("full", ["environments", "packages", "everything"])
+def test_a_full_disk_ends_the_build_and_not_the_service(tmp_path: Path, channel: ChannelServer, full: str) -> None:
+    with small_disk(tmp_path / "small", 30) as small:
+        options: dict[str, object] = {
+            "environments": {"store_directory": small / "state", "cache_directory": tmp_path / "cache"},
+            "packages": {"cache_directory": small / "cache"},
+            "everything": {},
+        }[full]
+        directory = small / "s" if full == "everything" else tmp_path / "s"
+        with serving(directory, conda_default_channels=[channel.url], max_build_attempts=2, **options) as service:
+            before = service.completed(SPECIFICATION)
+            build_id = service.submit("name: huge\ndependencies: [huge]\n")
+            build = service.ended(build_id)
+            assert build["status"] == "FAILED"
+            assert "no space left" in build["status_info"], build["status_info"]
+            assert "attempt 2" in service.log(build_id), "somebody may have made room"
+            assert service.http.get(f"{API}/build/{before}/lockfile/").status_code == 200
+            service.completed("name: after\ndependencies: [one, two]\n")
+            assert "unexpected error" not in service.log(build_id)
+
+
+@needs_mount
+def test_an_archive_for_which_there_is_no_room(tmp_path: Path, channel: ChannelServer) -> None:
+    with small_disk(tmp_path / "small", 60) as small:
+        options = {"store_directory": small / "state", "cache_directory": tmp_path / "cache"}
+        with serving(tmp_path / "s", conda_default_channels=[channel.url], **options) as service:
+            build_id = service.completed("name: huge\ndependencies: [huge]\n")
+            answer = service.http.get(f"{API}/build/{build_id}/archive/")
+            assert answer.status_code in {409, 507}
+            assert "no room is left" in answer.json()["message"]
+            assert service.build(build_id)["status"] == "COMPLETED"
+            assert not list((small / "state" / "%packing").iterdir())
+            service.completed("name: after\ndependencies: [one, two]\n")
+
+
+def test_less_room_than_the_operator_wants_free(tmp_path: Path, channel: ChannelServer) -> None:
+    with serving(tmp_path / "s", conda_default_channels=[channel.url], storage_threshold=2**60) as service:
+        answer = service.post(SPECIFICATION)
+        assert answer.status_code == 400
+        assert "storage_threshold" in answer.json()["message"]
+
+
+# --- many at once ---------------------------------------------------------------------------------------------
+
+
+def all_at_once(count: int, what: Callable[[int], httpx.Response]) -> list[httpx.Response]:
+    start = threading.Barrier(count)
+
+    def one(number: int) -> httpx.Response:
+        start.wait(10)
+        return what(number)
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(one, range(count)))
+
+
+def test_twenty_builds_at_once(service: Service) -> None:
+    answers = all_at_once(20, lambda number: service.post(f"name: e{number}\ndependencies: [two, three]\n"))
+    assert {answer.status_code for answer in answers} == {200}
+    found = [service.ended(answer.json()["data"]["build_id"]) for answer in answers]
+    assert {build["status"] for build in found} == {"COMPLETED"}
+    attempts = service.rows("SELECT attempt FROM build WHERE id IN (SELECT max(id) FROM build GROUP BY environment_id)")
+    assert set(attempts) == {(1,)}
+    for number, build in enumerate(found):
+        service.linked_to(build["id"], f"e{number}")
+    service.is_clean()
+
+
+def test_ten_builds_of_one_environment_at_once(service: Service) -> None:
+    answers = all_at_once(10, lambda _: service.post("name: same\ndependencies: [two]\n"))
+    submitted = sorted(answer.json()["data"]["build_id"] for answer in answers)
+    assert len(set(submitted)) == 10
+    assert {service.ended(build_id)["status"] for build_id in submitted} == {"COMPLETED"}
+    service.linked_to(submitted[-1], "same")
+    service.is_clean()
+
+
+def test_a_new_namespace_for_everybody_at_once(service: Service) -> None:
+    answers = all_at_once(8, lambda number: service.post(f"name: e{number}\ndependencies: [one]\n", namespace="new"))
+    assert {answer.status_code for answer in answers} == {200}, [answer.text for answer in answers]
+    for answer in answers:
+        assert service.ended(answer.json()["data"]["build_id"])["status"] == "COMPLETED"
+
+
+def test_one_archive_for_all_who_ask(service: Service) -> None:
+    build_id = service.completed("name: archived\ndependencies: [huge]\n")
+    kinds = ["archive", "installer"] * 3
+    answers = all_at_once(6, lambda number: service.http.get(f"{API}/build/{build_id}/{kinds[number]}/"))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.content for answer in answers[::2]}) == 1
+    assert len({answer.content for answer in answers[1::2]}) == 1
+    packed = "SELECT attempt FROM build_artifact WHERE build_id = ? AND artifact_type IN ('CONDA_PACK', 'INSTALLER')"
+    assert all(attempt <= 1 for (attempt,) in service.rows(packed, build_id))
+
+
+# --- cancelling and deleting ----------------------------------------------------------------------------------
+
+
+def held(service: Service, channel: ChannelServer, phase: str, name: str = "held") -> int:
+    """A build that stays in a phase until the faults are cleared (linking: for a moment)."""
+    package = f"p{time.monotonic_ns()}"
+    text = f"name: {name}\ndependencies: [one]\n"
+    if phase == "solving":
+        channel.faults["*repodata*"] = Fault(hang=True)
+    elif phase == "downloading":
+        write_package(channel.directory, package, "1.0", files={f"share/{package}": "x"})
+        index(channel.directory)
+        channel.faults[f"*/{package}-*"] = Fault(hang=True)
+        text = f"name: {name}\ndependencies: [one, {package}]\n"
+    elif phase == "linking":
+        text = f"name: {name}\ndependencies: [many]\n"
+    build_id = service.submit(text)
+    if phase in {"solving", "downloading"}:
+        service.in_phase(build_id, phase)
+    elif phase == "linking":
+        wait_for("it is built", lambda: service.build(build_id)["status"] != "QUEUED")
+    return build_id
+
+
+@pytest.mark.parametrize("phase", ["queued", "solving", "downloading", "linking"])
+def test_cancelled_at_every_phase(service: Service, channel: ChannelServer, phase: str) -> None:
+    if phase == "queued":
+        for number in (1, 2):
+            held(service, channel, "downloading", f"busy{number}")
+    build_id = held(service, channel, phase)
+    answer = service.http.put(f"{API}/build/{build_id}/cancel/")
+    assert answer.status_code == 200 or (phase == "linking" and answer.status_code == 409)
+    build = service.ended(build_id, 10)
+    assert build["status"] == "CANCELED" or phase == "linking"
+    channel.faults.clear()
+    if phase == "queued":
+        for row in service.rows("SELECT id FROM build WHERE status IN ('QUEUED', 'BUILDING')"):
+            service.http.put(f"{API}/build/{row[0]}/cancel/")
+            service.ended(row[0], 10)
+    assert service.http.put(f"{API}/build/{build_id}/cancel/").status_code in {200, 409}
+    service.completed("name: after\ndependencies: [one, two]\n")
+    service.is_clean()
+
+
+def test_an_environment_deleted_while_it_is_built(service: Service, channel: ChannelServer) -> None:
+    build_id = held(service, channel, "downloading", "doomed")
+    assert service.http.delete(f"{API}/environment/default/doomed/").status_code == 200
+    assert service.http.get(f"{API}/environment/default/doomed/").status_code == 404
+    wait_for("the build is gone", lambda: not service.rows("SELECT id FROM build WHERE id = ?", build_id))
+    channel.faults.clear()
+    again = service.completed("name: doomed\ndependencies: [one]\n")
+    service.linked_to(again, "doomed")
+    service.is_clean()
+
+
+def test_a_namespace_deleted_while_it_builds(service: Service, channel: ChannelServer) -> None:
+    package = held(service, channel, "downloading", "inside")
+    assert package
+    held_there = service.post("name: inside\ndependencies: [one, three]\n", namespace="doomed")
+    assert held_there.status_code == 200
+    assert service.http.delete(f"{API}/namespace/doomed/").status_code == 200
+    channel.faults.clear()
+    wait_for("its builds are gone", lambda: not service.rows(
+        "SELECT build.id FROM build JOIN environment ON environment.id = build.environment_id "
+        "JOIN namespace ON namespace.id = environment.namespace_id WHERE namespace.name = 'doomed'"
+    ))  # fmt: skip
+    service.http.delete(f"{API}/environment/default/inside/")
+    service.completed("name: inside\ndependencies: [one]\n", namespace="doomed")
+    service.is_clean()
+
+
+def test_the_active_build_deleted(service: Service) -> None:
+    first = service.completed("name: active\ndependencies: [one]\n")
+    second = service.completed("name: active\ndependencies: [two]\n")
+    service.linked_to(second, "active")
+    assert service.http.delete(f"{API}/build/{second}/").status_code == 200
+    wait_for("its prefix is gone", lambda: not service.prefix(second).exists())
+    wait_for("the link leads somewhere or nowhere", lambda: not service.link("active").is_symlink() or (
+        service.link("active").exists()
+    ))  # fmt: skip
+    assert service.http.get(f"{API}/build/{second}/lockfile/").status_code == 200, "kept on deletion"
+    assert service.http.get(f"{API}/build/{second}/archive/").status_code == 404
+    answer = service.http.put(f"{API}/environment/default/active/", json={"build_id": first})
+    assert answer.status_code == 200, answer.text
+    service.linked_to(first, "active")
+    service.is_clean()
+
+
+def test_an_archive_deleted_while_it_is_packed(service: Service) -> None:
+    build_id = service.completed("name: packed\ndependencies: [huge, many]\n")
+    asking = threading.Thread(target=lambda: service.http.get(f"{API}/build/{build_id}/archive/"))
+    asking.start()
+    packing = service.state / "%packing"
+    wait_for("packing has begun", lambda: packing.exists() and any(packing.iterdir()))
+    assert service.http.delete(f"{API}/build/{build_id}/").status_code == 200
+    asking.join(60)
+    assert not asking.is_alive()
+    wait_for("nothing is left of it", lambda: not any(packing.iterdir()) and not service.prefix(build_id).exists())
+    service.http.delete(f"{API}/environment/default/packed/")
+    service.completed("name: after\ndependencies: [one]\n")
+    service.is_clean()
+
+
+def test_deleted_and_made_anew_under_one_name_at_once(service: Service) -> None:
+    """Whoever comes first: what is there afterwards is whole."""
+    for _ in range(4):
+        service.completed("name: again\ndependencies: [one]\n")
+        answers = all_at_once(
+            4,
+            lambda number: (
+                service.http.delete(f"{API}/environment/default/again/")
+                if number == 0
+                else service.post("name: again\ndependencies: [two]\n")
+            ),
+        )
+        assert {answer.status_code for answer in answers} <= {200, 404}
+        last = service.completed("name: again\ndependencies: [three]\n")
+        service.linked_to(last, "again")
+        assert (service.link("again") / "share" / "three").is_dir()
+    service.is_clean()
+
+
+def test_activated_while_another_is_built(service: Service, channel: ChannelServer) -> None:
+    first = service.completed("name: held\ndependencies: [one]\n")
+    second = service.completed("name: held\ndependencies: [two]\n")
+    service.linked_to(second, "held")
+    third = held(service, channel, "downloading")
+    assert service.http.put(f"{API}/environment/default/held/", json={"build_id": third}).status_code == 400
+    assert service.http.put(f"{API}/environment/default/held/", json={"build_id": first}).status_code == 200
+    service.linked_to(first, "held")
+    channel.faults.clear()
+    service.http.put(f"{API}/build/{third}/cancel/")
+    service.ended(third)
+    service.linked_to(first, "held")
+    service.is_clean()
