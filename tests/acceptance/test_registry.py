@@ -142,6 +142,19 @@ def test_an_update_moves_what_changed_and_no_more(service: Service) -> None:
     assert sum(fresh.values()) < 10_000 < sum(after.values())
 
 
+def test_packages_by_their_names(service: Service, tmp_path: Path) -> None:
+    name = "conda-store-dynamic/python.lt.3.13/odd-python"
+    assert copied(service, name, tmp_path / "refused").returncode != 0
+    token = (service.data / "admin-token").read_text()
+    pulled = copied(service, name, tmp_path / "image", f"--src-creds=me:{token}")
+    assert pulled.returncode == 0, pulled.stderr
+    told("umoci", "unpack", "--image", f"{tmp_path}/image:pulled", tmp_path / "bundle")
+    assert (tmp_path / "bundle/rootfs/opt/conda/lib/python3.11/site-packages/odd_python").is_dir()
+    hopeless = copied(service, "conda-store-dynamic/no-such-package", tmp_path / "no", f"--src-creds=me:{token}")
+    assert hopeless.returncode != 0
+    assert "no-such-package" in hopeless.stderr
+
+
 @pytest.fixture(scope="module")
 def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a Docker daemon of our own; it is large, so that nobody has to have it."""

@@ -7,6 +7,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -293,6 +294,17 @@ def test_many_ask_for_one_image(images: Service) -> None:
     assert len(answers) == 8
     assert len(set(answers)) == 1
     assert images.builder.calls["extracted"] == before + 1
+
+
+def test_who_waits_too_long_is_told_to_come_again(tmp_path: Path) -> None:
+    with Service(tmp_path, packing_wait=0.2) as slow:
+        slow.build("default", "slow", "zlib")
+        with httpx.Client(base_url=f"http://127.0.0.1:{slow.port}/v2", timeout=30) as client:
+            response = client.get("/default/slow/manifests/latest")
+            assert code(response, 503) == "UNAVAILABLE"
+            assert int(response.headers["Retry-After"]) > 0
+            assert slow.pack() == 1
+            assert client.get("/default/slow/manifests/latest").status_code == 200
 
 
 def test_a_build_that_failed_says_why(images: Service, registry: httpx.Client) -> None:

@@ -22,10 +22,9 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class ImageRequest:
-    """Where the making of an image stands. With `manifest` it is there; without, `what` is being waited for."""
+    """Where the making of an image stands: without `manifest` it is being waited for."""
 
     manifest: ManifestRecord | None
-    what: str = ""
 
 
 def find_repository(context: Context, actor: Actor, name: str) -> EnvironmentRecord | None:
@@ -83,7 +82,7 @@ def _unfinished(build: BuildRecord) -> ImageRequest:
     if build.status.has_ended:
         raise Conflict(f"build {build.id} of {build.namespace}/{build.environment} is {build.status}: "
                        f"{build.status_info or 'see its log'}")  # fmt: skip
-    return ImageRequest(None, f"build {build.id} is {build.status}")
+    return ImageRequest(None)
 
 
 def _requested(context: Context, build: BuildRecord, *, retries: bool) -> ImageRequest:
@@ -100,7 +99,7 @@ def _requested(context: Context, build: BuildRecord, *, retries: bool) -> ImageR
     elif artifact.state in {ArtifactState.FAILED, ArtifactState.ON_REQUEST}:
         with context.database.write() as connection:
             artifacts.request(connection, artifact.id)
-    return ImageRequest(None, f"the image of build {build.id} is being made")
+    return ImageRequest(None)
 
 
 def manifest_by_digest(context: Context, repository: EnvironmentRecord, digest: str) -> ManifestRecord | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from conda_store.server.registry.answers import VERSION, Refusal, challenge, reg
 from conda_store.server.rendering import JSON
 from conda_store.server.serving import blob_answer
 from conda_store.services import images, on_demand
+from conda_store.services.images import ImageRequest
 
 router = registry_router()
 
@@ -42,19 +44,11 @@ def get_version(request: Request) -> Response:
 @router.api_route("/v2/{name:path}/manifests/{reference}", methods=["GET", "HEAD"])
 async def get_manifest(call: Caller, name: str, reference: str, request: Request) -> Response:
     """The manifest under a tag or digest. An image that nobody has asked for yet is made first."""
-    if reference == images.LATEST and on_demand.is_on_demand(name):
-        build_id = await run_in_threadpool(_on_demand, call, name, request)
-        return _manifest(request, await _made(call, build_id, _wanted_form(request)))
-    repository = await run_in_threadpool(_repository, call, name, request)
-    if ":" in reference:
-        found = await run_in_threadpool(images.manifest_by_digest, call.context, repository, _hex(reference))
-        if found is None:
-            raise Refusal("MANIFEST_UNKNOWN")
-        return _manifest(request, found)
-    tagged = await run_in_threadpool(images.find_tagged, call.context, repository, reference)
-    if tagged is None:
-        raise Refusal("MANIFEST_UNKNOWN", f"{name} has no tag {reference[:128]}")
-    return _manifest(request, await _made(call, tagged, _wanted_form(request)))
+    form = _wanted_form(request)
+    change = call.parts.watcher.next_change()
+    build_id, state = await run_in_threadpool(_asked, call, name, reference, form, request)
+    manifest = state.manifest or await _made(call, build_id, form, change)
+    return _manifest(request, manifest)
 
 
 @router.api_route("/v2/{name:path}/blobs/{digest}", methods=["GET", "HEAD"])
@@ -112,9 +106,22 @@ def refuse(rest: str, request: Request) -> Response:
     raise Refusal("UNSUPPORTED", "images are made of environments, nothing can be pushed here")
 
 
-def _on_demand(call: Call, name: str, request: Request) -> int:
-    with _challenging(call, name, request):
-        return on_demand.request_build(call.context, call.actor, name)
+def _asked(call: Call, name: str, reference: str, form: ManifestForm, request: Request) -> tuple[int, ImageRequest]:
+    """The build that a tag or digest means (0 for a digest), and the manifest if it is there; else it is asked for."""
+    if reference == images.LATEST and on_demand.is_on_demand(name):
+        with _challenging(call, name, request):
+            wanted = on_demand.request_build(call.context, call.actor, name)
+        return wanted, images.request_image(call.context, wanted, form, retries=True)
+    repository = _repository(call, name, request)
+    if ":" in reference:
+        found = images.manifest_by_digest(call.context, repository, _hex(reference))
+        if found is None:
+            raise Refusal("MANIFEST_UNKNOWN")
+        return 0, ImageRequest(found)
+    tagged = images.find_tagged(call.context, repository, reference)
+    if tagged is None:
+        raise Refusal("MANIFEST_UNKNOWN", f"{name} has no tag {reference[:128]}")
+    return tagged, images.request_image(call.context, tagged, form, retries=True)
 
 
 @contextmanager
@@ -140,19 +147,16 @@ def _error(request: Request) -> str:
     return "insufficient_scope" if "authorization" in request.headers else ""
 
 
-async def _made(call: Call, build_id: int, form: ManifestForm) -> ManifestRecord:
-    """Ask for an image and wait until it is there; no thread waits."""
+async def _made(call: Call, build_id: int, form: ManifestForm, change: asyncio.Event) -> ManifestRecord:
+    """Wait until an image that was asked for is there; no thread waits. `change` was taken before it was asked for."""
     deadline = time.monotonic() + call.options.packing_wait
-    change = call.parts.watcher.next_change()
-    state = await run_in_threadpool(images.request_image, call.context, build_id, form, retries=True)
-    while state.manifest is None:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise Unavailable(state.what, retry_after=_RETRY_AFTER)
+    while (left := deadline - time.monotonic()) > 0:
         await call.parts.watcher.wait(change, min(left, _LOOK_AGAIN))
         change = call.parts.watcher.next_change()
         state = await run_in_threadpool(images.request_image, call.context, build_id, form)
-    return state.manifest
+        if state.manifest is not None:
+            return state.manifest
+    raise Unavailable("the image is still being made, ask again in a few seconds", retry_after=_RETRY_AFTER)
 
 
 def _wanted_form(request: Request) -> ManifestForm:
