@@ -57,6 +57,7 @@ class Worker:
         self.owner = housekeeping.owner_name(uuid.uuid4().hex[:8])
         self.children: list[Child] = []
         self.is_stopping = False
+        self._has_forked = False
         self._clock = time.time() - time.monotonic()
         self._next_renewal = 0.0
         self._next_sweep = 0.0
@@ -148,6 +149,10 @@ class Worker:
         waiting = housekeeping.look(self.context)
         if waiting.links:
             self._announce(update_links(self.context))
+        if (waiting.builds or waiting.artifacts) and not self._has_forked:
+            # waits for the fork server, which may still be importing: no lease runs meanwhile
+            self.children.append(self.nursery.new())
+            self._has_forked = True
         while waiting.builds and self._has_room():
             with self.context.database.write() as connection:
                 lease = leases.claim(connection, self.owner, self.context.deployment.lease)

@@ -145,13 +145,30 @@ def test_a_worker_that_was_held_up_renews_before_it_sweeps(context: Context) -> 
 def test_a_build_for_which_no_process_can_be_made_is_given_back(context: Context) -> None:
     build_id = handed_in(context, "python")
     nursery = FakeNursery()
-    nursery.refusals = 1
     worker = worker_of(context, nursery)
+    worker._has_forked = True
+    nursery.refusals = 1
     with pytest.raises(BlockingIOError):
         turns(worker)
     assert (found(context, build_id).status, found(context, build_id).attempt) == (BuildStatus.QUEUED, 0)
     turns(worker)
     assert (found(context, build_id).status, found(context, build_id).attempt) == (BuildStatus.BUILDING, 1)
+    worker._stop()
+
+
+def test_no_lease_runs_while_the_fork_server_begins(context: Context) -> None:
+    build_id = handed_in(context, "python")
+    seen: list[BuildStatus] = []
+
+    class Slow(FakeNursery):
+        def new(self) -> Child:
+            seen.append(found(context, build_id).status)
+            return super().new()
+
+    worker = worker_of(context, Slow())
+    turns(worker)
+    assert seen == [BuildStatus.QUEUED]
+    assert found(context, build_id).status is BuildStatus.BUILDING
     worker._stop()
 
 
