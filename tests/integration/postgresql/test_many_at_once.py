@@ -110,7 +110,7 @@ def test_two_workers_build_cancel_and_survive_a_kill(opened_store: tuple[Store, 
     first, _ = opened.start_worker(), opened.start_worker()
     submitted = [opened.submit(f"name: env{number}\ndependencies: [two]\n") for number in range(6)]
     assert {opened.ended(build_id).status for build_id in submitted} == {BuildStatus.COMPLETED}
-    channel.faults["*/three-*"] = Fault(hang=True)
+    channel.faults["*/three-*"] = Fault(delay=10.0)  # long enough to interfere, and not for ever
     hanging = [opened.submit(f"name: held{number}\ndependencies: [three]\n") for number in range(4)]
     for build_id in hanging:
         wait_for("all install", lambda build_id=build_id: "Executing transaction" in opened.log(build_id))
