@@ -113,7 +113,7 @@ def _base_image() -> tuple[str, ...]:
     try:
         make_base_image(file)
     except (ChannelError, OSError) as error:
-        print(f"Images will have nothing below the environment: {error}")
+        print(f"Images are made with the base image that is the default: {error}")
         return ()
     return (f"--CondaStore.default_docker_base_image=tar:{file}",)
 

@@ -13,7 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
+from conda_store.artifacts.oci.base_image import read_base_image
 from conda_store.artifacts.oci.documents import ManifestForm
+from conda_store.errors import ArtifactFailed
 from tests.http.service import Service
 
 OCI, DOCKER = ManifestForm.OCI.value, ManifestForm.DOCKER.value
@@ -387,3 +389,28 @@ def test_who_may_have_images_made(registry: httpx.Client) -> None:
     assert code(on_demand(registry, "x", "anonymous"), 401) == "UNAUTHORIZED"
     assert code(on_demand(registry, "x", "developer"), 403) == "DENIED"
     assert code(on_demand(registry, "x//y"), 400) == "NAME_INVALID"
+
+
+# --- below an environment -----------------------------------------------------------------------------------
+
+
+def test_a_base_image_is_pulled_from_a_registry_and_kept(
+    images: Service, registry: httpx.Client, tmp_path: Path
+) -> None:
+    below = manifest_of(registry)["layers"]
+    name = f"localhost:{images.port}/default/open"
+    for _ in range(2):
+        base = read_base_image(name, "amd64", tmp_path)
+        digests = [hashlib.sha256(layer.file.read_bytes()).hexdigest() for layer in base.layers]
+        assert [f"sha256:{digest}" for digest in digests] == [layer["digest"] for layer in below]
+        assert "CONDA_PREFIX=/opt/conda" in base.config.environment
+    assert len(list(tmp_path.iterdir())) == 1
+    by_digest = registry.get("/default/open/manifests/latest").headers["Docker-Content-Digest"]
+    assert len(read_base_image(f"{name}@{by_digest}", "amd64", tmp_path).layers) == len(below)
+
+
+@pytest.mark.parametrize("name", ["team/closed", "default/nowhere"])
+def test_a_base_image_that_cannot_be_pulled(images: Service, tmp_path: Path, name: str) -> None:
+    with pytest.raises(ArtifactFailed, match="cannot be pulled: localhost:"):
+        read_base_image(f"localhost:{images.port}/{name}", "amd64", tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -130,9 +130,9 @@ class CondaStore(LoggingConfigurable):
         2.0, min=0, help="Seconds before the second attempt; doubled for each further.", config=True
     )
     default_docker_base_image = Unicode(
-        "scratch",
-        help="What lies below environments in images: scratch (nothing), oci:DIRECTORY (an OCI layout), tar:FILE "
-        "(a root directory).",
+        "debian:bookworm-slim",
+        help="What lies below environments in images: the name of an image, scratch (nothing), oci:DIRECTORY (an OCI "
+        "layout), tar:FILE (a root directory).",
         config=True,
     )
     image_layer_budget = Int(

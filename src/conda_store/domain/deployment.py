@@ -39,6 +39,11 @@ class Deployment:
         """Where prefixes are set aside until there is time to delete them; `%` is in no name of a namespace."""
         return self.store_directory / "%trash"
 
+    @property
+    def base_image_directory(self) -> Path:
+        """Where base images are kept that were pulled."""
+        return self.store_directory / "%base-images"
+
     def prefix(self, namespace: str, key: str) -> Path:
         """Where the build with this key is laid out. Keys of version 3 know no namespace directory."""
         if self.build_key_version == 3:

@@ -61,7 +61,8 @@ def make_image(context: Context, build: BuildRecord, key: str, scratch: Path) ->
         specification = specifications.get(connection, build.specification_id)
     if lock is None:
         raise NotFound(f"the environment was not built for {current_platform()}")
-    base = read_base_image(context.deployment.base_image, architecture(lock.platform))
+    deployment = context.deployment
+    base = read_base_image(deployment.base_image, architecture(lock.platform), deployment.base_image_directory)
     scratch.mkdir(parents=True)
     making = _Making(context, build, lock, scratch)
     below = making.base_layers(base)

@@ -1,5 +1,5 @@
-"""What lies below an environment in its image: nothing (`scratch`), an OCI layout (`oci:DIRECTORY`), or the files of a
-root directory in a tar (`tar:FILE`)."""
+"""What lies below an environment in its image: nothing (`scratch`), an OCI layout (`oci:DIRECTORY`), the files of a
+root directory in a tar (`tar:FILE`), or an image that is pulled from a registry."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 from conda_store.artifacts.oci.documents import BaseConfig
 from conda_store.artifacts.oci.layer_stream import LayerStream, WrittenLayer
+from conda_store.artifacts.oci.pulling import parse_reference, pulled_layout
 from conda_store.errors import ArtifactFailed
 
 SCRATCH = "scratch"
@@ -41,13 +42,14 @@ class BaseImage:
 
 def base_problem(reference: str) -> str | None:
     """What is wrong with the name of a base image; None if nothing is."""
-    if reference == SCRATCH or reference.startswith(("oci:", "tar:")):
+    if reference == SCRATCH or reference.startswith(("oci:", "tar:")) or parse_reference(reference):
         return None
-    return f"the base image {reference!r} is none of scratch, oci:DIRECTORY and tar:FILE"
+    return f"the base image {reference!r} is none of scratch, oci:DIRECTORY, tar:FILE and the name of an image"
 
 
-def read_base_image(reference: str, architecture: str) -> BaseImage:
-    """The base image under a name; of an OCI layout with several images the one for the architecture (`amd64`).
+def read_base_image(reference: str, architecture: str, kept: Path) -> BaseImage:
+    """The base image under a name; of several images the one for the architecture (`amd64`). What has to be pulled is
+    kept in the directory `kept`.
 
     Raises:
         ArtifactFailed: there is none.
@@ -58,7 +60,11 @@ def read_base_image(reference: str, architecture: str) -> BaseImage:
     try:
         if kind == "tar":
             return _of_tar(Path(place))
-        return _of_layout(Path(place), architecture) if kind == "oci" else BaseImage(BaseConfig(has_shell=False))
+        if kind == "oci":
+            return _of_layout(Path(place), architecture)
+        if reference == SCRATCH:
+            return BaseImage(BaseConfig(has_shell=False))
+        return _of_layout(pulled_layout(reference, architecture, kept), architecture)
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise ArtifactFailed(
             f"the base image {reference!r} cannot be read: {error}",
