@@ -192,7 +192,7 @@ class Store:
 def store(directory: Path, **options: object) -> Iterator[Store]:
     directory.mkdir(parents=True, exist_ok=True)
     opened = Store(
-        directory, {"lease_seconds": 4.0, "first_retry_delay": 0.1, "repodata_check_interval": 0.0, **options}
+        directory, {"lease_seconds": 12.0, "first_retry_delay": 0.1, "repodata_check_interval": 0.0, **options}
     )
     try:
         yield opened

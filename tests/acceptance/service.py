@@ -26,7 +26,7 @@ API = "/api/v1"
 _SERVED = re.compile(r"conda-store is served at (http\S+)/")
 _QUICK = {
     "storage_threshold": 0,
-    "lease_seconds": 4.0,
+    "lease_seconds": 12.0,
     "first_retry_delay": 0.1,
     "repodata_check_interval": 0.0,
     "download_timeout": 5.0,
