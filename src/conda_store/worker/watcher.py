@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ logger = structlog.get_logger()
 
 SUFFIXES = (".yaml", ".yml")
 _LOOK_ANYWAY_SECONDS = 60.0
+_LOOK_AGAIN_MILLISECONDS = 1000
 
 
 def watch(context: Context, paths: Iterable[str], stop: threading.Event, polls: bool) -> None:
@@ -43,15 +45,20 @@ def _follow(context: Context, wanted: Sequence[Path], stop: threading.Event, pol
     if not present:
         stop.wait(_LOOK_ANYWAY_SECONDS)
         return
-    for _ in follow(
+    looked = float("-inf")
+    for changes in follow(
         *present,
         stop_event=stop,
         recursive=False,
         force_polling=polls or None,
-        rust_timeout=int(_LOOK_ANYWAY_SECONDS * 1000),
+        rust_timeout=_LOOK_AGAIN_MILLISECONDS,
         yield_on_timeout=True,
         raise_interrupt=False,
     ):
+        # once without any change too: something may have come between the first look and the watch
+        if not changes and time.monotonic() - looked < _LOOK_ANYWAY_SECONDS:
+            continue
+        looked = time.monotonic()
         submit_all(context, wanted)
         if any(path.is_dir() != (path in present) for path in followed):
             break
