@@ -195,15 +195,17 @@ class CondaStore(LoggingConfigurable):
         return os.getgid() if sys.platform != "win32" else None
 
     @validate("build_directory", "environment_directory")
-    def _check_template(self, proposal: dict[str, str]) -> str:
+    def _check_template(self, proposal: dict[str, Any]) -> str:
+        template = str(proposal["value"])
         try:
-            proposal["value"].format(store_directory="s", namespace="n", name="e")
+            template.format(store_directory="s", namespace="n", name="e")
         except (KeyError, IndexError, ValueError) as error:
+            option = f"c.CondaStore.{proposal['trait'].name}"
             raise ConfigurationError(
-                f"the template {proposal['value']!r} cannot be filled in: {error}",
+                f"{option}: the template {template!r} cannot be filled in: {error}",
                 hint="Its fields are {store_directory}, {namespace} and, for environments, {name}.",
             ) from error
-        return proposal["value"]
+        return template
 
     @validate("default_docker_base_image")
     def _check_base_image(self, proposal: dict[str, str]) -> str:
