@@ -47,6 +47,12 @@ class LayerStream:
 
     def write(self, data: bytes | memoryview) -> None:
         """Append bytes, of any length."""
+        size = len(data)
+        if self._used + size < _BLOCK:
+            self._view[self._used : self._used + size] = data
+            self._used += size
+            self._position += size
+            return
         rest = memoryview(data)
         while rest:
             part = rest[: _BLOCK - self._used]

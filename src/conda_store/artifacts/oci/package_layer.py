@@ -112,7 +112,8 @@ class _Writer:
                 raise ArtifactFailed(f"file {file.source!r} of {package.file_name} cannot be read: {error}") from error
         record = f"conda-meta/{package.name}-{package.version}-{package.build}.json"
         paths = sorted(self._paths, key=lambda entry: str(entry["_path"]))
-        text = json.dumps(package_record(package, paths), ensure_ascii=False, indent=2)
+        # indenting would take longer than reading the package
+        text = json.dumps(package_record(package, paths), ensure_ascii=False, separators=(",", ":"))
         self._tar.add_file(record, text.encode(), mode=0o644, mtime=0)
 
     def _add(self, file: PackageFile) -> None:
