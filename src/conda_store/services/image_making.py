@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -41,6 +43,7 @@ from conda_store.storage.blobs import StoredBlob
 
 logger = structlog.get_logger()
 
+_TURN = 0.0003  # seconds
 _CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 _LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
 
@@ -129,7 +132,7 @@ class _Making:
         part = replace(self._lock, conda=tuple(package for package in self._lock.conda if package.name in wanted))
         directories = asyncio.run(self._context.builder.extracted(part, self._scratch / "packages", Silent()))
         largest_first = sorted(plans.items(), key=lambda item: -sum(package.size or 0 for package in item[1].packages))
-        with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="layers") as threads:
+        with _quick_turns(), ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="layers") as threads:
             made = threads.map(
                 lambda item: (
                     item[0],
@@ -177,6 +180,17 @@ class _Making:
     def _add(self, made: dict[str, Layer]) -> dict[str, Layer]:
         with self._context.database.write() as connection:
             return layers.add(connection, made)
+
+
+@contextmanager
+def _quick_turns() -> Iterator[None]:
+    """Threads that come back from compressing get their turn at once: half the time on two processors."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _comment(plan: LayerPlan) -> str:
