@@ -46,6 +46,8 @@ class Blueprint:
         return RattlerBuilder(self.cache_directory, options=self.builder_options)
 
     def packages(self) -> PackageSearch:
-        from conda_store.builder.package_index import PackageIndex
+        from conda_store.builder.package_index import IndexOptions, PackageIndex
 
-        return PackageIndex(self.cache_directory / "index")
+        file = self.builder_options.authentication_file
+        options = IndexOptions(authentication_file=str(file) if file else None)
+        return PackageIndex(self.cache_directory / "index", options=options)

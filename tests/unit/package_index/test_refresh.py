@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import threading
 import time
@@ -282,6 +283,23 @@ class TestSeveralAtOnce:
             server.faults["*"] = Fault(hang=True)
             with pytest.raises(Unavailable, match="was not refreshed within 1 s"):
                 asyncio.run(index.refresh([server.url], []))
+
+
+class TestPrivateChannels:
+    def test_one_is_read_with_the_credentials_of_the_file(self, tmp_path: Path, index: PackageIndex) -> None:
+        write_repodata(tmp_path / "served", [("one", "1.0", "0")])
+        keys = tmp_path / 'keys "quoted".json'
+        keys.write_text(json.dumps({"127.0.0.1": {"BasicHTTP": {"username": "ada", "password": "pl4nted"}}}))
+        header = "Basic " + base64.b64encode(b"ada:pl4nted").decode()
+        with ChannelServer(tmp_path / "served", authorization=header) as server:
+            (failure,) = refresh_here(tmp_path / "index", [server.url])
+            assert "401" in failure.message
+            options = IndexOptions(fetch_timeout=20, retries=0, authentication_file=str(keys))
+            assert refresh_here(tmp_path / "index", [server.url], options=options) == []
+        assert names(index) == ["one"]
+        assert not [
+            path for path in (tmp_path / "index").rglob("*") if path.is_file() and b"pl4nted" in path.read_bytes()
+        ]
 
 
 class TestDamage:

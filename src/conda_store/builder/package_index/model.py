@@ -115,6 +115,7 @@ class IndexOptions:
     fetch_timeout: for one repodata, retries included. timeout: for a whole refresh, waiting for another process's
     refresh included. connections: downloads at a time. niceness: added to that of the child process, so that it gives
     way to solves and builds. with_summaries: whether channeldata.json is read, for the summaries.
+    authentication_file: rattler's file with the credentials of private channels; None is rattler's own default.
     """
 
     fetch_timeout: float = 300.0
@@ -124,3 +125,4 @@ class IndexOptions:
     niceness: int = 10
     with_summaries: bool = True
     channeldata_limit: int = 256 * 1024 * 1024
+    authentication_file: str | None = None

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import httpx
-from rattler import Channel, Client, SparseRepoData, Subdir, fetch_repo_data
+from rattler import Channel, Client, Config, SparseRepoData, Subdir, fetch_repo_data
 
 from conda_store.builder.package_index.catalog import read_summaries
 from conda_store.builder.package_index.layout import Layout, replacing
@@ -37,7 +37,7 @@ class Fetcher:
     def __init__(self, layout: Layout, options: IndexOptions) -> None:
         self.layout = layout
         self.options = options
-        self.client = Client.default_client(max_retries=options.retries, timeout=max(1, round(options.fetch_timeout)))
+        self.client = _client(options)
 
     async def repodata(self, channel: str, subdir: str, known_state: str | None) -> Source | None:
         """The subdir's repodata; None where the channel has no such subdir, or its state is the known one.
@@ -134,6 +134,16 @@ class Fetcher:
                 if len(body) > self.options.channeldata_limit:
                     raise ValueError("channeldata.json is larger than the limit")
             return response.headers.get("ETag", ""), bytes(body)
+
+
+def _client(options: IndexOptions) -> Client:
+    file = options.authentication_file
+    config = (
+        Config()
+        if file is None
+        else Config.from_toml(f"authentication-override-file = {json.dumps(file, ensure_ascii=False)}")
+    )
+    return Client.from_config(config, max_retries=options.retries, timeout=max(1, round(options.fetch_timeout)))
 
 
 def _unavailable(channel: str, subdir: str, reason: str) -> ChannelUnavailable:
