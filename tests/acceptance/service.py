@@ -36,11 +36,12 @@ _QUICK = {
 class Service:
     """All that is kept lies below `directory`. `options` are those of `c.CondaStore`."""
 
-    def __init__(self, directory: Path, *arguments: str, **options: object) -> None:
+    def __init__(self, directory: Path, *arguments: str, indexes: bool = False, **options: object) -> None:
         self.directory = directory
         self.data = directory / "data" / "conda-store"
         self.log_file = directory / "serve.log"
         self._arguments = arguments
+        self._indexes = indexes
         self._options = _QUICK | options
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("CONDA")},
@@ -65,7 +66,7 @@ class Service:
             for item in (value if isinstance(value, list) else [value])
         ]
         command = [
-            PROGRAM, "serve", "--port=0", "--CondaStoreWorker.index_channels=False",
+            PROGRAM, "serve", "--port=0", f"--CondaStoreWorker.index_channels={self._indexes}",
             "--CondaStoreWorker.concurrency=2", *options, *self._arguments, *further,
         ]  # fmt: skip
         with self.log_file.open("ab") as log:
@@ -263,9 +264,9 @@ def _command_line(pid: int) -> bytes:
 
 
 @contextmanager
-def serving(directory: Path, *arguments: str, **options: object) -> Iterator[Service]:
+def serving(directory: Path, *arguments: str, indexes: bool = False, **options: object) -> Iterator[Service]:
     """A service that is up, and ends with the block."""
-    service = Service(directory, *arguments, **options)
+    service = Service(directory, *arguments, indexes=indexes, **options)
     try:
         service.start()
         yield service

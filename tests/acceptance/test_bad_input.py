@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import os
 from collections.abc import Iterator
@@ -10,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.acceptance.harness import tiny_channel
+from tests.acceptance.harness import tiny_channel, wait_for
 from tests.acceptance.service import API, Service, serving
 from tools.channel.serve import ChannelServer, Fault
 from tools.channel.tiny import index, write_package
@@ -434,5 +436,40 @@ def test_secrets_in_urls_are_found_nowhere(service: Service, served: ChannelServ
     assert [path for path in files if found_in(path.read_bytes())] == []
 
 
+@pytest.mark.parametrize("kind", ["password", "token"])
+def test_the_credentials_of_a_private_channel_stay_where_they_are(tmp_path: Path, kind: str) -> None:
+    """A build, a failed one, every artifact, the index of packages: the secret is in none of them."""
+    password, token = SECRETS
+    header = "Basic " + base64.b64encode(f"ada:{password}".encode()).decode()
+    directory = tmp_path / "served"
+    tiny_channel(directory / ("private" if kind == "password" else f"t/{token}/private"))
+    entry = {"BasicHTTP": {"username": "ada", "password": password}} if kind == "password" else {"CondaToken": token}
+    keys = tmp_path / "keys.json"
+    keys.write_text(json.dumps({"127.0.0.1": entry}))
+    with ChannelServer(directory, authorization=header if kind == "password" else None) as server:
+        url = f"{server.url}/private"
+        options = {"conda_default_channels": [url], "conda_indexed_channels": [url], "authentication_file": keys}
+        with serving(tmp_path / "s", indexes=True, **options) as service:
+            build_id = service.completed("name: private\ndependencies: [two]\n")
+            server.faults["*/three-*"] = Fault(status=404)
+            failing, _ = failed(service, "name: private\ndependencies: [three]\n")
+            assert "three-3.0" in failing
+            found = f"{API}/package/?search=two"
+            wait_for("the channel is indexed", lambda: service.http.get(found).json()["data"], 30)
+            answers = [
+                service.http.get(f"{API}/build/{build_id}/{part}")
+                for part in ("", "lockfile/", "yaml/", "logs/", "archive/", "installer/", "packages/", "events/",
+                             "lockfile/?format=explicit", "lockfile/?format=pixi")
+            ]  # fmt: skip
+            answers += [service.http.get(f"{API}/{part}/") for part in ("build", "channel", "package", "specification")]
+            assert {answer.status_code for answer in answers} == {200}
+            for answer in answers:
+                packed = answer.content[:2] == b"\x1f\x8b"
+                assert not found_in(gzip.decompress(answer.content) if packed else answer.content), answer.url
+            files = [path for path in service.directory.rglob("*") if path.is_file()]
+            assert [path for path in files if found_in(path.read_bytes())] == []
+
+
 def found_in(data: bytes) -> bool:
-    return any(secret.encode() in data for secret in SECRETS)
+    hidden = base64.b64encode(f"ada:{SECRETS[0]}".encode())
+    return hidden in data or any(secret.encode() in data for secret in SECRETS)

@@ -254,6 +254,19 @@ def test_the_installer_needs_a_shell_only(real: Service, tmp_path: Path) -> None
     assert shown.stdout.strip() == f"{version_of_numpy(real)} {prefix}", shown.stderr
 
 
+@pytest.mark.channel
+def test_a_pip_part_that_cannot_be_had(real: Service, tiny: ChannelServer) -> None:
+    """The index has no such thing, and no traceback of uv's or ours is shown."""
+    text = f"name: pip\ndependencies: [python=3.11, {{pip: ['--index-url {tiny.url}/simple', 'no-such-thing']}}]\n"
+    build = real.ended(real.submit(text))
+    log = real.log(build["id"])
+    assert build["status"] == "FAILED"
+    assert "no-such-thing" in build["status_info"]
+    assert "attempt 2" not in log
+    assert "Traceback" not in log
+    real.is_clean()
+
+
 # --- run ------------------------------------------------------------------------------------------------------
 
 
