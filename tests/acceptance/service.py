@@ -172,14 +172,6 @@ class Service:
 
         wait_for(f"build {build_id} is {phase}", look)
 
-    def in_attempt(self, build_id: int, attempt: int) -> None:
-        def look() -> bool:
-            status, number = self.row("SELECT status, attempt FROM build WHERE id = ?", build_id)
-            assert status not in ENDED, f"build {build_id} was {status} before attempt {attempt}"
-            return bool(number >= attempt)
-
-        wait_for(f"attempt {attempt} at build {build_id}", look)
-
     def log(self, build_id: int) -> str:
         return self.http.get(f"{API}/build/{build_id}/logs/").text
 
