@@ -15,16 +15,17 @@ from typing import Any
 from benchmarks import builds
 
 HERE = Path(__file__).parent
+PARTS = ["warm", "cold", "lists", "packages"]
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5, help="pairs of warm builds")
-    parser.add_argument("--cold-runs", type=int, default=2, help="pairs of cold builds")
-    parser.add_argument("--only", choices=["builds", "lists", "packages"], action="append")
+    parser.add_argument("--cold-runs", type=int, default=4, help="pairs of cold builds")
+    parser.add_argument("--only", choices=PARTS, action="append")
     options = parser.parse_args()
-    wanted = options.only or ["builds", "lists", "packages"]
+    wanted = options.only or PARTS
     kept = HERE / "results" / "latest.json"
     results: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {}
     results["machine"] = {
@@ -33,8 +34,10 @@ def main() -> int:
         "python": platform.python_version(),
         "load_before": os.getloadavg()[0],
     }
-    if "builds" in wanted:
-        results["builds"] = builds.run(options.runs, options.cold_runs)
+    if "warm" in wanted:
+        results.setdefault("builds", {}).update(builds.run_warm(options.runs))
+    if "cold" in wanted:
+        results.setdefault("builds", {}).update(builds.run_cold(options.cold_runs))
     if "lists" in wanted:
         results["lists"] = _other("benchmarks.lists", "--output")
     if "packages" in wanted:

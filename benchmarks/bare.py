@@ -8,6 +8,7 @@ Prints the seconds from the start of the solve to the end of the installation.
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
 from pathlib import Path
@@ -30,4 +31,5 @@ async def bare(channel: str, cache: Path, prefix: Path, specs: list[str]) -> flo
 
 if __name__ == "__main__":
     url, cache, prefix, *wanted = sys.argv[1:]
-    print(asyncio.run(bare(url, Path(cache), Path(prefix), wanted)))
+    print(asyncio.run(bare(url, Path(cache), Path(prefix), wanted)), flush=True)
+    os._exit(0)  # rattler's threads have been seen to crash an interpreter that takes itself apart

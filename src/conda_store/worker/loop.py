@@ -29,7 +29,7 @@ from conda_store.worker.processes import Child, Nursery
 logger = structlog.get_logger()
 
 SWEEP_SECONDS = 5.0
-IDLE_CHILD_SECONDS = 60.0
+IDLE_CHILD_SECONDS = 15.0
 INDEX_SECONDS = 900.0
 CLEAR_SECONDS = 1.0  # what cannot be cleared away must not keep us busy
 TIDY_SECONDS = 3600.0
