@@ -50,7 +50,9 @@ def test_packages_are_added_removed_and_changed() -> None:
 
 
 def test_a_package_of_a_python_index_is_another_than_condas() -> None:
-    result = difference([package("a", "1")], [package("a", "1"), package("a", "2", "https://index.example/simple/pypi")])
+    result = difference(
+        [package("a", "1")], [package("a", "1"), package("a", "2", "https://index.example/simple/pypi")]
+    )
     assert [item.version for item in result.added] == ["2"]
     assert result.changed == ()
 
