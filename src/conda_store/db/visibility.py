@@ -24,22 +24,33 @@ def _matches(column: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
 
 
 def reads_everything(actor: Actor) -> bool:
-    return any(set(first) == {"*"} and set(second) == {"*"} for first, second in readable_patterns(actor))
+    return all(
+        any(set(first) == {"*"} and set(second) == {"*"} for first, second in patterns)
+        for patterns in readable_patterns(actor)
+    )
 
 
 def environments_readable_by(actor: Actor) -> ColumnElement[bool]:
     """A condition on `environment` joined with `namespace`."""
-    patterns = readable_patterns(actor)
-    if not patterns:
-        return false()
-    return or_(
-        *(and_(_matches(namespace.c.name, first), _matches(environment.c.name, second)) for first, second in patterns)
+    return and_(
+        *(
+            or_(
+                false(),
+                *(
+                    and_(_matches(namespace.c.name, first), _matches(environment.c.name, second))
+                    for first, second in patterns
+                ),
+            )
+            for patterns in readable_patterns(actor)
+        )
     )
 
 
 def namespaces_readable_by(actor: Actor) -> ColumnElement[bool]:
     """A condition on `namespace`: those of which all, or some environments, may be read."""
-    patterns = readable_patterns(actor)
-    if not patterns:
-        return false()
-    return or_(*(_matches(namespace.c.name, first) for first, _ in patterns))
+    return and_(
+        *(
+            or_(false(), *(_matches(namespace.c.name, first) for first, _ in patterns))
+            for patterns in readable_patterns(actor)
+        )
+    )

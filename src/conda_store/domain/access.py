@@ -102,6 +102,15 @@ class RoleBinding:
             return set(self.environment) == {"*"}
         return _pattern(self.environment).fullmatch(target.environment) is not None
 
+    def contains(self, other: RoleBinding) -> bool:
+        """Whether everything that the other matches is matched by this one: a `*` is matched by a `*` only."""
+        first, second = _pattern(self.namespace), _pattern(self.environment)
+        return bool(first.fullmatch(other.namespace) and second.fullmatch(other.environment))
+
+
+def _permissions(bindings: Iterable[RoleBinding]) -> frozenset[Permission]:
+    return frozenset().union(*(ROLE_PERMISSIONS[binding.role] for binding in bindings))
+
 
 def parse_binding(entity: str, role: str) -> RoleBinding:
     """A binding from its text, as in `{"team-*/*": "developer"}`.
@@ -124,19 +133,43 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 @dataclass(frozen=True)
 class Actor:
-    """Whoever asks. `bindings` are all that apply to them; `expires` is None where they do not expire."""
+    """Whoever asks. `bindings` are all that apply to them; `expires` is None where they do not expire.
+
+    `limits` are those of a narrowed token: what it permits is what both its owner and they permit. `groups` are the
+    owner's, `identity` tells whose tokens are theirs (`user:alice`).
+    """
 
     name: str
     primary_namespace: str
     bindings: tuple[RoleBinding, ...] = ()
     is_authenticated: bool = False
     expires: datetime | None = None
+    limits: tuple[RoleBinding, ...] | None = None
+    groups: tuple[str, ...] = ()
+    identity: str = ""
 
     def permissions(self, target: Target) -> frozenset[Permission]:
         """Everything the actor may do to the target."""
-        return frozenset().union(
-            *(ROLE_PERMISSIONS[binding.role] for binding in self.bindings if binding.covers(target))
-        )
+        held = _permissions(binding for binding in self.bindings if binding.covers(target))
+        if self.limits is None:
+            return held
+        return held & _permissions(binding for binding in self.limits if binding.covers(target))
+
+    def permissions_over(self, pattern: RoleBinding) -> frozenset[Permission]:
+        """What the actor may do to everything that the binding matches."""
+        held = _permissions(binding for binding in self.bindings if binding.contains(pattern))
+        if self.limits is None:
+            return held
+        return held & _permissions(binding for binding in self.limits if binding.contains(pattern))
+
+    def may_grant(self, binding: RoleBinding) -> bool:
+        """Whether the binding gives nothing that the actor does not have."""
+        return _permissions([binding]) <= self.permissions_over(binding)
+
+    @property
+    def effective_bindings(self) -> tuple[RoleBinding, ...]:
+        """The bindings to show: of a narrowed token its limits."""
+        return self.bindings if self.limits is None else self.limits
 
     def may(self, permission: Permission, target: Target) -> bool:
         return permission in self.permissions(target)
@@ -161,12 +194,19 @@ class Actor:
             self.require(permission, target)
 
 
-def readable_patterns(actor: Actor) -> tuple[tuple[str, str], ...]:
-    """The (namespace, environment) patterns of what the actor may read: `db` turns them into SQL."""
+def readable_patterns(actor: Actor) -> tuple[tuple[tuple[str, str], ...], ...]:
+    """The (namespace, environment) patterns of what the actor may read: one of each tuple has to match.
+
+    A narrowed token has two of them; `db` turns them into SQL.
+    """
+    layers = (actor.bindings,) if actor.limits is None else (actor.bindings, actor.limits)
     return tuple(
-        (binding.namespace, binding.environment)
-        for binding in actor.bindings
-        if Permission.ENVIRONMENT_READ in ROLE_PERMISSIONS[binding.role]
+        tuple(
+            (binding.namespace, binding.environment)
+            for binding in bindings
+            if Permission.ENVIRONMENT_READ in ROLE_PERMISSIONS[binding.role]
+        )
+        for bindings in layers
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,16 @@ from sqlalchemy import insert, select
 from conda_store.db.engine import Database
 from conda_store.db.tables import environment, metadata, namespace
 from conda_store.db.visibility import environments_readable_by, escape_like
-from conda_store.domain.access import Actor, Permission, Role, RoleBinding, Target, parse_binding, parse_role
+from conda_store.domain.access import (
+    ROLE_PERMISSIONS,
+    Actor,
+    Permission,
+    Role,
+    RoleBinding,
+    Target,
+    parse_binding,
+    parse_role,
+)
 from conda_store.errors import Forbidden, InvalidInput, NotFound
 
 NAMES = ["a", "A", "a.b", "axb", "a_b", "team-1", "team-2", "x+y", "my_ns", "myXns", "ab"]
@@ -52,6 +62,41 @@ def test_unseen_is_not_found_and_seen_is_forbidden() -> None:
     actor(("a/*", "admin")).require(Permission.ENVIRONMENT_DELETE, Target("a", "e"))
 
 
+def test_a_narrowed_token_may_what_its_owner_and_its_limits_permit() -> None:
+    limits = (parse_binding("a/*", "admin"), parse_binding("b/*", "viewer"))
+    narrowed = replace(actor(("a/*", "viewer"), ("b/*", "admin"), ("c/*", "admin")), limits=limits)
+    viewer = ROLE_PERMISSIONS[Role.VIEWER]
+    assert narrowed.permissions(Target("a", "e")) == viewer
+    assert narrowed.permissions(Target("b")) == viewer
+    assert narrowed.permissions(Target("c")) == frozenset()
+    assert narrowed.may_grant(parse_binding("a/x", "viewer"))
+    assert not narrowed.may_grant(parse_binding("a/x", "developer"))
+    assert not narrowed.may_grant(parse_binding("c/x", "viewer"))
+
+
+@pytest.mark.parametrize(
+    ("inner", "outer", "is_contained"),
+    [
+        ("ab/cd", "a*b/c*d", True),
+        ("a1/cd", "a*b/c*d", False),
+        ("aaabbbcccc1c/eeddd", "a*b*c/e*d", True),
+        ("aaabbbcccc1/eeddd", "a*b*c/e*d", False),
+        ("a*/x", "*/x", True),
+        ("*/x", "a*/x", False),
+        ("a/*", "a/x", False),
+        ("axb/*", "a.b/*", False),
+    ],
+)
+def test_which_bindings_contain_others(inner: str, outer: str, is_contained: bool) -> None:
+    assert actor((outer, "viewer")).may_grant(parse_binding(inner, "viewer")) is is_contained
+
+
+def test_what_may_be_granted_is_the_union_of_all_that_contains_it() -> None:
+    somebody = actor(("d*/*", "viewer"), ("de*/*", "admin"))
+    assert somebody.may_grant(parse_binding("default/*", "developer"))
+    assert not somebody.may_grant(parse_binding("dcefault/*", "developer"))
+
+
 def test_editor_is_developer() -> None:
     assert parse_role("editor") is Role.DEVELOPER
     with pytest.raises(InvalidInput, match="invalid role=boss"):
@@ -85,16 +130,19 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     database.close()
 
 
-@settings(max_examples=60, deadline=None)
-@given(given_patterns=st.lists(st.tuples(patterns, patterns), max_size=3))
-def test_the_rule_and_its_sql_agree(database: Database, given_patterns: list[tuple[list[str], list[str]]]) -> None:
-    bindings = tuple(
-        RoleBinding(first, second, Role.VIEWER)
-        for firsts, seconds in given_patterns
-        for first in firsts
-        for second in seconds
+several = st.lists(st.tuples(patterns, patterns), max_size=3).map(
+    lambda pairs: tuple(
+        RoleBinding(first, second, Role.VIEWER) for firsts, seconds in pairs for first in firsts for second in seconds
     )
-    somebody = Actor("somebody", "a", bindings)
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(bindings=several, limits=st.none() | several)
+def test_the_rule_and_its_sql_agree(
+    database: Database, bindings: tuple[RoleBinding, ...], limits: tuple[RoleBinding, ...] | None
+) -> None:
+    somebody = Actor("somebody", "a", bindings, limits=limits)
     with database.read() as connection:
         rows = connection.execute(
             select(namespace.c.name, environment.c.name)
