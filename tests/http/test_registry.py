@@ -327,6 +327,65 @@ def test_a_deleted_build_is_gone(images: Service, registry: httpx.Client) -> Non
     assert code(registry.get(f"/default/doomed/blobs/{digest}"), 404) == "BLOB_UNKNOWN"
 
 
+# --- for several processors ---------------------------------------------------------------------------------
+
+INDEX = "application/vnd.oci.image.index.v1+json"
+LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+
+
+@pytest.fixture(scope="module")
+def portable(images: Service) -> str:
+    """The name of an image for two platforms."""
+    images.make_namespaces("portable")
+    with images.client("admin") as admin:
+        values = {"conda_solve_platforms": ["linux-64", "linux-aarch64", "osx-arm64"]}
+        assert admin.put("/api/v1/setting/portable/", json=values).status_code == 200
+    images.build("portable", "two", "python=3.12", "zlib")
+    return "portable/two"
+
+
+@pytest.mark.parametrize(("form", "index"), [(OCI, INDEX), (DOCKER, LIST)])
+def test_an_index_of_the_images_for_several_platforms(
+    registry: httpx.Client, portable: str, form: str, index: str
+) -> None:
+    admin = bearer("admin")
+    response = registry.get(f"/{portable}/manifests/latest", headers={"Accept": f"{index}, {form}"} | admin)
+    assert response.headers["Content-Type"] == response.json()["mediaType"] == index
+    assert response.headers["Docker-Content-Digest"] == digest_of(response.content)
+    listed = response.json()["manifests"]
+    assert [item["platform"] for item in listed] == [
+        {"architecture": "amd64", "os": "linux"},
+        {"architecture": "arm64", "os": "linux"},
+    ]
+    found = {}
+    for item in listed:
+        manifest = registry.get(f"/{portable}/manifests/{item['digest']}", headers=admin)
+        assert digest_of(manifest.content) == item["digest"]
+        assert len(manifest.content) == item["size"]
+        assert manifest.headers["Content-Type"] == item["mediaType"] == form
+        for blob in (manifest.json()["config"], *manifest.json()["layers"]):
+            assert registry.head(f"/{portable}/blobs/{blob['digest']}", headers=admin).status_code == 200
+        config = registry.get(f"/{portable}/blobs/{manifest.json()['config']['digest']}", headers=admin).json()
+        found[item["platform"]["architecture"]] = (manifest, config)
+    assert {name: config["architecture"] for name, (_, config) in found.items()} == {"amd64": "amd64", "arm64": "arm64"}
+    alone = registry.get(f"/{portable}/manifests/latest", headers={"Accept": form} | admin)
+    assert alone.content == found["amd64"][0].content
+    by_digest = registry.get(f"/{portable}/manifests/{digest_of(response.content)}", headers=admin)
+    assert (by_digest.content, by_digest.headers["Content-Type"]) == (response.content, index)
+
+
+def test_one_platform_needs_no_index(registry: httpx.Client) -> None:
+    assert manifest_of(registry, accept=f"{INDEX}, {OCI}")["mediaType"] == OCI
+
+
+def test_what_pip_installed_is_there_for_this_machine_only(
+    images: Service, registry: httpx.Client, portable: str
+) -> None:
+    images.build("portable", "piped", "python=3.12", "pip", "{pip: [requests]}")
+    response = registry.get("/portable/piped/manifests/latest", headers={"Accept": f"{INDEX}, {OCI}"} | bearer("admin"))
+    assert response.json()["mediaType"] == OCI
+
+
 # --- by the names of packages -------------------------------------------------------------------------------
 
 

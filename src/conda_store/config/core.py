@@ -138,6 +138,12 @@ class CondaStore(LoggingConfigurable):
     image_layer_budget = Int(
         DEFAULT_LAYER_BUDGET, min=3, max=MAX_LAYER_BUDGET, help="Most layers of an image, base included.", config=True
     )
+    unused_layers_kept_seconds = Float(
+        86400.0,
+        min=600,
+        help="Layers that no image has any more are kept for so long after their last use.",
+        config=True,
+    )
     compile_noarch_pyc = Bool(
         False, help="Compile noarch Python packages, once per package and Python version.", config=True
     )
@@ -242,6 +248,7 @@ class CondaStore(LoggingConfigurable):
             link_script_packages=frozenset(self.link_script_packages),
             base_image=self.default_docker_base_image,
             layer_budget=self.image_layer_budget,
+            unused_layers_are_kept=timedelta(seconds=self.unused_layers_kept_seconds),
         )
 
     def blueprint(self, storage: LocalStorage) -> Blueprint:

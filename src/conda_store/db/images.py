@@ -15,11 +15,12 @@ from conda_store.domain.build import BuildStatus
 
 @dataclass(frozen=True)
 class ManifestRecord:
-    """`digest` is of `content`, sha256 in hex."""
+    """`digest` is of `content`, sha256 in hex; `platform` is empty for an index of the images of several."""
 
     digest: str
     media_type: str
     content: bytes
+    platform: str = ""
 
 
 def add(connection: Connection, build_id: int, manifests: Sequence[ManifestRecord], blobs: Mapping[str, int]) -> None:
@@ -30,6 +31,7 @@ def add(connection: Connection, build_id: int, manifests: Sequence[ManifestRecor
             insert(image_manifest).values(
                 build_id=build_id,
                 media_type=manifest.media_type,
+                platform=manifest.platform,
                 digest=manifest.digest,
                 content=manifest.content,
             )
@@ -44,18 +46,26 @@ def remove(connection: Connection, build_id: int) -> None:
     connection.execute(delete(image_blob).where(image_blob.c.build_id == build_id))
 
 
-def manifest_of_build(connection: Connection, build_id: int, media_type: str) -> ManifestRecord | None:
-    query = select(image_manifest.c.digest, image_manifest.c.media_type, image_manifest.c.content).where(
-        image_manifest.c.build_id == build_id, image_manifest.c.media_type == media_type
+_MANIFEST = (
+    image_manifest.c.digest,
+    image_manifest.c.media_type,
+    image_manifest.c.content,
+    image_manifest.c.platform,
+)
+
+
+def manifests_of_build(connection: Connection, build_id: int, media_types: Sequence[str]) -> tuple[ManifestRecord, ...]:
+    """The manifests and indexes of a build's image in these forms."""
+    query = select(*_MANIFEST).where(
+        image_manifest.c.build_id == build_id, image_manifest.c.media_type.in_(media_types)
     )
-    row = connection.execute(query).one_or_none()
-    return ManifestRecord(*row) if row else None
+    return tuple(ManifestRecord(*row) for row in connection.execute(query))
 
 
 def manifest_by_digest(connection: Connection, environment_id: int, digest: str) -> ManifestRecord | None:
     """A manifest of one of the environment's builds."""
     query = (
-        select(image_manifest.c.digest, image_manifest.c.media_type, image_manifest.c.content)
+        select(*_MANIFEST)
         .join(build, build.c.id == image_manifest.c.build_id)
         .where(
             image_manifest.c.digest == digest, build.c.environment_id == environment_id, build.c.deleted_on.is_(None)
@@ -76,6 +86,12 @@ def blob_size(connection: Connection, environment_id: int, digest: str) -> int |
     )
     size: int | None = connection.execute(query).scalar_one_or_none()
     return size
+
+
+def digests_of_build(connection: Connection, build_id: int) -> set[str]:
+    """The blobs of a build's image."""
+    query = select(image_blob.c.digest).where(image_blob.c.build_id == build_id)
+    return set(connection.execute(query).scalars())
 
 
 def newest_of_specification(connection: Connection, environment_id: int, sha256: str) -> int | None:

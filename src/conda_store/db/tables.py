@@ -211,6 +211,8 @@ image_manifest = Table(
     metadata,
     Column("build_id", Id, _reference("build.id"), primary_key=True),
     Column("media_type", String(128), primary_key=True),
+    # empty for an index of the images of several platforms
+    Column("platform", String(32), primary_key=True),
     Column("digest", String(64), nullable=False, index=True),
     Column("content", LargeBinary, nullable=False),
 )
@@ -223,6 +225,15 @@ image_blob = Table(
     Column("digest", String(64), primary_key=True),
     Column("size", BigInteger, nullable=False),
     Index("ix_image_blob_digest", "digest"),
+)
+
+# every blob of images that is in the storage, or about to be: see db.kept_blobs
+kept_blob = Table(
+    "kept_blob",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("used_on", Float, nullable=False, index=True),
+    Column("is_doomed", Boolean, nullable=False),
 )
 
 conda_channel = Table(

@@ -17,6 +17,7 @@ class Deployment:
     `build_directory` and `environment_directory` are templates with the fields store_directory, namespace
     and, for the latter, name. `link_script_packages` are the packages whose post-link scripts may run.
     `base_image` is what lies below environments in images, `layer_budget` the most layers of an image, base included.
+    `unused_layers_are_kept` is how long after their last use layers stay that no image has.
     """
 
     store_directory: Path
@@ -33,6 +34,7 @@ class Deployment:
     link_script_packages: frozenset[str] = frozenset()
     base_image: str = "scratch"
     layer_budget: int = DEFAULT_LAYER_BUDGET
+    unused_layers_are_kept: timedelta = timedelta(days=1)
 
     @property
     def trash_directory(self) -> Path:

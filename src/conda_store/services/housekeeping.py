@@ -23,6 +23,7 @@ from conda_store.errors import Interrupted
 from conda_store.services.clearing import purge_deleted
 from conda_store.services.context import Context
 from conda_store.services.ending import discard_if_possible, give_up
+from conda_store.services.image_making import sweep
 from conda_store.services.links import update_links
 from conda_store.services.logs import keep_log
 from conda_store.services.packing import remove_abandoned_files
@@ -174,8 +175,11 @@ async def clear(context: Context) -> tuple[LinkChange, ...]:
 
 
 async def tidy(context: Context) -> None:
-    """Remove what killed processes left beside the environments, in the storage and in the package cache."""
+    """Remove what killed processes left beside the environments, in the storage and in the package cache, and the
+    layers that no image has any more."""
     removed = remove_abandoned_files(context) + context.blobs.remove_debris(_DEBRIS_IS_OLD)
+    if swept := sweep(context):
+        logger.info("unused layers removed", count=swept)
     removed += await context.builder.tidy()
     if removed:
         logger.info("leftovers removed", count=removed)

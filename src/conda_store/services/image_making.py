@@ -1,51 +1,49 @@
 """Making the image of a finished build: layers that nobody has made yet, configuration, manifests.
 
 A layer is looked up by its key first. So an image whose packages are all known is put together without reading one.
+Where the lock has several platforms of Linux, there is an image for each, and an index of them: no code is run to make
+a layer.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
 import structlog
 
-from conda_store.artifacts.oci.base_image import BaseImage, BaseLayer, read_base_image, write_base_layer
+from conda_store.artifacts.oci.base_image import read_base_image
 from conda_store.artifacts.oci.documents import (
+    ARCHITECTURES,
     ImageDescription,
+    Manifest,
     ManifestForm,
     architecture,
     image_config,
+    image_index,
     image_manifest,
 )
-from conda_store.artifacts.oci.layer_stream import WrittenLayer
-from conda_store.artifacts.oci.own_layer import write_own_layer
-from conda_store.artifacts.oci.package_layer import write_package_layer
-from conda_store.db import images, layers, locks, specifications
+from conda_store.builder.ports import InstallRequest
+from conda_store.db import images, kept_blobs, locks, specifications
 from conda_store.db.images import ManifestRecord
 from conda_store.db.records import BuildRecord, SpecificationRecord
 from conda_store.domain.artifact import layer_blob_key
-from conda_store.domain.image import Activation, ImagePython, Layer, LayerPlan, image_python, plan_layers
-from conda_store.domain.lock import PlatformLock
-from conda_store.domain.platform import current_platform
-from conda_store.errors import NotFound
+from conda_store.domain.image import Activation, plan_layers
+from conda_store.domain.lock import Lock, PlatformLock
+from conda_store.domain.platform import Platform, current_platform
+from conda_store.errors import ArtifactFailed, CondaStoreError, NotFound
 from conda_store.services.context import Context
+from conda_store.services.image_layers import LayerMaker
 from conda_store.services.solving import Silent
 from conda_store.storage.blobs import StoredBlob
 
 logger = structlog.get_logger()
 
-_TURN = 0.0003  # seconds
 _CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
-_LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 
 def make_image(context: Context, build: BuildRecord, key: str, scratch: Path) -> StoredBlob:
@@ -54,32 +52,116 @@ def make_image(context: Context, build: BuildRecord, key: str, scratch: Path) ->
     `scratch` is a path on the environments' file system where there is nothing yet; the caller removes it.
 
     Raises:
-        NotFound: the environment was not built for this platform.
+        NotFound: the environment was not solved for Linux.
         ArtifactFailed: a package, the environment or the base image cannot be read.
         BuildFailed: a package is not in the cache any more, and cannot be fetched again.
     """
     assert build.lock_digest is not None
     with context.database.read() as connection:
-        lock = locks.load(connection, build.lock_digest).on(current_platform())
+        lock = locks.load(connection, build.lock_digest)
         specification = specifications.get(connection, build.specification_id)
-    if lock is None:
-        raise NotFound(f"the environment was not built for {current_platform()}")
-    deployment = context.deployment
-    base = read_base_image(deployment.base_image, architecture(lock.platform), deployment.base_image_directory)
+    first, *others = _platforms(lock)
     scratch.mkdir(parents=True)
-    making = _Making(context, build, lock, scratch)
-    below = making.base_layers(base)
-    # one more for the environment's own files
-    budget = max(context.deployment.layer_budget - len(below) - 1, 1)
-    packages = making.package_layers(plan_layers(lock, budget))
-    activation = Activation()
-    for layer in packages:
-        activation += layer.activation
-    own = making.own_layer(has_scripts=activation.has_scripts and base.config.has_shell)
-    every = [*below, *packages, own]
-    description = _description(build, specification, lock)
-    config = image_config(description, base.config, every, activation)
-    return making.record(key, description, config, every)
+    made = [_Making(context, build, specification, first, scratch / "first").image()]
+    for number, platform in enumerate(others):
+        try:
+            made.append(_Making(context, build, specification, platform, scratch / f"other-{number}").image())
+        except (CondaStoreError, OSError) as error:
+            # the image of this machine's platform is there for all that
+            logger.warning("image of another platform", build_id=build.id, platform=platform.platform, error=str(error))
+    return _record(context, build, key, made)
+
+
+def _platforms(lock: Lock) -> list[PlatformLock]:
+    """Those that there are images for: this machine's first."""
+    ours = current_platform()
+    found = [item for item in lock.platforms if item.platform in ARCHITECTURES]
+    if not found:
+        solved = ", ".join(item.platform for item in lock.platforms)
+        raise NotFound(f"the environment was solved for {solved}, and there are images for Linux only")
+    return sorted(found, key=lambda item: (item.platform != ours, item.platform))
+
+
+@dataclass(frozen=True)
+class _Image:
+    """What was made for one platform; `blobs` are sizes by digest."""
+
+    platform: Platform
+    manifests: Mapping[ManifestForm, Manifest]
+    blobs: Mapping[str, int]
+    description: ImageDescription
+
+
+class _Making:
+    """The making of the image for one platform."""
+
+    def __init__(
+        self,
+        context: Context,
+        build: BuildRecord,
+        specification: SpecificationRecord,
+        lock: PlatformLock,
+        scratch: Path,
+    ) -> None:
+        self._context = context
+        self._build = build
+        self._specification: Mapping[str, Any] = specification.spec
+        self._lock = lock
+        self._scratch = scratch
+        self._description = _description(build, specification, lock)
+
+    def image(self) -> _Image:
+        deployment = self._context.deployment
+        self._scratch.mkdir()
+        reference, kept = deployment.base_image, deployment.base_image_directory
+        base = read_base_image(reference, architecture(self._lock.platform), kept)
+        maker = LayerMaker(self._context, self._lock, self._scratch)
+        below = maker.base_layers(base)
+        # one more for the environment's own files
+        budget = max(deployment.layer_budget - len(below) - 1, 1)
+        packages = maker.package_layers(plan_layers(self._lock, budget))
+        activation = Activation()
+        for layer in packages:
+            activation += layer.activation
+        own = maker.own_layer(
+            self._prefix(),
+            f"files of {self._build.namespace}/{self._build.environment} itself",
+            is_plain=not self._lock.pypi and not deployment.link_script_packages,
+            has_scripts=activation.has_scripts and base.config.has_shell,
+        )
+        every = [*below, *packages, own]
+        config = image_config(self._description, base.config, every, activation)
+        digest = hashlib.sha256(config).hexdigest()
+        with self._context.database.write() as connection:
+            kept_blobs.claim(connection, [digest])
+        self._context.blobs.put(layer_blob_key(digest), config, _CONFIG_TYPE)
+        manifests = {form: image_manifest(form, config, every, self._description) for form in ManifestForm}
+        blobs = {layer.digest: layer.size for layer in every} | {digest: len(config)}
+        return _Image(self._lock.platform, manifests, blobs, self._description)
+
+    def _prefix(self) -> Path:
+        """Where the environment lies; one of another platform is laid out for this, without running anything."""
+        if self._lock.platform == current_platform():
+            assert self._build.prefix is not None
+            return Path(self._build.prefix)
+        if self._lock.pypi:
+            raise ArtifactFailed(
+                f"an image for {self._lock.platform} cannot be made: what pip installs is there for "
+                f"{current_platform()} only",
+                hint="Take the packages from conda channels.",
+            )
+        prefix = self._scratch / "prefix"
+        dependencies = self._specification.get("dependencies") or ()
+        request = InstallRequest(
+            lock=self._lock,
+            staging=self._scratch / "staging",
+            prefix=prefix,
+            requested=tuple(line for line in dependencies if isinstance(line, str)),
+            variables=self._description.variables,
+            trash=self._context.deployment.trash_directory,
+        )
+        asyncio.run(self._context.builder.install(request, Silent()))
+        return prefix
 
 
 def _description(build: BuildRecord, specification: SpecificationRecord, lock: PlatformLock) -> ImageDescription:
@@ -96,105 +178,40 @@ def _description(build: BuildRecord, specification: SpecificationRecord, lock: P
     )
 
 
-class _Making:
-    """The making of one image."""
+def _record(context: Context, build: BuildRecord, key: str, made: Sequence[_Image]) -> StoredBlob:
+    """Make the manifests known, and an index where there are several.
 
-    def __init__(self, context: Context, build: BuildRecord, lock: PlatformLock, scratch: Path) -> None:
-        self._context = context
-        self._build = build
-        self._lock = lock
-        self._scratch = scratch
-        self._files = 0
-
-    def base_layers(self, base: BaseImage) -> list[Layer]:
-        known = self._find([layer.key for layer in base.layers])
-        made = {layer.key: self._base_layer(layer) for layer in base.layers if layer.key not in known}
-        found = {**known, **self._add(made)}
-        return [found[layer.key] for layer in base.layers]
-
-    def _base_layer(self, layer: BaseLayer) -> Layer:
-        return self._stored(lambda file: (write_base_layer(layer, file), Activation()), layer.comment)
-
-    def package_layers(self, plans: Sequence[LayerPlan]) -> list[Layer]:
-        """The layers of packages: those that are not known are made by as many threads as there are processors."""
-        python = image_python(self._lock)
-        keys = [plan.key(python) for plan in plans]
-        known = self._find(keys)
-        missing = {key: plan for key, plan in zip(keys, plans, strict=True) if key not in known}
-        if missing:
-            logger.info("layers to be made", build_id=self._build.id, count=len(missing), known=len(known))
-            known |= self._add(self._make_layers(missing, python))
-        return [known[key] for key in keys]
-
-    def _make_layers(self, plans: dict[str, LayerPlan], python: ImagePython | None) -> dict[str, Layer]:
-        # the python record is needed to place noarch packages
-        wanted = {package.name for plan in plans.values() for package in plan.packages} | {"python"}
-        part = replace(self._lock, conda=tuple(package for package in self._lock.conda if package.name in wanted))
-        directories = asyncio.run(self._context.builder.extracted(part, self._scratch / "packages", Silent()))
-        largest_first = sorted(plans.items(), key=lambda item: -sum(package.size or 0 for package in item[1].packages))
-        with _quick_turns(), ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="layers") as threads:
-            made = threads.map(
-                lambda item: (
-                    item[0],
-                    self._stored(
-                        lambda file: write_package_layer(item[1], directories, python, file), _comment(item[1])
-                    ),
-                ),
-                largest_first,
-            )
-            return dict(made)
-
-    def own_layer(self, *, has_scripts: bool) -> Layer:
-        assert self._build.prefix is not None
-        prefix = Path(self._build.prefix)
-        is_plain = not self._lock.pypi and not self._context.deployment.link_script_packages
-        return self._stored(
-            lambda file: (write_own_layer(prefix, file, is_plain=is_plain, has_scripts=has_scripts), Activation()),
-            f"files of {self._build.namespace}/{self._build.environment} itself",
-        )
-
-    def record(self, key: str, description: ImageDescription, config: bytes, every: Sequence[Layer]) -> StoredBlob:
-        """Store the configuration, and make the manifests known."""
-        manifests = [image_manifest(form, config, every, description) for form in ManifestForm]
-        records = [ManifestRecord(manifest.digest, manifest.form.value, manifest.content) for manifest in manifests]
-        digest = hashlib.sha256(config).hexdigest()
-        self._context.blobs.put(layer_blob_key(digest), config, _CONFIG_TYPE)
-        blobs = {layer.digest: layer.size for layer in every} | {digest: len(config)}
-        with self._context.database.write() as connection:
-            images.add(connection, self._build.id, records, blobs)
-        return StoredBlob(key, len(manifests[0].content), manifests[0].digest)
-
-    def _stored(self, write: Callable[[BinaryIO], tuple[WrittenLayer, Activation]], comment: str) -> Layer:
-        """Write a layer to a file, which the storage then takes over under its digest."""
-        self._files += 1
-        path = self._scratch / f"layer-{self._files}-{os.urandom(4).hex()}"
-        with path.open("wb", buffering=0) as file:
-            written, activation = write(file)
-        self._context.blobs.put_file(layer_blob_key(written.digest), path, _LAYER_TYPE, sha256=written.digest)
-        return Layer(written.digest, written.diff_id, written.size, written.content_size, comment, activation)
-
-    def _find(self, keys: Sequence[str]) -> dict[str, Layer]:
-        with self._context.database.read() as connection:
-            return layers.find(connection, keys)
-
-    def _add(self, made: dict[str, Layer]) -> dict[str, Layer]:
-        with self._context.database.write() as connection:
-            return layers.add(connection, made)
+    Raises:
+        ArtifactFailed: the making took so long that unused blobs were swept away meanwhile.
+    """
+    records = [
+        ManifestRecord(manifest.digest, form.value, manifest.content, image.platform)
+        for image in made
+        for form, manifest in image.manifests.items()
+    ]
+    if len(made) > 1:
+        for form in ManifestForm:
+            parts = [(image.platform, image.manifests[form]) for image in made]
+            index = image_index(form, parts, made[0].description)
+            records.append(ManifestRecord(index.digest, index.media_type, index.content))
+    blobs = {digest: size for image in made for digest, size in image.blobs.items()}
+    with context.database.write() as connection:
+        if not kept_blobs.are_all_kept(connection, blobs):
+            raise ArtifactFailed("layers were swept away while the image was being made", hint="Ask for it again.")
+        images.add(connection, build.id, records, blobs)
+    first = made[0].manifests[ManifestForm.OCI]
+    return StoredBlob(key, len(first.content), first.digest)
 
 
-@contextmanager
-def _quick_turns() -> Iterator[None]:
-    """Threads that come back from compressing get their turn at once: half the time on two processors."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(_TURN)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
-
-
-def _comment(plan: LayerPlan) -> str:
-    first = plan.packages[0]
-    if len(plan.packages) == 1:
-        return f"{first.name} {first.version} {first.build}"
-    return f"{len(plan.packages)} small packages, {first.name} to {plan.packages[-1].name}"
+def sweep(context: Context) -> int:
+    """Remove the blobs that no image has any more and nobody has used for a while; how many there were."""
+    with context.database.write() as connection:
+        kept_blobs.doom(connection, context.deployment.unused_layers_are_kept)
+        doomed = kept_blobs.doomed(connection)
+    removed = 0
+    for digest in doomed:
+        with context.database.write() as connection:
+            if kept_blobs.forget(connection, digest):
+                context.blobs.delete(layer_blob_key(digest))
+                removed += 1
+    return removed

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from conda_store.artifacts.oci.documents import ManifestForm
 from conda_store.db import artifacts, builds, environments, images
 from conda_store.db.images import ManifestRecord
 from conda_store.db.records import BuildRecord, EnvironmentRecord
 from conda_store.domain.access import Actor, Permission, Target
 from conda_store.domain.artifact import ArtifactState, ArtifactType, image_key
 from conda_store.domain.build import BuildStatus
+from conda_store.domain.platform import current_platform
 from conda_store.errors import Conflict, Forbidden, NotFound
 from conda_store.services.context import Context
 from conda_store.services.on_demand import is_on_demand, parse_image_name
@@ -56,8 +57,11 @@ def find_tagged(context: Context, repository: EnvironmentRecord, tag: str) -> in
     return found.id if found is not None and found.environment_id == repository.id else None
 
 
-def request_image(context: Context, build_id: int, form: ManifestForm, *, retries: bool = False) -> ImageRequest:
-    """The manifest of a build's image in a form; where it is not there it is asked for.
+def request_image(
+    context: Context, build_id: int, media_types: Sequence[str], *, retries: bool = False
+) -> ImageRequest:
+    """The manifest of a build's image in one of these forms, an index where there is one; where the image is not there
+    it is asked for.
 
     `retries` asks again for an image that could not be made.
 
@@ -66,13 +70,14 @@ def request_image(context: Context, build_id: int, form: ManifestForm, *, retrie
         Conflict: the build has failed, or the image could not be made; the message says why.
     """
     with context.database.read() as connection:
-        if found := images.manifest_of_build(connection, build_id, form):
-            build = builds.get(connection, build_id)
-            if build is not None and build.deleted_on is None:
-                return ImageRequest(found)
         build = builds.get(connection, build_id)
+        found = images.manifests_of_build(connection, build_id, media_types)
     if build is None or build.deleted_on is not None:
         raise NotFound("the build has been deleted")
+    if found:
+        # an index before the image of this machine's platform, and that before others
+        order = ("", current_platform().value)
+        return ImageRequest(min(found, key=lambda item: order.index(item.platform) if item.platform in order else 2))
     if build.status is not BuildStatus.COMPLETED:
         return _unfinished(build)
     return _requested(context, build, retries=retries)

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from conda_store.artifacts.oci.documents import BaseConfig
+from conda_store.artifacts.oci.documents import ARCHITECTURES, BaseConfig
 from conda_store.artifacts.oci.layer_stream import LayerStream, WrittenLayer
 from conda_store.artifacts.oci.pulling import parse_reference, pulled_layout
+from conda_store.domain.platform import current_platform
 from conda_store.errors import ArtifactFailed
 
 SCRATCH = "scratch"
@@ -59,6 +60,8 @@ def read_base_image(reference: str, architecture: str, kept: Path) -> BaseImage:
     kind, _, place = reference.partition(":")
     try:
         if kind == "tar":
+            if architecture != ARCHITECTURES.get(current_platform()):
+                raise ValueError(f"a tar is of this machine's kind only, not of {architecture}")
             return _of_tar(Path(place))
         if kind == "oci":
             return _of_layout(Path(place), architecture)

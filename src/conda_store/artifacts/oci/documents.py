@@ -25,6 +25,10 @@ class ManifestForm(StrEnum):
     DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
 
 
+INDEX_TYPES = {
+    ManifestForm.OCI: "application/vnd.oci.image.index.v1+json",
+    ManifestForm.DOCKER: "application/vnd.docker.distribution.manifest.list.v2+json",
+}
 _CONFIG_TYPES = {
     ManifestForm.OCI: "application/vnd.oci.image.config.v1+json",
     ManifestForm.DOCKER: "application/vnd.docker.container.image.v1+json",
@@ -33,7 +37,7 @@ _LAYER_TYPES = {
     ManifestForm.OCI: "application/vnd.oci.image.layer.v1.tar+gzip",
     ManifestForm.DOCKER: "application/vnd.docker.image.rootfs.diff.tar.gzip",
 }
-_ARCHITECTURES = {Platform.LINUX_64: "amd64", Platform.LINUX_AARCH64: "arm64", Platform.LINUX_PPC64LE: "ppc64le"}
+ARCHITECTURES = {Platform.LINUX_64: "amd64", Platform.LINUX_AARCH64: "arm64", Platform.LINUX_PPC64LE: "ppc64le"}
 
 
 def architecture(platform: Platform) -> str:
@@ -42,9 +46,9 @@ def architecture(platform: Platform) -> str:
     Raises:
         ArtifactFailed: there are no images for the platform.
     """
-    if platform not in _ARCHITECTURES:
+    if platform not in ARCHITECTURES:
         raise ArtifactFailed(f"an environment for {platform} cannot become an image", hint="Images are made for Linux.")
-    return _ARCHITECTURES[platform]
+    return ARCHITECTURES[platform]
 
 
 @dataclass(frozen=True)
@@ -129,9 +133,9 @@ def image_annotations(description: ImageDescription) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Manifest:
-    """`digest` is of `content`, sha256 in hex."""
+    """A manifest or an index; `digest` is of `content`, sha256 in hex."""
 
-    form: ManifestForm
+    media_type: str
     content: bytes
     digest: str
 
@@ -154,8 +158,34 @@ def image_manifest(
     }
     if form is ManifestForm.OCI:
         document["annotations"] = image_annotations(description)
+    return _manifest(form.value, document)
+
+
+def image_index(
+    form: ManifestForm, images: Sequence[tuple[Platform, Manifest]], description: ImageDescription
+) -> Manifest:
+    """What clients choose the image of their platform from (Docker: manifest list)."""
+    document: dict[str, Any] = {
+        "schemaVersion": 2,
+        "mediaType": INDEX_TYPES[form],
+        "manifests": [
+            {
+                "mediaType": manifest.media_type,
+                "size": len(manifest.content),
+                "digest": f"sha256:{manifest.digest}",
+                "platform": {"architecture": architecture(platform), "os": "linux"},
+            }
+            for platform, manifest in images
+        ],
+    }
+    if form is ManifestForm.OCI:
+        document["annotations"] = image_annotations(description)
+    return _manifest(INDEX_TYPES[form], document)
+
+
+def _manifest(media_type: str, document: Mapping[str, Any]) -> Manifest:
     content = _dumped(document)
-    return Manifest(form, content, hashlib.sha256(content).hexdigest())
+    return Manifest(media_type, content, hashlib.sha256(content).hexdigest())
 
 
 def _dumped(document: Mapping[str, Any]) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from urllib.parse import quote
 
@@ -13,7 +13,7 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
-from conda_store.artifacts.oci.documents import ManifestForm
+from conda_store.artifacts.oci.documents import INDEX_TYPES, ManifestForm
 from conda_store.db.images import ManifestRecord
 from conda_store.db.records import EnvironmentRecord
 from conda_store.domain.artifact import layer_blob_key
@@ -44,10 +44,10 @@ def get_version(request: Request) -> Response:
 @router.api_route("/v2/{name:path}/manifests/{reference}", methods=["GET", "HEAD"])
 async def get_manifest(call: Caller, name: str, reference: str, request: Request) -> Response:
     """The manifest under a tag or digest. An image that nobody has asked for yet is made first."""
-    form = _wanted_form(request)
+    wanted = _wanted_forms(request)
     change = call.parts.watcher.next_change()
-    build_id, state = await run_in_threadpool(_asked, call, name, reference, form, request)
-    manifest = state.manifest or await _made(call, build_id, form, change)
+    build_id, state = await run_in_threadpool(_asked, call, name, reference, wanted, request)
+    manifest = state.manifest or await _made(call, build_id, wanted, change)
     return _manifest(request, manifest)
 
 
@@ -106,12 +106,12 @@ def refuse(rest: str, request: Request) -> Response:
     raise Refusal("UNSUPPORTED", "images are made of environments, nothing can be pushed here")
 
 
-def _asked(call: Call, name: str, reference: str, form: ManifestForm, request: Request) -> tuple[int, ImageRequest]:
+def _asked(call: Call, name: str, reference: str, forms: Sequence[str], request: Request) -> tuple[int, ImageRequest]:
     """The build that a tag or digest means (0 for a digest), and the manifest if it is there; else it is asked for."""
     if reference == images.LATEST and on_demand.is_on_demand(name):
         with _challenging(call, name, request):
             wanted = on_demand.request_build(call.context, call.actor, name)
-        return wanted, images.request_image(call.context, wanted, form, retries=True)
+        return wanted, images.request_image(call.context, wanted, forms, retries=True)
     repository = _repository(call, name, request)
     if ":" in reference:
         found = images.manifest_by_digest(call.context, repository, _hex(reference))
@@ -121,7 +121,7 @@ def _asked(call: Call, name: str, reference: str, form: ManifestForm, request: R
     tagged = images.find_tagged(call.context, repository, reference)
     if tagged is None:
         raise Refusal("MANIFEST_UNKNOWN", f"{name} has no tag {reference[:128]}")
-    return tagged, images.request_image(call.context, tagged, form, retries=True)
+    return tagged, images.request_image(call.context, tagged, forms, retries=True)
 
 
 @contextmanager
@@ -147,23 +147,24 @@ def _error(request: Request) -> str:
     return "insufficient_scope" if "authorization" in request.headers else ""
 
 
-async def _made(call: Call, build_id: int, form: ManifestForm, change: asyncio.Event) -> ManifestRecord:
+async def _made(call: Call, build_id: int, forms: Sequence[str], change: asyncio.Event) -> ManifestRecord:
     """Wait until an image that was asked for is there; no thread waits. `change` was taken before it was asked for."""
     deadline = time.monotonic() + call.options.packing_wait
     while (left := deadline - time.monotonic()) > 0:
         await call.parts.watcher.wait(change, min(left, _LOOK_AGAIN))
         change = call.parts.watcher.next_change()
-        state = await run_in_threadpool(images.request_image, call.context, build_id, form)
+        state = await run_in_threadpool(images.request_image, call.context, build_id, forms)
         if state.manifest is not None:
             return state.manifest
     raise Unavailable("the image is still being made, ask again in a few seconds", retry_after=_RETRY_AFTER)
 
 
-def _wanted_form(request: Request) -> ManifestForm:
-    """OCI's where the client takes it, else Docker's; clients send several header lines."""
+def _wanted_forms(request: Request) -> tuple[str, ...]:
+    """OCI's where the client takes it, else Docker's, and an index of it; clients send several header lines."""
     accepted = ",".join(request.headers.getlist("accept"))
     types = {item.partition(";")[0].strip() for item in accepted.split(",")}
-    return ManifestForm.OCI if ManifestForm.OCI in types else ManifestForm.DOCKER
+    form = ManifestForm.OCI if ManifestForm.OCI in types else ManifestForm.DOCKER
+    return (INDEX_TYPES[form], form.value) if INDEX_TYPES[form] in types else (form.value,)
 
 
 def _manifest(request: Request, manifest: ManifestRecord) -> Response:

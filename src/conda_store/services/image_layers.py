@@ -1,0 +1,129 @@
+"""The layers of an image: those that are known by their key, and those that have to be made.
+
+Whatever is going to be used is claimed first, so that nobody sweeps it away meanwhile (`db.kept_blobs`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+import structlog
+
+from conda_store.artifacts.oci.base_image import BaseImage, BaseLayer, write_base_layer
+from conda_store.artifacts.oci.layer_stream import WrittenLayer
+from conda_store.artifacts.oci.own_layer import write_own_layer
+from conda_store.artifacts.oci.package_layer import write_package_layer
+from conda_store.db import kept_blobs, layers
+from conda_store.domain.artifact import layer_blob_key
+from conda_store.domain.image import Activation, ImagePython, Layer, LayerPlan, image_python
+from conda_store.domain.lock import PlatformLock
+from conda_store.services.context import Context
+from conda_store.services.solving import Silent
+
+logger = structlog.get_logger()
+
+_TURN = 0.0003  # seconds
+_LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
+
+
+class LayerMaker:
+    """Makes the layers of one image; `scratch` is a directory for files on the way."""
+
+    def __init__(self, context: Context, lock: PlatformLock, scratch: Path) -> None:
+        self._context = context
+        self._lock = lock
+        self._scratch = scratch
+
+    def base_layers(self, base: BaseImage) -> list[Layer]:
+        known = self._known([layer.key for layer in base.layers])
+        made = {layer.key: self._base_layer(layer) for layer in base.layers if layer.key not in known}
+        found = {**known, **self._add(made)}
+        return [found[layer.key] for layer in base.layers]
+
+    def _base_layer(self, layer: BaseLayer) -> Layer:
+        return self._stored(lambda file: (write_base_layer(layer, file), Activation()), layer.comment)
+
+    def package_layers(self, plans: Sequence[LayerPlan]) -> list[Layer]:
+        """The layers of packages: those that are not known are made by as many threads as there are processors."""
+        python = image_python(self._lock)
+        keys = [plan.key(python) for plan in plans]
+        known = self._known(keys)
+        missing = {key: plan for key, plan in zip(keys, plans, strict=True) if key not in known}
+        if missing:
+            logger.info("layers to be made", platform=self._lock.platform, count=len(missing), known=len(known))
+            known |= self._add(self._make_layers(missing, python))
+        return [known[key] for key in keys]
+
+    def _make_layers(self, plans: dict[str, LayerPlan], python: ImagePython | None) -> dict[str, Layer]:
+        # the python record is needed to place noarch packages
+        wanted = {package.name for plan in plans.values() for package in plan.packages} | {"python"}
+        part = replace(self._lock, conda=tuple(package for package in self._lock.conda if package.name in wanted))
+        directories = asyncio.run(self._context.builder.extracted(part, self._scratch / "packages", Silent()))
+        largest_first = sorted(plans.items(), key=lambda item: -sum(package.size or 0 for package in item[1].packages))
+        with _quick_turns(), ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="layers") as threads:
+            made = threads.map(
+                lambda item: (
+                    item[0],
+                    self._stored(
+                        lambda file: write_package_layer(item[1], directories, python, file), _comment(item[1])
+                    ),
+                ),
+                largest_first,
+            )
+            return dict(made)
+
+    def own_layer(self, prefix: Path, comment: str, *, is_plain: bool, has_scripts: bool) -> Layer:
+        """The layer of what is the environment's own at `prefix` (see `write_own_layer`)."""
+        return self._stored(
+            lambda file: (write_own_layer(prefix, file, is_plain=is_plain, has_scripts=has_scripts), Activation()),
+            comment,
+        )
+
+    def _stored(self, write: Callable[[BinaryIO], tuple[WrittenLayer, Activation]], comment: str) -> Layer:
+        """Write a layer to a file, which the storage then takes over under its digest."""
+        path = self._scratch / f"layer-{os.urandom(8).hex()}"
+        with path.open("wb", buffering=0) as file:
+            written, activation = write(file)
+        with self._context.database.write() as connection:
+            kept_blobs.claim(connection, [written.digest])
+        self._context.blobs.put_file(layer_blob_key(written.digest), path, _LAYER_TYPE, sha256=written.digest)
+        return Layer(written.digest, written.diff_id, written.size, written.content_size, comment, activation)
+
+    def _known(self, keys: Sequence[str]) -> dict[str, Layer]:
+        with self._context.database.write() as connection:
+            found = layers.find(connection, keys)
+            kept_blobs.claim(connection, [layer.digest for layer in found.values()])
+        return found
+
+    def _add(self, made: dict[str, Layer]) -> dict[str, Layer]:
+        """Make them known; of those that somebody else has made meanwhile, theirs count."""
+        with self._context.database.write() as connection:
+            added = layers.add(connection, made)
+            kept_blobs.claim(connection, [layer.digest for layer in added.values()])
+        return added
+
+
+@contextmanager
+def _quick_turns() -> Iterator[None]:
+    """Threads that come back from compressing get their turn at once: half the time on two processors."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+def _comment(plan: LayerPlan) -> str:
+    first = plan.packages[0]
+    if len(plan.packages) == 1:
+        return f"{first.name} {first.version} {first.build}"
+    return f"{len(plan.packages)} small packages, {first.name} to {plan.packages[-1].name}"
