@@ -101,14 +101,23 @@ class NotAuthenticated(CondaStoreError):
 
 
 class Forbidden(CondaStoreError):
+    """`reason` is for the log: the decision with the bindings that led to it."""
+
     code = "forbidden"
 
-    def __init__(self, message: str = "request not authorized", *, hint: str = "") -> None:
+    def __init__(self, message: str = "request not authorized", *, hint: str = "", reason: str = "") -> None:
         super().__init__(message, hint=hint)
+        self.reason = reason
 
 
 class NotFound(CondaStoreError):
+    """`reason` as with `Forbidden`; empty where the thing does not exist."""
+
     code = "not-found"
+
+    def __init__(self, message: str, *, hint: str = "", reason: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
 
 
 class Conflict(CondaStoreError):

@@ -15,7 +15,7 @@ from conda_store import errors
 from conda_store.builder.failures import DamagedCache
 from conda_store.config.core import CondaStore
 from conda_store.config.programs import Program
-from conda_store.domain.access import ROLE_PERMISSIONS, Permission, Role
+from conda_store.domain.access import BUILT_IN_ROLES, Permission
 from conda_store.domain.settings import GLOBAL_ONLY, Settings
 from conda_store.errors import CondaStoreError
 from conda_store.server.errors import STATUSES, status_of
@@ -167,5 +167,5 @@ def test_every_permission_is_described_with_its_roles() -> None:
     rows = {row[0].strip("`"): row[1:] for row in table_rows(page("how-to/tokens-and-roles.md"))}
     assert set(rows) == {permission.value for permission in Permission}
     for permission in Permission:
-        held = ["✓" if permission in ROLE_PERMISSIONS[role] else "" for role in Role]
+        held = ["✓" if permission in role.permissions else "" for role in BUILT_IN_ROLES]
         assert rows[permission.value] == held, permission

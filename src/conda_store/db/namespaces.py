@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from conda_store.db.paging import Page, PageRequest, fetch_page
 from conda_store.db.records import NamespaceRecord, NamespaceUsage
 from conda_store.db.tables import build, environment, namespace
-from conda_store.db.visibility import environments_readable_by, namespaces_readable_by
+from conda_store.db.visibility import environments_readable_by, namespaces_seen_by
 from conda_store.domain.access import Actor
 
 
@@ -32,7 +32,7 @@ def create(connection: Connection, name: str) -> NamespaceRecord:
 
 
 def list_readable(connection: Connection, actor: Actor, request: PageRequest) -> Page[NamespaceRecord]:
-    query = select(namespace).where(namespace.c.deleted_on.is_(None), namespaces_readable_by(actor))
+    query = select(namespace).where(namespace.c.deleted_on.is_(None), namespaces_seen_by(actor))
     rows, count = fetch_page(connection, query, request, {"name": [namespace.c.name]}, ["name"], tie=namespace.c.id)
     return Page(tuple(_record(row) for row in rows), request.page, request.size or max(count, 1), count)
 

@@ -1,4 +1,4 @@
-"""What an actor may read, as SQL: the same rule as `RoleBinding.covers`."""
+"""What an actor may read, as SQL: the same rule as `Actor.may` and `Actor.sees`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, false, or_, true
 
 from conda_store.db.tables import environment, namespace
-from conda_store.domain.access import Actor, readable_patterns
+from conda_store.domain.access import Actor, environment_patterns, namespace_patterns
 
 
 def escape_like(text: str) -> str:
@@ -25,32 +25,29 @@ def _matches(column: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
 
 def reads_everything(actor: Actor) -> bool:
     return all(
-        any(set(first) == {"*"} and set(second) == {"*"} for first, second in patterns)
-        for patterns in readable_patterns(actor)
+        any(set(first) == {"*"} and set(second) == {"*"} for first, second in environment_patterns(layer))
+        for layer in actor.layers
     )
 
 
 def environments_readable_by(actor: Actor) -> ColumnElement[bool]:
     """A condition on `environment` joined with `namespace`."""
-    return and_(
-        *(
-            or_(
-                false(),
-                *(
-                    and_(_matches(namespace.c.name, first), _matches(environment.c.name, second))
-                    for first, second in patterns
-                ),
-            )
-            for patterns in readable_patterns(actor)
-        )
+    return and_(*(_some(environment_patterns(layer)) for layer in actor.layers))
+
+
+def _some(patterns: tuple[tuple[str, str], ...]) -> ColumnElement[bool]:
+    if not patterns:
+        return false()
+    return or_(
+        *(and_(_matches(namespace.c.name, first), _matches(environment.c.name, second)) for first, second in patterns)
     )
 
 
-def namespaces_readable_by(actor: Actor) -> ColumnElement[bool]:
-    """A condition on `namespace`: those of which all, or some environments, may be read."""
+def namespaces_seen_by(actor: Actor) -> ColumnElement[bool]:
+    """A condition on `namespace`: those which, or something in which, may be read."""
     return and_(
         *(
-            or_(false(), *(_matches(namespace.c.name, first) for first, _ in patterns))
-            for patterns in readable_patterns(actor)
+            or_(false(), *(_matches(namespace.c.name, pattern) for pattern in namespace_patterns(layer)))
+            for layer in actor.layers
         )
     )

@@ -1,22 +1,25 @@
 """Who may do what: permissions, roles, bindings, and the one rule that joins them.
 
 A binding gives a role on `namespace/environment`, where `*` stands for any run of characters but `/`.
-A target is a namespace, an environment in one, or the deployment itself.
+A target is a namespace, an environment in one, or the deployment itself. A binding knows where it comes from, so that
+a decision can be explained.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
+from typing import ClassVar
 
 from conda_store.domain.names import ALLOWED_CHARACTERS
 from conda_store.errors import Forbidden, InvalidInput, NotFound
 
 _ENTITY = re.compile(rf"([{ALLOWED_CHARACTERS}*]+)/([{ALLOWED_CHARACTERS}*]+)")
+_ROLE_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
 
 
 class Permission(StrEnum):
@@ -39,10 +42,19 @@ class Permission(StrEnum):
     SETTING_UPDATE = "setting::update"
 
 
-class Role(StrEnum):
-    VIEWER = "viewer"
-    DEVELOPER = "developer"
-    ADMIN = "admin"
+@dataclass(frozen=True)
+class Role:
+    """A name for some permissions. The three that always exist may be given other permissions, see `Roles`."""
+
+    name: str
+    permissions: frozenset[Permission] = field(repr=False)
+
+    VIEWER: ClassVar[Role]
+    DEVELOPER: ClassVar[Role]
+    ADMIN: ClassVar[Role]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 _VIEWER = frozenset({Permission.ENVIRONMENT_READ, Permission.NAMESPACE_READ, Permission.NAMESPACE_ROLE_MAPPING_READ})
@@ -53,23 +65,68 @@ _DEVELOPER = _VIEWER | {
     Permission.BUILD_CANCEL,
     Permission.SETTING_READ,
 }
-ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
-    Role.VIEWER: _VIEWER,
-    Role.DEVELOPER: _DEVELOPER,
-    Role.ADMIN: frozenset(Permission),
-}
+Role.VIEWER = Role("viewer", _VIEWER)
+Role.DEVELOPER = Role("developer", _DEVELOPER)
+Role.ADMIN = Role("admin", frozenset(Permission))
+# what a share link gives: no name for it can be asked for
+LINK_READER = Role("link", frozenset({Permission.ENVIRONMENT_READ}))
 
 
-def parse_role(text: str) -> Role:
-    """`editor` is another word for `developer`.
+@dataclass(frozen=True)
+class Roles:
+    """The roles of a deployment, by name. `editor` is another word for `developer`."""
 
+    by_name: Mapping[str, Role] = field(
+        default_factory=lambda: {role.name: role for role in (Role.VIEWER, Role.DEVELOPER, Role.ADMIN)}
+    )
+
+    @classmethod
+    def of(cls, permissions: Mapping[str, Iterable[str]]) -> Roles:
+        """The roles that always exist, and those of a configuration, which may give one of them other permissions.
+
+        Raises:
+            InvalidInput: a permission does not exist, or the name of a role is none.
+        """
+        roles = dict(cls().by_name)
+        for name, held in permissions.items():
+            if not _ROLE_NAME.fullmatch(name):
+                raise InvalidInput(f"role {name!r} is no name", hint="Write letters, digits, - and _.")
+            known = _canonical(name)
+            roles[known] = Role(known, frozenset(parse_permission(text) for text in held))
+        return cls(roles)
+
+    def parse(self, text: str) -> Role:
+        """
+        Raises:
+            InvalidInput: there is no such role; the hint lists those that there are.
+        """
+        role = self.by_name.get(_canonical(text))
+        if role is None:
+            shown = ["developer (= editor)" if name == "developer" else name for name in self.by_name]
+            raise InvalidInput(f"invalid role={text[:80]}", hint=f"Roles are {', '.join(shown)}.")
+        return role
+
+    def __iter__(self) -> Iterator[Role]:
+        return iter(self.by_name.values())
+
+
+def _canonical(name: str) -> str:
+    return "developer" if name == "editor" else name
+
+
+BUILT_IN_ROLES = Roles()
+
+
+def parse_permission(text: str) -> Permission:
+    """
     Raises:
-        InvalidInput: it is none of viewer, editor, developer, admin.
+        InvalidInput: there is no such permission.
     """
     try:
-        return Role.DEVELOPER if text == "editor" else Role(text)
+        return Permission(text)
     except ValueError:
-        raise InvalidInput(f"invalid role={text}", hint="Roles are viewer, editor (= developer) and admin.") from None
+        known = ", ".join(Permission)
+        raise InvalidInput(f"invalid permission={text[:80]}", hint=f"Permissions are {known}.") from None
 
 
 @dataclass(frozen=True)
@@ -79,6 +136,50 @@ class Target:
     namespace: str | None = None
     environment: str | None = None
 
+    def __str__(self) -> str:
+        if self.namespace is None:
+            return "the deployment"
+        return f"namespace {self.namespace}" if self.environment is None else f"{self.namespace}/{self.environment}"
+
+
+class HolderKind(StrEnum):
+    """NAMESPACE: everybody whose primary namespace it is."""
+
+    USER = "user"
+    GROUP = "group"
+    NAMESPACE = "namespace"
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who can be given a role."""
+
+    kind: HolderKind
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+class Source(StrEnum):
+    CONFIGURATION = "configuration"
+    GROUP = "group"
+    TOKEN = "token"  # noqa: S105 - the word, not one
+    ROLE_MAPPING = "role mapping"
+    SHARE = "share"
+    SHARE_LINK = "share link"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Why somebody has a role: `for_whom` in words ("everybody", "group science")."""
+
+    source: Source
+    for_whom: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.source}, for {self.for_whom}" if self.for_whom else str(self.source)
+
 
 @dataclass(frozen=True)
 class RoleBinding:
@@ -87,32 +188,37 @@ class RoleBinding:
     namespace: str
     environment: str
     role: Role
+    origin: Origin | None = field(default=None, compare=False)
 
     @property
     def entity(self) -> str:
         return f"{self.namespace}/{self.environment}"
 
+    @property
+    def is_namespace_wide(self) -> bool:
+        return set(self.environment) == {"*"}
+
+    @property
+    def is_everywhere(self) -> bool:
+        return self.is_namespace_wide and set(self.namespace) == {"*"}
+
     def covers(self, target: Target) -> bool:
         """A namespace needs a namespace-wide binding; the deployment needs `*/*`."""
         if target.namespace is None:
-            return set(self.namespace) == {"*"} and set(self.environment) == {"*"}
-        if not _pattern(self.namespace).fullmatch(target.namespace):
+            return self.is_everywhere
+        if not matches(self.namespace, target.namespace):
             return False
-        if target.environment is None:
-            return set(self.environment) == {"*"}
-        return _pattern(self.environment).fullmatch(target.environment) is not None
+        return self.is_namespace_wide if target.environment is None else matches(self.environment, target.environment)
 
     def contains(self, other: RoleBinding) -> bool:
-        """Whether everything that the other matches is matched by this one: a `*` is matched by a `*` only."""
-        first, second = _pattern(self.namespace), _pattern(self.environment)
-        return bool(first.fullmatch(other.namespace) and second.fullmatch(other.environment))
+        """Whether everything that `other` covers is covered by this one, whatever their roles are."""
+        return matches(self.namespace, other.namespace) and matches(self.environment, other.environment)
+
+    def __str__(self) -> str:
+        return f"{self.role} on {self.entity}" + (f" ({self.origin})" if self.origin else "")
 
 
-def _permissions(bindings: Iterable[RoleBinding]) -> frozenset[Permission]:
-    return frozenset().union(*(ROLE_PERMISSIONS[binding.role] for binding in bindings))
-
-
-def parse_binding(entity: str, role: str) -> RoleBinding:
+def parse_binding(entity: str, role: str, roles: Roles = BUILT_IN_ROLES, origin: Origin | None = None) -> RoleBinding:
     """A binding from its text, as in `{"team-*/*": "developer"}`.
 
     Raises:
@@ -121,22 +227,61 @@ def parse_binding(entity: str, role: str) -> RoleBinding:
     match = _ENTITY.fullmatch(entity)
     if match is None:
         raise InvalidInput(
-            f"invalid entity={entity}", hint="An entity is `namespace/environment`; `*` matches any run."
+            f"invalid entity={entity[:200]}", hint="An entity is `namespace/environment`; `*` matches any run."
         )
-    return RoleBinding(match[1], match[2], parse_role(role))
+    return RoleBinding(match[1], match[2], roles.parse(role), origin)
 
 
-@lru_cache(maxsize=1024)
+def matches(pattern: str, text: str) -> bool:
+    """Whether a pattern with `*` matches a name, or holds all that another pattern does.
+
+    A `*` in `text` is a character that only a `*` of the pattern matches.
+    """
+    return _pattern(pattern).fullmatch(text) is not None
+
+
+@lru_cache(maxsize=4096)
 def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile("[^/]*".join(re.escape(part) for part in text.split("*")))
+    return re.compile("[^/]*".join(re.escape(part) for part in re.split(r"\*+", text)))
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether somebody may do something, and why.
+
+    `granting` are the bindings that permit it, `others` those that cover the target without permitting it.
+    `is_withheld`: the bindings would permit it, but the token that was used is narrower.
+    """
+
+    actor: str
+    permission: Permission
+    target: Target
+    is_allowed: bool
+    granting: tuple[RoleBinding, ...]
+    others: tuple[RoleBinding, ...]
+    is_withheld: bool = False
+
+    def __str__(self) -> str:
+        verdict = "may" if self.is_allowed else "may not"
+        text = f"{self.actor} {verdict} {self.permission} on {self.target}: "
+        if self.is_withheld:
+            return text + "the token is narrower than " + _listed(self.granting)
+        if self.is_allowed:
+            return text + _listed(self.granting)
+        return text + (f"has only {_listed(self.others)}" if self.others else "has no role there")
+
+
+def _listed(bindings: Iterable[RoleBinding]) -> str:
+    return "; ".join(str(binding) for binding in bindings)
 
 
 @dataclass(frozen=True)
 class Actor:
-    """Whoever asks. `bindings` are all that apply to them; `expires` is None where they do not expire.
+    """Whoever asks.
 
-    `limits` are those of a narrowed token: what it permits is what both its owner and they permit. `groups` are the
-    owner's, `identity` tells whose tokens are theirs (`user:alice`).
+    `bindings` are all that apply to them. `limits`, where there are any, are those of a narrowed token: only what both
+    its owner and they permit is permitted. `groups` are the owner's, `identity` tells whose tokens are theirs
+    (`user:alice`). `expires` is None where they do not expire.
     """
 
     name: str
@@ -148,65 +293,117 @@ class Actor:
     groups: tuple[str, ...] = ()
     identity: str = ""
 
+    @property
+    def holders(self) -> tuple[Holder, ...]:
+        """As whom the actor is given roles; none who has not said who they are. A token's primary namespace may be of
+        its owner's choosing: ask the owner."""
+        if not self.is_authenticated:
+            return ()
+        groups = (Holder(HolderKind.GROUP, group) for group in self.groups)
+        return (Holder(HolderKind.USER, self.name), *groups, Holder(HolderKind.NAMESPACE, self.primary_namespace))
+
+    @property
+    def layers(self) -> tuple[tuple[RoleBinding, ...], ...]:
+        """What is permitted has to be permitted by one binding of each."""
+        return (self.bindings,) if self.limits is None else (self.bindings, self.limits)
+
     def permissions(self, target: Target) -> frozenset[Permission]:
         """Everything the actor may do to the target."""
-        held = _permissions(binding for binding in self.bindings if binding.covers(target))
-        if self.limits is None:
-            return held
-        return held & _permissions(binding for binding in self.limits if binding.covers(target))
+        return frozenset.intersection(
+            *(_union(binding for binding in layer if binding.covers(target)) for layer in self.layers)
+        )
+
+    def may(self, permission: Permission, target: Target) -> bool:
+        return permission in self.permissions(target)
+
+    def may_somewhere(self, permission: Permission) -> bool:
+        """Whether there may be anything to which the actor may do this."""
+        return all(any(permission in binding.role.permissions for binding in layer) for layer in self.layers)
+
+    def sees(self, target: Target) -> bool:
+        """Whether the actor may know that the target exists: an environment if they may read it, a namespace if they
+        may read it or something in it."""
+        if target.namespace is None:
+            return True
+        if target.environment is not None:
+            return self.may(Permission.ENVIRONMENT_READ, target)
+        name = target.namespace
+        return all(any(matches(pattern, name) for pattern in namespace_patterns(layer)) for layer in self.layers)
+
+    def decide(self, permission: Permission, target: Target) -> Decision:
+        """Whether the actor may, and because of which bindings."""
+        covering = [binding for binding in self.bindings if binding.covers(target)]
+        granting = tuple(binding for binding in covering if permission in binding.role.permissions)
+        is_allowed = self.may(permission, target)
+        return Decision(
+            self.name,
+            permission,
+            target,
+            is_allowed,
+            granting,
+            tuple(binding for binding in covering if binding not in granting),
+            is_withheld=bool(granting) and not is_allowed,
+        )
+
+    def require(
+        self, permission: Permission, target: Target, *, is_new: bool = False, unseen: str | None = None
+    ) -> None:
+        """
+        `is_new`: the target is named by the actor, who learns nothing of what exists: always Forbidden.
+        `unseen` is what is said of a target that may not be seen.
+
+        Raises:
+            NotFound: the actor may not even see the target.
+            Forbidden: they see it, but may not do this.
+        """
+        if self.may(permission, target):
+            return
+        reason = str(self.decide(permission, target))
+        if is_new or self.sees(target):
+            raise Forbidden(reason=reason)
+        what = "namespace" if target.environment is None else "environment"
+        raise NotFound(unseen or f"{what} does not exist", reason=reason)
+
+    def require_all(self, permissions: Iterable[Permission], target: Target) -> None:
+        for permission in permissions:
+            self.require(permission, target)
 
     def permissions_over(self, pattern: RoleBinding) -> frozenset[Permission]:
         """What the actor may do to everything that the binding matches."""
-        held = _permissions(binding for binding in self.bindings if binding.contains(pattern))
-        if self.limits is None:
-            return held
-        return held & _permissions(binding for binding in self.limits if binding.contains(pattern))
+        return frozenset.intersection(
+            *(_union(binding for binding in layer if binding.contains(pattern)) for layer in self.layers)
+        )
 
     def may_grant(self, binding: RoleBinding) -> bool:
         """Whether the binding gives nothing that the actor does not have."""
-        return _permissions([binding]) <= self.permissions_over(binding)
+        return binding.role.permissions <= self.permissions_over(binding)
 
     @property
     def effective_bindings(self) -> tuple[RoleBinding, ...]:
         """The bindings to show: of a narrowed token its limits."""
         return self.bindings if self.limits is None else self.limits
 
-    def may(self, permission: Permission, target: Target) -> bool:
-        return permission in self.permissions(target)
 
-    def require(self, permission: Permission, target: Target) -> None:
-        """
-        Raises:
-            NotFound: the actor may not even see the target.
-            Forbidden: they see it, but may not do this.
-        """
-        held = self.permissions(target)
-        if permission in held:
-            return
-        if target.environment is not None and Permission.ENVIRONMENT_READ not in held:
-            raise NotFound("environment does not exist")
-        if target.namespace is not None and target.environment is None and Permission.NAMESPACE_READ not in held:
-            raise NotFound("namespace does not exist")
-        raise Forbidden
-
-    def require_all(self, permissions: Iterable[Permission], target: Target) -> None:
-        for permission in permissions:
-            self.require(permission, target)
+def _union(bindings: Iterable[RoleBinding]) -> frozenset[Permission]:
+    return frozenset().union(*(binding.role.permissions for binding in bindings))
 
 
-def readable_patterns(actor: Actor) -> tuple[tuple[tuple[str, str], ...], ...]:
-    """The (namespace, environment) patterns of what the actor may read: one of each tuple has to match.
-
-    A narrowed token has two of them; `db` turns them into SQL.
-    """
-    layers = (actor.bindings,) if actor.limits is None else (actor.bindings, actor.limits)
+def environment_patterns(bindings: Iterable[RoleBinding]) -> tuple[tuple[str, str], ...]:
+    """The (namespace, environment) patterns of what may be read: `db` turns them into SQL."""
     return tuple(
-        tuple(
-            (binding.namespace, binding.environment)
-            for binding in bindings
-            if Permission.ENVIRONMENT_READ in ROLE_PERMISSIONS[binding.role]
-        )
-        for bindings in layers
+        (binding.namespace, binding.environment)
+        for binding in bindings
+        if Permission.ENVIRONMENT_READ in binding.role.permissions
+    )
+
+
+def namespace_patterns(bindings: Iterable[RoleBinding]) -> tuple[str, ...]:
+    """The patterns of the namespaces that may be seen: `db` turns them into SQL."""
+    return tuple(
+        binding.namespace
+        for binding in bindings
+        if Permission.ENVIRONMENT_READ in binding.role.permissions
+        or (binding.is_namespace_wide and Permission.NAMESPACE_READ in binding.role.permissions)
     )
 
 

@@ -68,9 +68,16 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _framework)
 
 
-def _ours(_request: Request, error: Exception) -> Response:
+def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, CondaStoreError)
+    keep_reason(request, error)
     return rendered(error)
+
+
+def keep_reason(request: Request, error: CondaStoreError) -> None:
+    """Why somebody was refused: the log tells it along with the request (see `request_log`)."""
+    if isinstance(error, errors.Forbidden | errors.NotFound) and error.reason:
+        request.state.refused_because = error.reason
 
 
 def _framework(_request: Request, error: Exception) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
+from typing import Any
 
 import structlog
 from starlette.responses import PlainTextResponse
@@ -31,6 +32,7 @@ class RequestLog:
         request_id = _request_id(scope)
         started = time.monotonic()
         status = 0
+        scope.setdefault("state", {})
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -48,9 +50,11 @@ class RequestLog:
                     answer = PlainTextResponse("Internal Server Error", status_code=500)
                     await answer(scope, receive, send_with_id)
             finally:
+                fields: dict[str, Any] = {"method": scope["method"], "path": scope["path"], "status": status}
+                if reason := scope["state"].get("refused_because"):
+                    logger.info("request refused", **fields, reason=reason)
                 log = logger.warning if status >= 500 else logger.debug
-                milliseconds = round((time.monotonic() - started) * 1000, 1)
-                log("request", method=scope["method"], path=scope["path"], status=status, milliseconds=milliseconds)
+                log("request", **fields, milliseconds=round((time.monotonic() - started) * 1000, 1))
 
 
 def _request_id(scope: Scope) -> str:

@@ -190,6 +190,7 @@ def find_blob(context: Context, actor: Actor, key: str) -> Blob:
     artifact, build_key = parsed
     with context.database.read() as connection:
         build = builds.by_key(connection, build_key)
-    if build is None or not actor.may(Permission.ENVIRONMENT_READ, Target(build.namespace, build.environment)):
+    if build is None:
         raise NotFound("no such file")
+    actor.require(Permission.ENVIRONMENT_READ, Target(build.namespace, build.environment), unseen="no such file")
     return Blob(key, content_type(artifact))

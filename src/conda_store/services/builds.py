@@ -20,10 +20,12 @@ from conda_store.db.records import (
 )
 from conda_store.domain.access import Actor, Permission, Target
 from conda_store.domain.build import BuildStatus
-from conda_store.errors import Conflict, Forbidden, InvalidInput, NotFound
+from conda_store.errors import Conflict, InvalidInput, NotFound
 from conda_store.services.context import Context
 from conda_store.services.settings import effective_settings
 from conda_store.services.specifications import require_room
+
+_UNSEEN = "build id does not exist"
 
 
 def list_builds(context: Context, actor: Actor, wanted: BuildFilter, request: PageRequest) -> Page[BuildRecord]:
@@ -43,11 +45,9 @@ def find_build(
     """
     with context.database.read() as connection:
         found = builds.get(connection, build_id)
-    target = Target(found.namespace, found.environment) if found else Target()
-    if found is None or not actor.may(Permission.ENVIRONMENT_READ, target):
-        raise NotFound("build id does not exist")
-    if not actor.may(permission, target):
-        raise Forbidden
+    if found is None:
+        raise NotFound(_UNSEEN)
+    actor.require(permission, Target(found.namespace, found.environment), unseen=_UNSEEN)
     return found
 
 

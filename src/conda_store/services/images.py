@@ -13,7 +13,7 @@ from conda_store.domain.access import Actor, Permission, Target
 from conda_store.domain.artifact import ArtifactState, ArtifactType, image_key
 from conda_store.domain.build import BuildStatus
 from conda_store.domain.platform import current_platform
-from conda_store.errors import Conflict, Forbidden, NotFound
+from conda_store.errors import Conflict, NotFound
 from conda_store.services.context import Context
 from conda_store.services.on_demand import is_on_demand, parse_image_name
 
@@ -40,8 +40,7 @@ def find_repository(context: Context, actor: Actor, name: str) -> EnvironmentRec
         environment = parse_image_name(name).environment
     if not namespace or not environment or "/" in environment:
         return None
-    if not actor.may(Permission.ENVIRONMENT_READ, Target(namespace, environment)):
-        raise Forbidden("requested access to the resource is denied")
+    actor.require(Permission.ENVIRONMENT_READ, Target(namespace, environment), is_new=True)
     with context.database.read() as connection:
         return environments.find(connection, namespace, environment)
 

@@ -11,7 +11,7 @@ from conda_store.db.paging import Page, PageRequest
 from conda_store.db.records import NamespaceRecord, NamespaceUsage
 from conda_store.domain.access import Actor, Permission, Target
 from conda_store.domain.names import parse_name
-from conda_store.errors import Conflict, Forbidden, NotFound
+from conda_store.errors import Conflict, NotFound
 from conda_store.services.context import Context
 
 
@@ -32,8 +32,7 @@ def get_namespace(context: Context, actor: Actor, name: str) -> NamespaceRecord:
 def create_namespace(context: Context, actor: Actor, name: str) -> NamespaceRecord:
     parse_name(name, "namespace")
     # naming something new is not seeing it: always 403, whether or not it exists
-    if not actor.may(Permission.NAMESPACE_CREATE, Target(name)):
-        raise Forbidden
+    actor.require(Permission.NAMESPACE_CREATE, Target(name), is_new=True)
     with context.database.write() as connection:
         if namespaces.find(connection, name):
             raise Conflict("namespace already exists")

@@ -15,7 +15,7 @@ from conda_store.db import environments, images
 from conda_store.db.records import BuildRecord
 from conda_store.domain.access import SYSTEM, Actor, Permission, Target
 from conda_store.domain.build import BuildStatus
-from conda_store.errors import Forbidden, InvalidInput
+from conda_store.errors import InvalidInput
 from conda_store.services.context import Context
 from conda_store.services.settings import effective_settings
 from conda_store.services.specifications import Submission, checked, read_specification, submit
@@ -71,16 +71,14 @@ def request_build(context: Context, actor: Actor, name: str) -> int:
     """
     wanted = parse_image_name(name)
     target = Target(NAMESPACE, wanted.environment)
-    if not actor.may(Permission.ENVIRONMENT_READ, target):
-        raise Forbidden
+    actor.require(Permission.ENVIRONMENT_READ, target, is_new=True)
     document = {"name": wanted.environment, "dependencies": list(wanted.match_specs)}
     submission = Submission(json.dumps(document).encode(), namespace=NAMESPACE)
     with _asking:
         known = _newest(context, wanted, submission)
         if known is not None and not _is_to_be_tried_again(known):
             return known.id
-        if not actor.may(Permission.ENVIRONMENT_CREATE, target):
-            raise Forbidden
+        actor.require(Permission.ENVIRONMENT_CREATE, target, is_new=True)
         # the namespace is nobody's, so that nobody needs a permission on it
         return submit(context, SYSTEM, submission)
 

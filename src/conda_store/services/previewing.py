@@ -13,7 +13,7 @@ from conda_store.domain.names import parse_name
 from conda_store.domain.platform import Platform
 from conda_store.domain.settings import Settings
 from conda_store.domain.specification import AnySpecification, Specification
-from conda_store.errors import Forbidden, InvalidInput
+from conda_store.errors import InvalidInput
 from conda_store.services.context import Context
 from conda_store.services.settings import effective_settings
 from conda_store.services.solving import solve_once
@@ -73,8 +73,7 @@ def _checked(context: Context, actor: Actor, submission: Submission) -> tuple[st
     if actor.is_authenticated and actor.primary_namespace:
         home = actor.primary_namespace
     namespace = parse_name(submission.namespace or home, "namespace")
-    if not actor.may(Permission.ENVIRONMENT_CREATE, Target(namespace, specification.name)):
-        raise Forbidden
+    actor.require(Permission.ENVIRONMENT_CREATE, Target(namespace, specification.name), is_new=True)
     settings = effective_settings(context.database, context.deployment, namespace, specification.name)
     return namespace, checked(context, specification, settings), settings
 

@@ -52,8 +52,7 @@ def submit(context: Context, actor: Actor, submission: Submission) -> int:
     specification = read_specification(context, submission)
     namespace = parse_name(submission.namespace or _home(context, actor), "namespace")
     target = Target(namespace, specification.name)
-    if not actor.may(Permission.ENVIRONMENT_CREATE, target):
-        raise Forbidden
+    actor.require(Permission.ENVIRONMENT_CREATE, target, is_new=True)
     settings = effective_settings(context.database, context.deployment, namespace, specification.name)
     wanted = checked(context, specification, settings)
     return _queue(context, actor, namespace, wanted, settings, submission.newest_seen)
@@ -114,8 +113,7 @@ def _queue(
     with context.database.write() as connection:
         home = namespaces.find(connection, namespace)
         if home is None:
-            if not actor.may(Permission.NAMESPACE_CREATE, Target(namespace)):
-                raise Forbidden
+            actor.require(Permission.NAMESPACE_CREATE, Target(namespace), is_new=True)
             home = namespaces.create(connection, namespace)
         environment = environments.find(connection, namespace, specification.name)
         if environment is None:
@@ -177,8 +175,8 @@ async def solve(context: Context, actor: Actor, question: SolveQuestion) -> Lock
         Unsolvable: with the explanation.
     """
     namespace = _home(context, actor)
-    if not any(binding.role.value != "viewer" for binding in actor.bindings):
-        raise Forbidden
+    if not actor.may_somewhere(Permission.ENVIRONMENT_SOLVE):
+        raise Forbidden(reason=f"{actor.name} may {Permission.ENVIRONMENT_SOLVE} nowhere")
     settings = effective_settings(context.database, context.deployment, namespace)
     wanted = Specification("solve", question.channels, question.conda, question.pip or None)
     specification = checked(context, wanted, settings)

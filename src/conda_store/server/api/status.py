@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from conda_store import __version__
-from conda_store.domain.access import ROLE_PERMISSIONS, Actor
+from conda_store.domain.access import Actor
 from conda_store.server.api.schemas import Answer, PermissionShape, UsageShape, VersionShape
 from conda_store.server.parts import Caller
 from conda_store.server.rendering import moment, ok
@@ -37,8 +37,8 @@ def _permissions(actor: Actor) -> dict[str, Any]:
     roles: dict[str, list[str]] = {}
     permissions: dict[str, set[str]] = {}
     for binding in actor.bindings:
-        roles.setdefault(binding.entity, []).append(binding.role)
-        permissions.setdefault(binding.entity, set()).update(ROLE_PERMISSIONS[binding.role])
+        roles.setdefault(binding.entity, []).append(binding.role.name)
+        permissions.setdefault(binding.entity, set()).update(binding.role.permissions)
     expiration = f"{moment(actor.expires)}Z" if actor.expires else None
     if actor.is_authenticated and expiration is None:
         expiration = moment(datetime.now(UTC) + _SHOWN_LIFETIME)

@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.responses import Response
 
 from conda_store.errors import CondaStoreError, Forbidden, InvalidInput, Unavailable
+from conda_store.server.errors import keep_reason
 from conda_store.server.parts import parts_of
 from conda_store.server.rendering import JSON
 
@@ -83,6 +84,7 @@ class _Route(APIRoute):
             except Refusal as refusal:
                 return refusal.answer()
             except CondaStoreError as error:
+                keep_reason(request, error)
                 return _refusal_of(error).answer()
 
         return handled

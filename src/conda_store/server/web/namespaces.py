@@ -26,7 +26,7 @@ Number = Annotated[int, Query(alias="page", ge=1, le=10**6)]
 def get_namespaces(request: Request, call: Caller, number: Number = 1) -> Response:
     found = namespaces.list_namespaces(call.context, call.actor, PageRequest(number, _PAGE_SIZE))
     usage = {row.name: row for row in namespaces.usage(call.context, call.actor)}
-    may_create = any(binding.role.value == "admin" for binding in call.actor.bindings)
+    may_create = call.actor.may_somewhere(Permission.NAMESPACE_CREATE)
     return page(request, "namespaces.html", found=found, usage=usage, may_create_namespace=may_create)
 
 

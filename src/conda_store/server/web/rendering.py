@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from conda_store import __version__
 from conda_store.domain.access import Actor, Permission, Target
 from conda_store.errors import CondaStoreError
-from conda_store.server.errors import status_of
+from conda_store.server.errors import keep_reason, status_of
 from conda_store.server.options import ServerOptions
 from conda_store.server.parts import parts_of
 from conda_store.server.web import shown
@@ -108,7 +108,7 @@ def _here(request: Request, options: ServerOptions) -> str:
 
 
 def _may_create_somewhere(actor: Actor) -> bool:
-    return any(binding.role.value != "viewer" for binding in actor.bindings)
+    return actor.may_somewhere(Permission.ENVIRONMENT_CREATE)
 
 
 def _base_url(request: Request, options: ServerOptions) -> str:
@@ -136,6 +136,7 @@ class PageRoute(APIRoute):
             try:
                 return await handler(request)
             except CondaStoreError as error:
+                keep_reason(request, error)
                 return error_page(request, error)
 
         return handle

@@ -5,7 +5,6 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
-from conda_store.domain.access import ROLE_PERMISSIONS
 from conda_store.server.parts import Caller
 from conda_store.server.web.rendering import PageRoute, own_path, page
 from conda_store.services import metrics, namespaces
@@ -18,7 +17,7 @@ def get_user(request: Request, call: Caller) -> Response:
     if not call.actor.is_authenticated:
         return RedirectResponse(own_path(call.options, "login", next=own_path(call.options, "user")))
     bindings = [
-        (binding.entity, binding.role, sorted(ROLE_PERMISSIONS[binding.role])) for binding in call.actor.bindings
+        (binding.entity, binding.role.name, sorted(binding.role.permissions)) for binding in call.actor.bindings
     ]
     numbers = metrics.numbers(call.context)
     return page(
