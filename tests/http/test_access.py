@@ -46,6 +46,10 @@ MATRIX: list[tuple[str, str, object, tuple[int, ...]]] = [
     ("PUT", "/api/v1/setting/team/one/", {}, (404, 404, 403, 403, 200, 200)),
     ("GET", "/api/v1/setting/", None, (403, 403, 403, 403, 403, 200)),
     ("PUT", "/api/v1/setting/", {}, (403, 403, 403, 403, 403, 200)),
+    ("POST", "/api/v1/token/", None, (401, 200, 200, 200, 200, 200)),
+    ("GET", "/api/v1/token/", None, (401, 200, 200, 200, 200, 200)),
+    ("GET", "/api/v1/token/?everybody=true", None, (401, 403, 403, 403, 403, 200)),
+    ("DELETE", "/api/v1/token/{token_id}/", None, (401, 404, 404, 404, 404, 404)),
     # what deletes comes last, and only those who may not are asked first
     ("DELETE", "/api/v1/build/{build}/", None, (404, 404, 403, 403, 200, 200)),
     ("DELETE", "/api/v1/environment/team/one/", None, (404, 404, 403, 403, 200, 404)),
@@ -65,7 +69,7 @@ def test_roles(
     found = []
     for role in ROLES:
         with service.client(role) as client:
-            answer: httpx.Response = client.request(method, path.format(build=build_id), json=body)
+            answer: httpx.Response = client.request(method, path.format(build=build_id, token_id=2**60), json=body)
             found.append(answer.status_code)
     assert tuple(found) == expected
 

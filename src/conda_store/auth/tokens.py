@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from conda_store.auth.opaque import digest
 from conda_store.domain.access import RoleBinding, parse_binding
 from conda_store.errors import ConfigurationError, InvalidInput
 
@@ -30,15 +30,25 @@ class Tokens:
     """Tokens that are named in the configuration. Only their digests are kept."""
 
     def __init__(self, tokens: Mapping[str, Grant]) -> None:
-        self._grants = tuple((_digest(token), grant) for token, grant in tokens.items())
+        self._grants = tuple((digest(token), grant) for token, grant in tokens.items())
+        self._by_identity = {_identity(known): grant for known, grant in self._grants}
 
     def find(self, token: str) -> Grant | None:
         """What the token grants; None when it is unknown or has expired. How long that takes tells nothing."""
-        wanted = _digest(token)
+        wanted = digest(token)
         found: Grant | None = None
-        for digest, grant in self._grants:
-            if hmac.compare_digest(digest, wanted):
+        for known, grant in self._grants:
+            if hmac.compare_digest(known, wanted):
                 found = grant
+        return found if found is not None and found.is_valid() else None
+
+    def identity(self, token: str) -> str:
+        """Whose tokens are those that are made with this one: its own, as long as it stands in the configuration."""
+        return _identity(digest(token))
+
+    def of_identity(self, identity: str) -> Grant | None:
+        """What the token of an identity grants; None when it is no longer configured, or has expired."""
+        found = self._by_identity.get(identity)
         return found if found is not None and found.is_valid() else None
 
 
@@ -55,7 +65,7 @@ def parsed_bindings(bindings: Mapping[str, Iterable[str]]) -> tuple[RoleBinding,
 
 
 def parsed_grant(value: Any) -> Grant:
-    """A grant from a configuration: a mapping, or an object, with `primary_namespace`, `role_bindings` and
+    """A grant from a configuration: a mapping, or an object, with `primary_namespace`, `role_bindings`, `name` and
     `expiration` (or `exp`), all of which may be missing. Times without a zone are UTC.
 
     Raises:
@@ -75,8 +85,9 @@ def parsed_grant(value: Any) -> Grant:
     if expires is not None and expires.tzinfo is None:
         expires = expires.replace(tzinfo=UTC)
     namespace = values.get("primary_namespace") or "default"
-    return Grant(namespace, parsed_bindings(values.get("role_bindings") or {}), expires)
+    name = str(values.get("name") or "")
+    return Grant(namespace, parsed_bindings(values.get("role_bindings") or {}), expires, name)
 
 
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+def _identity(digest: str) -> str:
+    return f"token:{digest[:32]}"

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from conda_store.cli.connecting import Asked, connected
 from conda_store.cli.output import output_option, print_json, print_table
 from conda_store.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from conda_store.client.models import Token
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 @click.command()
@@ -29,26 +36,97 @@ def info(asked: Asked, output: str) -> None:
     print_table("Permissions", ("Namespace", "Name", "Permissions"), rows)
 
 
-@click.command()
-@click.option("--namespace", help="Primary namespace of the token.  [default: yours]")
-@click.option("--expiration", type=click.IntRange(min=1), metavar="SECONDS", help="The token ends after so long.")
-@click.option(
-    "--permission",
-    "permissions",
-    multiple=True,
-    metavar="NS/NAME:ROLE,...",
-    help="Roles of the token on environments, such as `data/*:viewer`. May be repeated.  [default: yours]",
-)
-@click.pass_obj
-def token(asked: Asked, namespace: str | None, expiration: int | None, permissions: tuple[str, ...]) -> None:
-    """Make a token and print it.
+def _asking(command: Command) -> Command:
+    """Adds what a new token may be asked to be."""
+    options = (
+        click.option("--namespace", help="Primary namespace of the token.  [default: yours]"),
+        click.option(
+            "--expiration", type=click.IntRange(min=1), metavar="SECONDS", help="The token ends after so long."
+        ),
+        click.option(
+            "--permission",
+            "permissions",
+            multiple=True,
+            metavar="NS/NAME:ROLE,...",
+            help="Roles of the token on environments, such as `data/*:viewer`. May be repeated.  [default: yours]",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
-    It can do no more than you can, and lives no longer.
+
+@click.group(invoke_without_command=True)
+@_asking
+@click.pass_context
+def token(context: click.Context, namespace: str | None, expiration: int | None, permissions: tuple[str, ...]) -> None:
+    """Make, list and revoke tokens. Without a command it makes one and prints it.
+
+    A token can do no more than you can, and lives no longer.
     """
+    if context.invoked_subcommand is None:
+        _print_new(context.obj, "", namespace, expiration, permissions)
+    elif namespace or expiration or permissions:
+        raise click.UsageError(f"options of the new token stand behind `{context.invoked_subcommand}`")
+
+
+@token.command("create")
+@click.option("--name", default="", help="What it is for, to know it again in the list.")
+@_asking
+@click.pass_obj
+def create_token(
+    asked: Asked, name: str, namespace: str | None, expiration: int | None, permissions: tuple[str, ...]
+) -> None:
+    """Make a token and print it: it is shown this one time."""
+    _print_new(asked, name, namespace, expiration, permissions)
+    click.echo()
+
+
+@token.command("list")
+@click.option("--everybody", is_flag=True, help="Those of everybody: for admins of everything.")
+@output_option
+@click.pass_obj
+def list_tokens(asked: Asked, everybody: bool, output: str) -> None:
+    """List your tokens and logins that are valid."""
+    with connected(asked) as session:
+        tokens = list(session.tokens(everybody=everybody))
+    if output == "json":
+        print_json([item.raw for item in tokens])
+        return
+    rows = [
+        (item.id, item.kind, item.name, item.owner, _shown_bindings(item), _shown(item.expiration), _shown(item.used))
+        for item in tokens
+    ]
+    print_table("Tokens", ("Id", "Kind", "Name", "Owner", "Permissions", "Ends", "Last used"), rows)
+
+
+@token.command("revoke")
+@click.argument("token_id", type=click.IntRange(min=0))
+@click.pass_obj
+def revoke_token(asked: Asked, token_id: int) -> None:
+    """End a token or login, by its id in the list."""
+    with connected(asked) as session:
+        session.revoke_token(token_id)
+    click.echo(f"Token {token_id} has ended.", err=True)
+
+
+def _print_new(
+    asked: Asked, name: str, namespace: str | None, expiration: int | None, permissions: tuple[str, ...]
+) -> None:
     bindings = role_bindings(permissions)
     end = datetime.now(UTC) + timedelta(seconds=expiration) if expiration is not None else None
     with connected(asked) as session:
-        click.echo(session.create_token(namespace, bindings, end), nl=False)
+        click.echo(session.create_token(namespace, bindings, end, name=name), nl=False)
+
+
+def _shown_bindings(item: Token) -> str:
+    if item.role_bindings is None:
+        return "its owner's"
+    return " ".join(f"{entity}:{','.join(roles)}" for entity, roles in item.role_bindings.items())
+
+
+def _shown(moment: datetime | None) -> str:
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M") if moment else "never"
 
 
 def role_bindings(permissions: tuple[str, ...]) -> dict[str, list[str]]:

@@ -29,7 +29,7 @@ class Lazy:
 
 COMMANDS: Mapping[str, Lazy] = {
     "info": Lazy("conda_store.cli.access", "info", "Show who you are and what you may do."),
-    "token": Lazy("conda_store.cli.access", "token", "Make a token and print it."),
+    "token": Lazy("conda_store.cli.access", "token", "Make, list and revoke tokens."),
     "list": Lazy("conda_store.cli.listing", "list_group", "List namespaces, environments or builds."),
     "env": Lazy("conda_store.cli.environment", "env", "Create, describe, activate and delete environments."),
     "build": Lazy("conda_store.cli.build", "build", "Follow, compare, cancel, repeat and delete builds."),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import signal
 import socket
 import subprocess
@@ -19,6 +18,7 @@ from typing import Any
 import click
 import structlog
 
+from conda_store.auth.opaque import new_token
 from conda_store.client import credentials
 from conda_store.config.blueprint import Blueprint
 from conda_store.config.core import CondaStore, LocalStorage, data_directory
@@ -215,7 +215,7 @@ def _admin_token() -> str:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return path.read_text().strip()
-    token = f"cst_{secrets.token_urlsafe(32)}"
+    token = new_token()
     with os.fdopen(descriptor, "w") as file:
         file.write(token)
     return token
@@ -226,13 +226,16 @@ def _serve(
 ) -> None:
     import uvicorn
 
+    from conda_store.auth.signed import SignedTokens
     from conda_store.server.app import create_app
     from conda_store.server.options import ServerOptions
     from conda_store.services.context import Context
 
-    tokens: dict[str, Any] = dict(program.part(AuthenticationBackend).predefined_tokens)
+    backend: AuthenticationBackend = program.part(AuthenticationBackend)
+    tokens: dict[str, Any] = dict(backend.predefined_tokens)
     if token is not None:
-        tokens[token] = {"primary_namespace": "default", "role_bindings": {"*/*": ["admin"]}}
+        tokens[token] = {"primary_namespace": "default", "role_bindings": {"*/*": ["admin"]}, "name": "admin"}
+    signed = SignedTokens(backend.secret, backend.jwt_algorithm) if backend.secret else None
     bindings: RBACAuthorizationBackend = program.part(RBACAuthorizationBackend)
     server_options = ServerOptions.of(
         url_prefix=_prefix(options),
@@ -240,6 +243,7 @@ def _serve(
         tokens=tokens,
         unauthenticated_role_bindings=_plain(bindings.unauthenticated_role_bindings),
         authenticated_role_bindings=_plain(bindings.authenticated_role_bindings),
+        rules={"signed": signed},
         enable_api=options.enable_api,
         enable_ui=options.enable_ui,
         template_vars={name: str(value) for name, value in options.template_vars.items()},

@@ -60,6 +60,34 @@ class Permissions:
 
 
 @dataclass(frozen=True)
+class Token:
+    """`kind` is `token` or `session`; `role_bindings` None: whatever its owner may do."""
+
+    id: int
+    kind: str
+    name: str
+    owner: str
+    role_bindings: Mapping[str, tuple[str, ...]] | None
+    expiration: datetime | None
+    used: datetime | None
+    raw: Row = field(repr=False, compare=False, default_factory=dict)
+
+    @staticmethod
+    def read(row: Row) -> Token:
+        bindings = row["role_bindings"]
+        return Token(
+            int(row["id"]),
+            str(row["kind"]),
+            str(row["name"]),
+            str(row["owner"]),
+            None if bindings is None else {key: tuple(value) for key, value in bindings.items()},
+            parsed_time(row["expiration"]),
+            parsed_time(row["last_used_on"]),
+            row,
+        )
+
+
+@dataclass(frozen=True)
 class Namespace:
     id: int
     name: str

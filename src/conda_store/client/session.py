@@ -22,6 +22,7 @@ from conda_store.client.models import (
     Permissions,
     Row,
     SolvedPackage,
+    Token,
     parsed,
 )
 from conda_store.client.transport import Parameters, Transport
@@ -72,9 +73,11 @@ class Session:
         primary_namespace: str | None = None,
         role_bindings: Mapping[str, Sequence[str]] | None = None,
         expiration: datetime | None = None,
+        *,
+        name: str = "",
     ) -> str:
         """A new token; what is left out is as for the caller. `expiration` is aware."""
-        body: dict[str, Any] = {}
+        body: dict[str, Any] = {"name": name} if name else {}
         if primary_namespace is not None:
             body["primary_namespace"] = primary_namespace
         if role_bindings:
@@ -83,6 +86,12 @@ class Session:
             body["expiration"] = expiration.isoformat()
         answer = self.transport.change("POST", "/api/v1/token/", body)
         return parsed(lambda row: str(row["data"]["token"]), answer)
+
+    def tokens(self, *, everybody: bool = False) -> Iterator[Token]:
+        return self._pages("/api/v1/token/", {"everybody": "true"} if everybody else {}, Token.read)
+
+    def revoke_token(self, token_id: int) -> None:
+        self.transport.change("DELETE", f"/api/v1/token/{token_id}/", is_repeatable=True)
 
     def namespaces(self) -> Iterator[Namespace]:
         return self._pages("/api/v1/namespace/", {}, Namespace.read)

@@ -49,7 +49,10 @@ class CondaStoreWorker(LoggingConfigurable):
 
 
 class AuthenticationBackend(LoggingConfigurable):
-    secret = Unicode("", help="Accepted; nothing that the server hands out is signed yet.", config=True)
+    secret = Unicode(
+        "", help="Tokens that are signed with it (JWT) are accepted; 32 bytes or more. Empty: none are.", config=True
+    )
+    jwt_algorithm = Unicode("HS256", help="How they are signed: HS256, HS384 or HS512.", config=True)
     predefined_tokens = Dict(
         help="Tokens of machines: {token: {primary_namespace, role_bindings, expiration}}.", config=True
     )

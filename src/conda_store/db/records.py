@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from conda_store.domain.access import TokenKind
 from conda_store.domain.artifact import ArtifactState, ArtifactType
 from conda_store.domain.build import BuildStatus
 
@@ -121,3 +122,30 @@ class NamespaceUsage:
     environments: int
     builds: int
     storage: int
+
+
+@dataclass(frozen=True)
+class AccountRecord:
+    """Somebody who has logged in, as `provider` described them the last time. `bindings`: entity -> roles."""
+
+    name: str
+    provider: str
+    groups: tuple[str, ...]
+    bindings: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class TokenRecord:
+    """`limits`: entity -> roles, None for a token that is not narrowed. `account` is None where it is no person's."""
+
+    id: int
+    kind: TokenKind
+    name: str
+    identity: str
+    primary_namespace: str
+    limits: Mapping[str, Sequence[str]] | None
+    parent_id: int | None
+    created_on: datetime
+    expires_on: datetime | None
+    last_used_on: datetime | None
+    account: AccountRecord | None = None

@@ -27,6 +27,7 @@ from sqlalchemy import (
     text,
 )
 
+from conda_store.domain.access import TokenKind
 from conda_store.domain.artifact import ArtifactState, ArtifactType
 from conda_store.domain.build import BuildStatus
 
@@ -285,4 +286,50 @@ keyvaluestore = Table(
     Column("key", String(255), nullable=False),
     Column("value", JSON),
     UniqueConstraint("prefix", "key"),
+)
+
+# somebody who has logged in, as the provider described them the last time
+account = Table(
+    "account",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    Column("provider", String(255), nullable=False),
+    Column("groups", JSON, nullable=False),
+    Column("bindings", JSON, nullable=False),
+    Column("last_login_on", Moment, nullable=False),
+)
+
+# what somebody was handed to say who they are: digests only
+token = Table(
+    "token",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("kind", _enum(TokenKind, "tokenkind"), nullable=False),
+    Column("name", Words, nullable=False),
+    # whose it is: see domain.access.Actor
+    Column("identity", String(300), nullable=False, index=True),
+    Column("primary_namespace", String(255), nullable=False),
+    # beyond these it gives nothing; without them it gives what its owner has
+    Column("limits", JSON),
+    # the token with which it was made, and with which it ends
+    Column("parent_id", Id, _reference("token.id"), index=True),
+    Column("created_on", Moment, nullable=False),
+    Column("expires_on", Moment, index=True),
+    Column("last_used_on", Moment),
+)
+
+# a login of a program that waits for its owner, or for being fetched
+login_grant = Table(
+    "login_grant",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("user_code", String(16), unique=True),
+    Column("name", Words, nullable=False),
+    Column("challenge", String(64)),
+    Column("redirect_uri", Text),
+    Column("identity", String(300)),
+    Column("primary_namespace", String(255)),
+    Column("is_denied", Boolean, nullable=False),
+    Column("expires_on", Moment, nullable=False, index=True),
 )

@@ -275,13 +275,19 @@ def _listed(bindings: Iterable[RoleBinding]) -> str:
     return "; ".join(str(binding) for binding in bindings)
 
 
+class TokenKind(StrEnum):
+    SESSION = "session"  # of a login; logging out ends it
+    TOKEN = "token"  # noqa: S105 - the name of a kind
+
+
 @dataclass(frozen=True)
 class Actor:
     """Whoever asks.
 
     `bindings` are all that apply to them. `limits`, where there are any, are those of a narrowed token: only what both
     its owner and they permit is permitted. `groups` are the owner's, `identity` tells whose tokens are theirs
-    (`user:alice`). `expires` is None where they do not expire.
+    (`user:alice`), `token_id` which of them was brought (none for sessions: what is made in one outlives it).
+    `expires` is None where they do not expire.
     """
 
     name: str
@@ -292,6 +298,7 @@ class Actor:
     limits: tuple[RoleBinding, ...] | None = None
     groups: tuple[str, ...] = ()
     identity: str = ""
+    token_id: int | None = None
 
     @property
     def holders(self) -> tuple[Holder, ...]:

@@ -22,6 +22,7 @@ from conda_store.server.api import (
     settings,
     specifications,
     status,
+    tokens,
 )
 from conda_store.server.authentication import Authenticator
 from conda_store.server.background import BackgroundLoop
@@ -39,7 +40,7 @@ from conda_store.services.context import Context
 
 API = tuple(
     module.router
-    for module in (status, namespaces, environments, specifications, builds, artifacts, packages, settings)
+    for module in (status, namespaces, environments, specifications, builds, artifacts, packages, settings, tokens)
 )
 LOGIN = (login.router, static_files.router)
 REGISTRY = (registry_tokens.router, registry.router)
@@ -53,7 +54,7 @@ def create_app(context: Context, options: ServerOptions | None = None) -> FastAP
     parts = Parts(
         context,
         options,
-        Authenticator(options, context.deployment.settings.default_namespace),
+        Authenticator(context, options),
         watcher,
         BuildWatch(context, watcher),
         BackgroundLoop(),

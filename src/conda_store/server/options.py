@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
-from conda_store.auth.tokens import Grant, parsed_bindings, parsed_grant
-from conda_store.domain.access import Role, RoleBinding
+from conda_store.auth.rules import AccessRules
+from conda_store.auth.tokens import Tokens, parsed_bindings, parsed_grant
 
 MEBIBYTE = 1024**2
 
@@ -40,12 +41,7 @@ class ServerOptions:
     cookie_name: str = "conda-store-auth"
     template_vars: Mapping[str, str] = field(default_factory=dict)
     signed_url_lifetime: timedelta = timedelta(hours=1)
-    tokens: Mapping[str, Grant] = field(default_factory=dict, repr=False)
-    unauthenticated_role_bindings: tuple[RoleBinding, ...] = (RoleBinding("default", "*", Role.VIEWER),)
-    authenticated_role_bindings: tuple[RoleBinding, ...] = (
-        RoleBinding("default", "*", Role.VIEWER),
-        RoleBinding("filesystem", "*", Role.VIEWER),
-    )
+    access: AccessRules = field(default_factory=AccessRules, repr=False)
 
     @classmethod
     def of(
@@ -54,19 +50,23 @@ class ServerOptions:
         tokens: Mapping[str, Any],
         unauthenticated_role_bindings: Mapping[str, Iterable[str]],
         authenticated_role_bindings: Mapping[str, Iterable[str]],
+        rules: Mapping[str, Any] = MappingProxyType({}),
         **others: Any,
     ) -> ServerOptions:
         """Options as they stand in a configuration: tokens as mappings, bindings as `{"team/*": ["viewer"]}`.
 
+        `rules` are further fields of AccessRules.
+
         Raises:
             ConfigurationError: an entity or a role is none.
         """
-        return cls(
-            tokens={token: parsed_grant(grant) for token, grant in tokens.items()},
-            unauthenticated_role_bindings=parsed_bindings(unauthenticated_role_bindings),
-            authenticated_role_bindings=parsed_bindings(authenticated_role_bindings),
-            **others,
+        access = AccessRules(
+            tokens=Tokens({token: parsed_grant(grant) for token, grant in tokens.items()}),
+            anonymous=parsed_bindings(unauthenticated_role_bindings),
+            authenticated=parsed_bindings(authenticated_role_bindings),
+            **rules,
         )
+        return cls(access=access, **others)
 
     @property
     def prefix(self) -> str:

@@ -32,6 +32,32 @@ def lines(text: str) -> list[str]:
     return [line.rstrip() for line in text.splitlines()]
 
 
+TOKEN = {
+    "id": 5, "kind": "token", "name": "ci", "owner": "user:alice", "primary_namespace": "alice",
+    "role_bindings": {"team/*": ["viewer", "admin"]}, "created_on": "2026-11-21T03:27:27",
+    "expiration": "2026-12-21T03:27:27", "last_used_on": None,
+}  # fmt: skip
+
+
+def test_tokens_are_listed_and_revoked(command, server):
+    server.page("GET /api/v1/token/", [TOKEN, TOKEN | {"id": 6, "role_bindings": None}])
+    shown = command("token", "list", "--everybody").out
+    assert "team/*:viewer,admin" in shown
+    assert "its owner's" in shown
+    assert server.requests[-1].query["everybody"] == ["true"]
+    assert json.loads(command("token", "list", "--output", "json").out)[0] == TOKEN
+    server.data("DELETE /api/v1/token/5/", None)
+    assert command("token", "revoke", "5").status == 0
+    assert command("token", "revoke", "7").status == 1
+
+
+def test_a_named_token_is_printed_with_a_newline(command, server):
+    server.data("POST /api/v1/token/", {"token": "T"})
+    assert command("token", "create", "--name", "ci").out == "T\n"
+    assert server.requests[-1].json == {"name": "ci"}
+    assert command("token", "--namespace", "x", "create").status == 2
+
+
 def test_info(command: Callable, server) -> None:
     permissions = {
         "authenticated": True,

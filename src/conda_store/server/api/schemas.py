@@ -52,6 +52,16 @@ class EnvironmentBody(BaseModel):
     description: Text | None = None
 
 
+class TokenBody(BaseModel):
+    """`exp` is another name of `expiration`. A time without a zone is UTC."""
+
+    name: Text | None = None
+    primary_namespace: Text | None = None
+    role_bindings: dict[Text, list[Text]] | None = None
+    expiration: datetime | None = None
+    exp: datetime | None = None
+
+
 # --- answers -------------------------------------------------------------------------------------------------
 
 
@@ -214,3 +224,21 @@ class SolvedPackageShape(BaseModel):
 
 class SolvedShape(BaseModel):
     solve: list[SolvedPackageShape]
+
+
+class NewTokenShape(BaseModel):
+    token: str
+
+
+class TokenShape(BaseModel):
+    """`role_bindings` null: whatever the owner has."""
+
+    id: int
+    kind: Literal["session", "token"]
+    name: str
+    owner: str
+    primary_namespace: str
+    role_bindings: dict[str, list[str]] | None
+    created_on: datetime
+    expiration: datetime | None
+    last_used_on: datetime | None

@@ -36,9 +36,10 @@ def get_permissions(call: Caller) -> Response:
 def _permissions(actor: Actor) -> dict[str, Any]:
     roles: dict[str, list[str]] = {}
     permissions: dict[str, set[str]] = {}
-    for binding in actor.bindings:
+    for binding in actor.effective_bindings:
         roles.setdefault(binding.entity, []).append(binding.role.name)
-        permissions.setdefault(binding.entity, set()).update(binding.role.permissions)
+        held = binding.role.permissions & actor.permissions_over(binding)
+        permissions.setdefault(binding.entity, set()).update(held)
     expiration = f"{moment(actor.expires)}Z" if actor.expires else None
     if actor.is_authenticated and expiration is None:
         expiration = moment(datetime.now(UTC) + _SHOWN_LIFETIME)

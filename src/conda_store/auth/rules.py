@@ -1,0 +1,83 @@
+"""What the operator decides about who may do what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from conda_store.auth.signed import SignedTokens
+from conda_store.auth.tokens import Tokens
+from conda_store.domain.access import Role, RoleBinding, parse_binding
+from conda_store.domain.names import name_problem
+from conda_store.errors import InvalidInput
+
+EVERYTHING = RoleBinding("*", "*", Role.ADMIN)
+
+
+@dataclass(frozen=True)
+class AccessRules:
+    """`provider` is the name of the login provider: accounts of another one are not known.
+
+    `users` and `groups` give bindings by name; who is in `admin_users`, or in one of `admin_groups`, is admin of
+    everything. `shared_namespaces` are nobody's own, whatever their name. `session_lifetime` is that of a login,
+    `token_lifetime` that of tokens which people ask for on a page or with `conda-store login`.
+    """
+
+    tokens: Tokens = field(default_factory=lambda: Tokens({}))
+    signed: SignedTokens | None = None
+    anonymous: tuple[RoleBinding, ...] = (RoleBinding("default", "*", Role.VIEWER),)
+    authenticated: tuple[RoleBinding, ...] = (
+        RoleBinding("default", "*", Role.VIEWER),
+        RoleBinding("filesystem", "*", Role.VIEWER),
+    )
+    users: Mapping[str, tuple[RoleBinding, ...]] = field(default_factory=dict)
+    groups: Mapping[str, tuple[RoleBinding, ...]] = field(default_factory=dict)
+    admin_users: frozenset[str] = frozenset()
+    admin_groups: frozenset[str] = frozenset()
+    shared_namespaces: frozenset[str] = frozenset({"default", "filesystem"})
+    provider: str = "Authentication"
+    session_lifetime: timedelta = timedelta(days=1)
+    token_lifetime: timedelta = timedelta(days=90)
+
+    def of_user(
+        self, name: str, groups: Iterable[str], given: Mapping[str, Sequence[str]] | None = None
+    ) -> tuple[RoleBinding, ...]:
+        """All bindings of somebody who has logged in; `given` are those that the provider told of."""
+        found = list(known_bindings(given or {}))
+        if self.has_own_namespace(name):
+            found.append(RoleBinding(name, "*", Role.DEVELOPER))
+        found += self.users.get(name, ())
+        for group in groups:
+            found += self.groups.get(group, ())
+        if name in self.admin_users or not self.admin_groups.isdisjoint(groups):
+            found.append(EVERYTHING)
+        return self.with_everybody(tuple(dict.fromkeys(found)))
+
+    def with_everybody(self, own: tuple[RoleBinding, ...]) -> tuple[RoleBinding, ...]:
+        """With what all have who are logged in; where both speak of the same entity the own bindings hold."""
+        entities = {binding.entity for binding in own}
+        return tuple(binding for binding in self.authenticated if binding.entity not in entities) + own
+
+    def has_own_namespace(self, name: str) -> bool:
+        return name_problem(name) is None and name not in self.shared_namespaces
+
+
+def known_bindings(bindings: Mapping[str, Sequence[str]]) -> tuple[RoleBinding, ...]:
+    """Bindings that were kept; a role that exists no longer gives nothing."""
+    found: list[RoleBinding] = []
+    for entity, roles in bindings.items():
+        for role in roles:
+            try:
+                found.append(parse_binding(entity, role))
+            except InvalidInput:
+                continue
+    return tuple(found)
+
+
+def as_mapping(bindings: Iterable[RoleBinding]) -> dict[str, list[str]]:
+    """Bindings as they are kept: entity -> roles."""
+    found: dict[str, list[str]] = {}
+    for binding in bindings:
+        found.setdefault(binding.entity, []).append(str(binding.role))
+    return found

@@ -1,0 +1,79 @@
+"""What is signed with the secret of the deployment: tokens that other programs make, and the state of a login."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+
+from conda_store.auth.tokens import Grant, parsed_grant
+from conda_store.errors import ConfigurationError
+
+# HMAC only: with a shared secret there is no other kind, and `none` is no signature
+ALGORITHMS = ("HS256", "HS384", "HS512")
+SHORTEST_SECRET = 32
+_STATE = "conda-store-login"
+_LONGEST = 16 * 1024
+
+
+class SignedTokens:
+    """Tokens (JWT) that whoever knows the secret may make: `{primary_namespace, role_bindings, exp}`.
+
+    Raises:
+        ConfigurationError: the secret is too short to sign with, or the algorithm is none of `ALGORITHMS`.
+    """
+
+    def __init__(self, secret: str, algorithm: str = "HS256") -> None:
+        if len(secret.encode()) < SHORTEST_SECRET:
+            raise ConfigurationError(
+                f"c.AuthenticationBackend.secret is shorter than {SHORTEST_SECRET} bytes, so that it could be guessed",
+                hint="Make one with `openssl rand -hex 32`; without one tokens are not signed, and nothing is missing.",
+            )
+        if algorithm not in ALGORITHMS:
+            raise ConfigurationError(
+                f"c.AuthenticationBackend.jwt_algorithm {algorithm!r} is not one of {', '.join(ALGORITHMS)}"
+            )
+        self._secret = secret
+        self._algorithm = algorithm
+
+    def find(self, token: str) -> Grant | None:
+        """What a token of ours grants; None where it is another's, has expired or cannot be read."""
+        claims = _decoded(token, self._secret, self._algorithm, required=["exp"])
+        if claims is None or claims.get("aud") is not None:
+            return None
+        known = {key: claims.get(key) for key in ("primary_namespace", "role_bindings", "exp")}
+        try:
+            return parsed_grant(known)
+        except (ConfigurationError, TypeError, AttributeError):
+            return None
+
+
+class LoginState:
+    """What a browser carries while it is at the provider: signed, so that nobody else can have begun its login."""
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret
+
+    def sign(self, values: Mapping[str, str], lifetime: timedelta) -> str:
+        return jwt.encode(
+            {**values, "aud": _STATE, "exp": datetime.now(UTC) + lifetime}, self._secret, algorithm=ALGORITHMS[0]
+        )
+
+    def read(self, text: str) -> dict[str, str] | None:
+        """The values; None where they were not signed by us, or too long ago."""
+        claims = _decoded(text, self._secret, ALGORITHMS[0], audience=_STATE, required=["exp", "aud"])
+        return None if claims is None else {key: str(value) for key, value in claims.items()}
+
+
+def _decoded(
+    text: str, secret: str, algorithm: str, *, required: list[str], audience: str | None = None
+) -> dict[str, Any] | None:
+    if len(text) > _LONGEST or text.count(".") != 2:
+        return None
+    options: Any = {"require": required, "verify_aud": audience is not None}
+    try:
+        return jwt.decode(text, secret, algorithms=[algorithm], audience=audience, options=options)
+    except (jwt.PyJWTError, ValueError):
+        return None

@@ -1,0 +1,120 @@
+"""Making, listing and revoking tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from conda_store.auth.opaque import digest, new_token
+from conda_store.auth.rules import as_mapping
+from conda_store.db import tokens
+from conda_store.db.paging import Page, PageRequest
+from conda_store.db.records import TokenRecord
+from conda_store.domain.access import Actor, Permission, RoleBinding, Target, TokenKind, parse_binding
+from conda_store.domain.names import parse_name
+from conda_store.errors import InvalidInput, NotAuthenticated, NotFound
+from conda_store.services.authentication import SIGNED
+from conda_store.services.context import Context
+
+_LONGEST_NAME = 200
+
+
+@dataclass(frozen=True)
+class TokenRequest:
+    """What is left out is as for the caller. `expires` is aware."""
+
+    name: str = ""
+    primary_namespace: str | None = None
+    role_bindings: Mapping[str, Sequence[str]] | None = None
+    expires: datetime | None = None
+
+
+def create_token(
+    context: Context, actor: Actor, request: TokenRequest, *, outlives_login: timedelta | None = None
+) -> str:
+    """A new token; it gives no more than the caller has and does not live longer.
+
+    `outlives_login`: the caller has confirmed on a page of ours that it may live so long, whatever their login does.
+
+    Raises:
+        NotAuthenticated: nobody is logged in.
+        InvalidInput: a name or binding is none, or more is asked for than the caller has.
+    """
+    if not actor.is_authenticated:
+        raise NotAuthenticated(hint="Log in, or bring a token: then another one can be made with it.")
+    namespace = parse_name(request.primary_namespace or actor.primary_namespace, "primary namespace")
+    asked = _bindings(request.role_bindings or {})
+    if not all(actor.may_grant(binding) for binding in asked):
+        raise InvalidInput("Requested role_bindings are not a subset of current permissions")
+    token, now = new_token(), datetime.now(UTC)
+    expires = _expiration(actor, request.expires, now, outlives_login)
+    limits = asked or actor.limits
+    if not limits and actor.identity.startswith(SIGNED):
+        limits = actor.bindings
+    with context.database.write() as connection:
+        tokens.create(
+            connection,
+            digest(token),
+            TokenKind.TOKEN,
+            request.name.strip()[:_LONGEST_NAME],
+            actor.identity,
+            namespace,
+            now=now,
+            expires_on=expires,
+            limits=None if limits is None else as_mapping(limits),
+            parent_id=actor.token_id,
+        )
+    return token
+
+
+def list_tokens(context: Context, actor: Actor, request: PageRequest, *, everybody: bool = False) -> Page[TokenRecord]:
+    """One's own tokens and sessions, or those of everybody. A narrowed token sees itself and those made with it."""
+    identity, below = _reach(actor, everybody=everybody)
+    with context.database.read() as connection:
+        return tokens.list_of(connection, request, datetime.now(UTC), identity=identity, below=below)
+
+
+def revoke_token(context: Context, actor: Actor, token_id: int) -> None:
+    """End a token or session of one's own, of anybody's for admins of everything.
+
+    Raises:
+        NotFound: there is none, or it is another's.
+    """
+    identity, below = _reach(actor, everybody=_is_admin(actor))
+    with context.database.write() as connection:
+        if not tokens.remove(connection, token_id, identity=identity, below=below):
+            raise NotFound("token does not exist", hint="It may have expired or been revoked already.")
+
+
+def _reach(actor: Actor, *, everybody: bool) -> tuple[str | None, int | None]:
+    if not actor.is_authenticated:
+        raise NotAuthenticated
+    if everybody:
+        actor.require(Permission.NAMESPACE_ROLE_MAPPING_UPDATE, Target())
+        return None, None
+    return actor.identity, actor.token_id if actor.limits is not None else None
+
+
+def _is_admin(actor: Actor) -> bool:
+    return actor.may(Permission.NAMESPACE_ROLE_MAPPING_UPDATE, Target())
+
+
+def _bindings(given: Mapping[str, Sequence[str]]) -> tuple[RoleBinding, ...]:
+    return tuple(parse_binding(entity, role) for entity, roles in given.items() for role in roles)
+
+
+def _expiration(
+    actor: Actor, asked: datetime | None, now: datetime, outlives_login: timedelta | None
+) -> datetime | None:
+    longest = actor.expires if outlives_login is None else now + outlives_login
+    if asked is None:
+        return longest
+    if asked <= now:
+        raise InvalidInput(f"the expiration {asked.isoformat()} is over already", hint="Name a time to come, in UTC.")
+    if longest is not None and asked > longest:
+        raise InvalidInput(
+            "Requested expiration of token is greater than current permissions",
+            hint=f"The latest time is {longest.isoformat()}.",
+        )
+    return asked
