@@ -6,7 +6,8 @@
     ├── InvalidInput              what somebody handed in cannot be accepted (400)
     │   ├── InvalidSpecification  with one Problem for each thing that is wrong
     │   ├── PolicyViolation       a setting of the deployment or namespace forbids it
-    │   └── QuotaExceeded         no room for another build
+    │   ├── QuotaExceeded         no room for another build
+    │   └── TooManyRequests       ask later (429)
     ├── NotAuthenticated          401
     ├── Forbidden                 seen, but not allowed (403)
     ├── NotFound                  absent, or not to be seen (404)
@@ -91,6 +92,16 @@ class PolicyViolation(InvalidInput):
 
 class QuotaExceeded(InvalidInput):
     code = "quota"
+
+
+class TooManyRequests(InvalidInput):
+    """`retry_after` is in seconds."""
+
+    code = "too-many-requests"
+
+    def __init__(self, message: str, *, hint: str = "", retry_after: int = 60) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
 
 
 class NotAuthenticated(CondaStoreError):

@@ -41,6 +41,7 @@ TYPES = {
     "Set": "set",
     "Dict": "mapping",
     "Callable": "function",
+    "Enum": "text",
 }
 # raised and handled inside of the installation, never seen outside
 INTERNAL = {DamagedCache}

@@ -64,15 +64,17 @@ class Channel:
 
 
 class Service:
-    def __init__(self, directory: Path, **options: Any) -> None:
+    """`deployment` are fields of the `Deployment`, the other options those of `ServerOptions`."""
+
+    def __init__(self, directory: Path, deployment: Mapping[str, Any] | None = None, **options: Any) -> None:
         database = Database(f"sqlite:///{directory}/conda-store.sqlite")
         migrate.upgrade(database)
         self.builder = FakeBuilder()
         self.channel = Channel()
         # as short as the temporary directories of tests permit: prefixes must not get longer than 255 characters
         settings = Settings(storage_threshold=0, conda_indexed_channels=("https://conda.example/forge",))
-        deployment = Deployment(directory / "envs", settings=settings)
-        self.context = Context(database, local_blobs(directory / "blobs"), self.builder, self.channel, deployment)
+        decided = Deployment(directory / "envs", settings=settings, **(deployment or {}))
+        self.context = Context(database, local_blobs(directory / "blobs"), self.builder, self.channel, decided)
         given: dict[str, Any] = {
             "tokens": TOKENS,
             "unauthenticated_role_bindings": {"default/*": ["viewer"]},

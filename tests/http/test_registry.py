@@ -7,6 +7,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 
 from conda_store.artifacts.oci.base_image import read_base_image
 from conda_store.artifacts.oci.documents import ManifestForm
+from conda_store.domain.on_demand import Audience
 from conda_store.errors import ArtifactFailed
 from tests.http.service import Service
 
@@ -442,6 +444,94 @@ def test_packages_that_there_are_not_are_explained_and_not_tried_again(images: S
         assert code(response, 404) == "MANIFEST_UNKNOWN"
         assert "missing-package" in response.json()["errors"][0]["detail"]
     assert images.builder.calls["solve"] == before + 1
+
+
+def test_an_image_for_another_platform(images: Service, registry: httpx.Client) -> None:
+    installed = images.builder.calls["install"]
+    response = on_demand(registry, "linux-aarch64/zlib/numpy.ne.2")
+    assert response.status_code == 200, response.text
+    name = "conda-store-dynamic/linux-aarch64/zlib/numpy.ne.2"
+    digest = response.json()["config"]["digest"]
+    config = registry.get(f"/{name}/blobs/{digest}", headers=bearer("admin")).json()
+    assert (config["architecture"], config["os"]) == ("arm64", "linux")
+    # nothing is installed for the server; for the image's own files it is laid out once
+    assert images.builder.calls["install"] == installed + 1
+    with images.client("admin") as admin:
+        search = {"namespace": "conda-store-dynamic", "search": "linux-aarch64"}
+        (row,) = admin.get("/api/v1/environment/", params=search).json()["data"]
+        build = admin.get(f"/api/v1/build/{row['current_build_id']}/").json()["data"]
+        assert build["status"] == "COMPLETED"
+        assert build["specification"]["spec"]["platforms"] == ["linux-aarch64"]
+        assert "DIRECTORY" not in {item["artifact_type"] for item in build["build_artifacts"]}
+        assert admin.get(f"/api/v1/build/{row['current_build_id']}/archive/").status_code in {404, 409}
+
+
+@pytest.mark.parametrize("name", ["osx-arm64/zlib", "linux-aarch64", "win-64/zlib"])
+def test_platforms_without_images(registry: httpx.Client, name: str) -> None:
+    assert code(on_demand(registry, name), 400) == "NAME_INVALID"
+
+
+def test_an_image_as_of_a_day(images: Service, registry: httpx.Client) -> None:
+    def tagged(tag: str) -> httpx.Response:
+        path = f"/conda-store-dynamic/zlib/xz/manifests/{tag}"
+        return registry.get(path, headers={"Accept": OCI} | bearer("admin"))
+
+    then, now = tagged("at-2021-01-31"), tagged("latest")
+    assert (then.status_code, now.status_code) == (200, 200), then.text
+    assert then.content != now.content
+    assert tagged("at-2021-01-31").content == then.content
+    for tag in ("at-2021-02-31", f"at-{datetime.now(UTC).date()}", "at-2999-01-01"):
+        assert code(tagged(tag), 400) == "NAME_INVALID"
+    assert code(tagged("at-2021"), 404) == "MANIFEST_UNKNOWN"
+    # the packages of the builder without packages are of September 2020
+    assert code(tagged("at-2020-01-31"), 404) == "MANIFEST_UNKNOWN"
+
+
+def test_a_page_of_another_site_may_not_have_images_made(registry: httpx.Client) -> None:
+    headers = {"Sec-Fetch-Site": "cross-site"} | bearer("admin")
+    response = registry.get("/conda-store-dynamic/by-a-page/manifests/latest", headers=headers)
+    assert code(response, 403) == "DENIED"
+
+
+@pytest.mark.parametrize(
+    ("audience", "statuses"),
+    [
+        (Audience.PERMITTED, {"anonymous": 401, "stranger": 403, "admin": 200}),
+        (Audience.AUTHENTICATED, {"anonymous": 401, "stranger": 200, "admin": 200}),
+        (Audience.ANYBODY, {"anonymous": 200, "stranger": 200, "admin": 200}),
+    ],
+)
+def test_who_may_name_packages(tmp_path: Path, audience: Audience, statuses: dict[str, int]) -> None:
+    with (
+        Service(tmp_path, deployment={"on_demand_for": audience}) as service,
+        Packer(service),
+        httpx.Client(base_url=f"http://127.0.0.1:{service.port}/v2", timeout=30) as client,
+    ):
+        for token, status in statuses.items():
+            answer = on_demand(client, f"zlib/{token}", token)
+            assert answer.status_code == status
+            if status == 200:
+                url = f"/conda-store-dynamic/zlib/{token}/blobs/{answer.json()['layers'][0]['digest']}"
+                assert client.get(url, headers=bearer(token)).status_code == 200
+        # nothing but images: who may name packages may not hand in what they like
+        with service.client("stranger") as stranger:
+            body = {"namespace": "conda-store-dynamic", "specification": "name: x\ndependencies: [zlib]"}
+            assert stranger.post("/api/v1/specification/", json=body).status_code in {403, 404}
+
+
+def test_how_much_may_be_asked_for_in_an_hour(tmp_path: Path) -> None:
+    with (
+        Service(tmp_path, deployment={"on_demand_for": Audience.ANYBODY, "on_demand_per_hour": 2}) as service,
+        Packer(service),
+        httpx.Client(base_url=f"http://127.0.0.1:{service.port}/v2", timeout=30) as client,
+    ):
+        assert [on_demand(client, name, "anonymous").status_code for name in ("a", "b")] == [200, 200]
+        refused = on_demand(client, "c", "anonymous")
+        assert code(refused, 429) == "TOOMANYREQUESTS"
+        assert int(refused.headers["Retry-After"]) > 0
+        # what is there already is not asked for again, and who has the permission may ask
+        assert on_demand(client, "a", "anonymous").status_code == 200
+        assert on_demand(client, "c", "admin").status_code == 200
 
 
 def test_who_may_have_images_made(registry: httpx.Client) -> None:

@@ -74,6 +74,8 @@ class FakeBuilder:
             raise Unsolvable(f"Packages not found in the channels: {', '.join(missing)}")
         if "fail-always" in names:
             raise Unsolvable("`fail-always` cannot be installed", hint="Remove it.")
+        if specification.until is not None and specification.until < "2020-09-13":
+            raise Unsolvable(f"nothing had been made by {specification.until}")
         channels = tuple(channel_url(name, request.channel_alias) for name in specification.channels)
         return Lock(
             channels=channels,

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import Awaitable, Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -86,8 +86,10 @@ class Repodata:
         *,
         is_strict: bool,
         limit: float,
+        until: datetime | None = None,
     ) -> list[RepoDataRecord]:
-        """The records of a solution. `limit` is in seconds, for solving; reading repodata has its own.
+        """The records of a solution. `limit` is in seconds, for solving; reading repodata has its own. What was made
+        after `until` is left out.
 
         Raises:
             SolverSaysNo: there is no solution.
@@ -102,6 +104,7 @@ class Repodata:
             virtual_packages=virtual_packages,
             channel_priority=ChannelPriority.Strict if is_strict else ChannelPriority.Disabled,
             timeout=timedelta(seconds=limit),
+            exclude_newer=until,
             channel_relations="disabled",
         )
         try:

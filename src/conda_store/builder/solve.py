@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from rattler import GenericVirtualPackage
@@ -84,6 +85,7 @@ class Solver:
                 given,
                 is_strict=request.is_strict_channel_priority,
                 limit=request.timeout,
+                until=_moment(request.specification.until),
             )
         except SolverTimeout:
             raise SolveTimedOut(
@@ -117,6 +119,7 @@ class Solver:
                     given,
                     is_strict=request.is_strict_channel_priority,
                     limit=min(5.0, request.timeout),
+                    until=_moment(request.specification.until),
                 )
             except SolverSaysNo as error:
                 return str(error)
@@ -130,6 +133,13 @@ class Solver:
             by_name.setdefault(conda_name(line), []).append(line)
         virtual = tuple(f"{package.name.normalized}={package.version}" for package in given)
         return explanation(Failure(platform, by_name, said, virtual), core)
+
+
+def _moment(day: str | None) -> datetime | None:
+    """The last moment of a day."""
+    if day is None:
+        return None
+    return datetime.fromisoformat(f"{day}T23:59:59.999999+00:00")
 
 
 def request_channels(request: SolveRequest) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from conda_store.config.server import (
     CondaStoreWorker,
     RBACAuthorizationBackend,
 )
+from conda_store.domain.on_demand import Audience
 from conda_store.errors import ConfigurationError
 
 _RESTART_DELAYS = (0.2, 1.0, 5.0)
@@ -144,6 +146,7 @@ def run_server(program: Program, *, has_worker: bool, remembers_token: bool) -> 
     port = listener.getsockname()[1]
     if remembers_token:
         _set_unless_given(program, options, enable_registry=True, registry_external_url=f"localhost:{port}")
+        blueprint = _for_this_machine(program, options, blueprint)
     token = _admin_token() if remembers_token else None
     if blueprint.upgrades_database:
         from conda_store.db.migrate import upgrade
@@ -178,6 +181,14 @@ def _set_unless_given(program: Program, options: CondaStoreServer, **values: obj
     for name, value in values.items():
         if name not in program.config[CondaStoreServer.__name__]:
             setattr(options, name, value)
+
+
+def _for_this_machine(program: Program, options: CondaStoreServer, blueprint: Blueprint) -> Blueprint:
+    """Who reaches a server on loopback that no proxy shows to others may name packages, unless told otherwise."""
+    is_given = "images_on_demand_for" in program.config[CondaStore.__name__]
+    if is_given or options.behind_proxy or options.allowed_hosts or not _loopback_hosts(options.address):
+        return blueprint
+    return replace(blueprint, deployment=replace(blueprint.deployment, on_demand_for=Audience.ANYBODY))
 
 
 def _prefix(options: CondaStoreServer) -> str:

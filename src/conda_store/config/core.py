@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
-from traitlets import Bool, Callable, Float, Int, List, Set, Unicode, validate
+from traitlets import Bool, Callable, Enum, Float, Int, List, Set, Unicode, validate
 from traitlets.config import LoggingConfigurable
 
 from conda_store.artifacts.oci.base_image import base_problem
@@ -18,6 +18,7 @@ from conda_store.config.blueprint import Blueprint
 from conda_store.domain.artifact import ArtifactType
 from conda_store.domain.deployment import Deployment
 from conda_store.domain.image import DEFAULT_LAYER_BUDGET, MAX_LAYER_BUDGET
+from conda_store.domain.on_demand import Audience
 from conda_store.domain.platform import current_platform
 from conda_store.domain.settings import Settings, checked_settings, layered_settings
 from conda_store.errors import ConfigurationError, InvalidInput
@@ -138,6 +139,19 @@ class CondaStore(LoggingConfigurable):
     image_layer_budget = Int(
         DEFAULT_LAYER_BUDGET, min=3, max=MAX_LAYER_BUDGET, help="Most layers of an image, base included.", config=True
     )
+    images_on_demand_for = Enum(
+        [item.value for item in Audience],
+        Audience.PERMITTED.value,
+        help="Who may have images made by naming packages: permitted (those who may create environments in "
+        "conda-store-dynamic), authenticated, anybody. `conda-store serve` on loopback: anybody.",
+        config=True,
+    )
+    images_on_demand_per_hour = Int(
+        60,
+        min=0,
+        help="Most new images by names of packages within an hour, for those without a permission of their own.",
+        config=True,
+    )
     unused_layers_kept_seconds = Float(
         86400.0,
         min=600,
@@ -248,6 +262,8 @@ class CondaStore(LoggingConfigurable):
             link_script_packages=frozenset(self.link_script_packages),
             base_image=self.default_docker_base_image,
             layer_budget=self.image_layer_budget,
+            on_demand_for=Audience(self.images_on_demand_for),
+            on_demand_per_hour=self.images_on_demand_per_hour,
             unused_layers_are_kept=timedelta(seconds=self.unused_layers_kept_seconds),
         )
 

@@ -255,6 +255,18 @@ def count_by_status(connection: Connection) -> dict[BuildStatus, int]:
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
+def count_since(connection: Connection, namespace_name: str, moment: datetime) -> int:
+    """How many builds of a namespace were submitted since then."""
+    query = (
+        select(func.count())
+        .select_from(build)
+        .join(environment, environment.c.id == build.c.environment_id)
+        .join(namespace, namespace.c.id == environment.c.namespace_id)
+        .where(namespace.c.name == namespace_name, build.c.scheduled_on >= moment)
+    )
+    return int(connection.execute(query).scalar_one())
+
+
 def prefixes_of_completed(connection: Connection) -> frozenset[str]:
     """Where the environments of completed builds are that have not been cleared away."""
     query = select(build.c.prefix).where(build.c.status == BuildStatus.COMPLETED, build.c.purged_on.is_(None))

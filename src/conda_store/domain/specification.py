@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -23,7 +23,9 @@ PIP_OPTIONS = ("--index-url", "--extra-index-url", "--trusted-host")
 class Specification:
     """An `environment.yaml`, parsed.
 
-    `dependencies` keep the order in which they were handed in; `pip` is None where there is no pip block.
+    `dependencies` keep the order in which they were handed in; `pip` is None where there is no pip block. What is asked
+    for by the name of an image may have `platforms` of its own instead of those of the settings, and `until`, a day
+    (`2026-01-31`, UTC) after which no package may have been made.
     """
 
     name: str
@@ -33,9 +35,11 @@ class Specification:
     description: str | None = ""
     prefix: str | None = None
     variables: Mapping[str, str | int] | None = None
+    platforms: tuple[str, ...] = ()
+    until: str | None = None
 
     def model(self) -> dict[str, Any]:
-        """The six keys that are stored, hashed and shown."""
+        """The six keys that are stored, hashed and shown, and `platforms` and `until` where they are given."""
         dependencies: list[Any] = list(self.dependencies)
         if self.pip is not None:
             dependencies.append({"pip": list(self.pip)})
@@ -46,6 +50,8 @@ class Specification:
             "name": self.name,
             "prefix": self.prefix,
             "variables": dict(self.variables) if self.variables is not None else None,
+            **({"platforms": list(self.platforms)} if self.platforms else {}),
+            **({"until": self.until} if self.until else {}),
         }
 
     @cached_property
@@ -103,7 +109,8 @@ def stored_specification(model: Mapping[str, Any]) -> AnySpecification:
     """A specification back from its stored model, which was checked when it came in."""
     if "lockfile" in model:
         return LockfileSpecification(model["name"], model["lockfile"], model.get("description"))
-    return parse_specification(model)
+    parsed = parse_specification(model)
+    return replace(parsed, platforms=tuple(model.get("platforms", ())), until=model.get("until"))
 
 
 def parse_specification(document: Any) -> Specification:

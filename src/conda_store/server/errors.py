@@ -20,6 +20,7 @@ STATUSES: dict[type[CondaStoreError], int] = {
     errors.InvalidSpecification: 400,
     errors.PolicyViolation: 400,
     errors.QuotaExceeded: 400,
+    errors.TooManyRequests: 429,
     errors.NotAuthenticated: 401,
     errors.Forbidden: 403,
     errors.NotFound: 404,
@@ -57,7 +58,7 @@ def rendered(error: CondaStoreError) -> JSON:
     headers: dict[str, str] = {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    if status == 503:
+    if status in {429, 503}:
         headers["Retry-After"] = str(getattr(error, "retry_after", _RETRY_AFTER))
     return refusal(status, error.message, hint=error.hint, headers=headers)
 

@@ -12,10 +12,11 @@ from conda_store.db.records import BuildRecord, EnvironmentRecord
 from conda_store.domain.access import Actor, Permission, Target
 from conda_store.domain.artifact import ArtifactState, ArtifactType, image_key
 from conda_store.domain.build import BuildStatus
+from conda_store.domain.on_demand import is_on_demand, parse_image_name
 from conda_store.domain.platform import current_platform
 from conda_store.errors import Conflict, NotFound
 from conda_store.services.context import Context
-from conda_store.services.on_demand import is_on_demand, parse_image_name
+from conda_store.services.on_demand import require_read
 
 LATEST = "latest"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -36,11 +37,15 @@ def find_repository(context: Context, actor: Actor, name: str) -> EnvironmentRec
         Forbidden: the actor may not read an environment of that name, whether there is one or not.
     """
     namespace, _, environment = name.partition("/")
-    if is_on_demand(name):
+    is_ours = is_on_demand(name)
+    if is_ours:
         environment = parse_image_name(name).environment
     if not namespace or not environment or "/" in environment:
         return None
-    actor.require(Permission.ENVIRONMENT_READ, Target(namespace, environment), is_new=True)
+    if is_ours:
+        require_read(context, actor, environment)
+    else:
+        actor.require(Permission.ENVIRONMENT_READ, Target(namespace, environment), is_new=True)
     with context.database.read() as connection:
         return environments.find(connection, namespace, environment)
 

@@ -8,88 +8,94 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from conda_store.db import environments, images
+from conda_store.db import builds, environments, images
 from conda_store.db.records import BuildRecord
 from conda_store.domain.access import SYSTEM, Actor, Permission, Target
 from conda_store.domain.build import BuildStatus
-from conda_store.errors import InvalidInput
+from conda_store.domain.on_demand import NAMESPACE, Wanted, parse_image_name
+from conda_store.domain.specification import Specification
+from conda_store.errors import TooManyRequests
 from conda_store.services.context import Context
 from conda_store.services.settings import effective_settings
-from conda_store.services.specifications import Submission, checked, read_specification, submit
+from conda_store.services.specifications import Submission, checked, read_specification, submit_read
 
-NAMESPACE = "conda-store-dynamic"
-_OPERATORS = {".gt.": ">", ".ge.": ">=", ".lt.": "<", ".le.": "<=", ".eq.": "==", ".ne.": "!="}
 # so long a name that could not be built is answered with the reason, and not tried again
 _FAILURES_ARE_KEPT = timedelta(minutes=5)
+_HOUR = timedelta(hours=1)
 # one question at a time: who asks for the same at the same moment finds the build of the first
 _asking = threading.Lock()
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What a name asks for: `environment` is its parts joined, `match_specs` are sorted."""
-
-    environment: str
-    match_specs: tuple[str, ...]
-
-
-def is_on_demand(name: str) -> bool:
-    return name.startswith(f"{NAMESPACE}/")
-
-
-def parse_image_name(name: str) -> Wanted:
+def require_read(context: Context, actor: Actor, environment: str) -> None:
     """
     Raises:
-        InvalidInput: a part of the name is empty, or there is none.
+        Forbidden: the actor may not have the images of an environment that somebody has asked for by a name.
     """
-    parts = name.split("/")[1:]
-    if not parts or not all(parts):
-        raise InvalidInput(
-            f"the name {name[:200]!r} asks for no packages",
-            hint=f"Ask for example for {NAMESPACE}/python.lt.3.13/numpy.",
-        )
-    return Wanted("-".join(parts), tuple(sorted(_match_spec(part) for part in parts)))
+    if not _is_meant(context, actor):
+        actor.require(Permission.ENVIRONMENT_READ, Target(NAMESPACE, environment), is_new=True)
 
 
-def _match_spec(part: str) -> str:
-    for letters, operator in _OPERATORS.items():
-        part = part.replace(letters, operator)
-    return part
-
-
-def request_build(context: Context, actor: Actor, name: str) -> int:
+def request_build(context: Context, actor: Actor, name: str, until: str | None = None) -> int:
     """The id of the build that a name means; it is queued where nobody has asked for it yet.
 
-    A build that failed is tried again by those who ask some minutes later.
+    `until` is a day (`2026-01-31`): no package that was made later. A build that failed is tried again by those who ask
+    some minutes later.
 
     Raises:
         Forbidden: the actor may not read what there is, or not have built what there is not.
         InvalidInput: the name asks for nothing, or what it asks for is not permitted.
+        TooManyRequests: those who have no permission of their own have asked for much in the last hour.
     """
     wanted = parse_image_name(name)
-    target = Target(NAMESPACE, wanted.environment)
-    actor.require(Permission.ENVIRONMENT_READ, target, is_new=True)
-    document = {"name": wanted.environment, "dependencies": list(wanted.match_specs)}
-    submission = Submission(json.dumps(document).encode(), namespace=NAMESPACE)
+    require_read(context, actor, wanted.environment)
+    specification = _specification(context, wanted, until)
     with _asking:
-        known = _newest(context, wanted, submission)
+        known = _newest(context, specification)
         if known is not None and not _is_to_be_tried_again(known):
             return known.id
-        actor.require(Permission.ENVIRONMENT_CREATE, target, is_new=True)
+        _require_creation(context, actor, Target(NAMESPACE, wanted.environment))
         # the namespace is nobody's, so that nobody needs a permission on it
-        return submit(context, SYSTEM, submission)
+        return submit_read(context, SYSTEM, NAMESPACE, specification)
 
 
-def _newest(context: Context, wanted: Wanted, submission: Submission) -> BuildRecord | None:
-    """The newest build of this very specification: other parts may join to the same name."""
-    settings = effective_settings(context.database, context.deployment, NAMESPACE, wanted.environment)
-    specification = checked(context, read_specification(context, submission), settings)
+def _is_meant(context: Context, actor: Actor) -> bool:
+    return context.deployment.on_demand_for.includes(is_authenticated=actor.is_authenticated)
+
+
+def _require_creation(context: Context, actor: Actor, target: Target) -> None:
+    if actor.may(Permission.ENVIRONMENT_CREATE, target):
+        return
+    if not _is_meant(context, actor):
+        actor.require(Permission.ENVIRONMENT_CREATE, target, is_new=True)
+    limit = context.deployment.on_demand_per_hour
     with context.database.read() as connection:
-        found = environments.find(connection, NAMESPACE, wanted.environment)
-        return images.newest_in(connection, found.id, specification.sha256) if found is not None else None
+        lately = builds.count_since(connection, target.namespace or "", datetime.now(UTC) - _HOUR)
+    if lately >= limit:
+        raise TooManyRequests(
+            f"{lately} images of packages that nobody had asked for before were asked for within an hour, "
+            f"and {limit} may be",
+            hint="Ask later, or log in as somebody who may create environments there.",
+            retry_after=60,
+        )
+
+
+def _specification(context: Context, wanted: Wanted, until: str | None) -> Specification:
+    document = {"name": wanted.environment, "dependencies": list(wanted.match_specs)}
+    read = read_specification(context, Submission(json.dumps(document).encode(), namespace=NAMESPACE))
+    assert isinstance(read, Specification)
+    return replace(read, platforms=(wanted.platform.value,) if wanted.platform else (), until=until)
+
+
+def _newest(context: Context, wanted: Specification) -> BuildRecord | None:
+    """The newest build of this very specification: other parts may join to the same name."""
+    settings = effective_settings(context.database, context.deployment, NAMESPACE, wanted.name)
+    sha256 = checked(context, wanted, settings).sha256
+    with context.database.read() as connection:
+        found = environments.find(connection, NAMESPACE, wanted.name)
+        return images.newest_in(connection, found.id, sha256) if found is not None else None
 
 
 def _is_to_be_tried_again(build: BuildRecord) -> bool:

@@ -58,13 +58,15 @@ def _drop_if_deleted(context: Context, artifact_id: int, stored: StoredBlob) -> 
 def _make(context: Context, artifact: ArtifactRecord) -> StoredBlob:
     with context.database.read() as connection:
         build = builds.get(connection, artifact.build_id)
-    if build is None or build.prefix is None or build.lock_digest is None or build.deleted_on is not None:
+    if build is None or build.lock_digest is None or build.deleted_on is not None:
         raise NotFound("the environment has been deleted")
-    if artifact.type is ArtifactType.CONDA_PACK:
-        return _archive(context, build, artifact)
     if artifact.type is ArtifactType.DOCKER_MANIFEST:
         with _passing_file(context, artifact) as file:
             return make_image(context, build, artifact.key, file)
+    if build.prefix is None:
+        raise NotFound(f"build {build.id} is for images of another platform only")
+    if artifact.type is ArtifactType.CONDA_PACK:
+        return _archive(context, build, artifact)
     return _installer(context, build, artifact)
 
 

@@ -123,10 +123,14 @@ class _Pipeline:
         self._step("lock", started)
         started = time.monotonic()
         self._keep_lock(lock)
-        installed = await self.context.builder.install(self._install_request(lock, prefix), self.reporter)
-        self._step("install", started)
-        self.reporter.log(f"{installed.files} files, {installed.size / 1e6:.1f} MB\n")
-        self._complete(lock, prefix, installed.size)
+        if prefix is None:
+            self.reporter.log("nothing is installed: this is for images of another platform\n")
+            self._complete(lock, None, 0)
+        else:
+            installed = await self.context.builder.install(self._install_request(lock, prefix), self.reporter)
+            self._step("install", started)
+            self.reporter.log(f"{installed.files} files, {installed.size / 1e6:.1f} MB\n")
+            self._complete(lock, prefix, installed.size)
         activated = update_links(self.context)
         keep_log(self.context, self.build.id)
         return activated
@@ -134,8 +138,13 @@ class _Pipeline:
     def _step(self, name: str, started: float) -> None:
         self.reporter.log(f"{name}: completed in {time.monotonic() - started:.3f} s\n")
 
-    def _prefix(self) -> Path:
-        """Where the environment will be, written down before anything is there."""
+    def _prefix(self) -> Path | None:
+        """Where the environment will be, written down before anything is there; None where it is asked for on other
+        platforms only."""
+        specification = self.specification
+        named = specification.platforms if isinstance(specification, Specification) else ()
+        if named and current_platform() not in named:
+            return None
         prefix = self.context.deployment.prefix(self.build.namespace, self.build.key)
         if len(str(prefix)) > MAX_PREFIX_LENGTH:
             raise PrefixTooLong(
@@ -152,7 +161,8 @@ class _Pipeline:
             return lock_from_document(self.specification.lockfile)
         self.reporter.progress(Progress(Phase.SOLVING))
         self.reporter.flush()
-        platforms = tuple(Platform(name) for name in self.settings.conda_solve_platforms)
+        names = self.specification.platforms or self.settings.conda_solve_platforms
+        platforms = tuple(Platform(name) for name in names)
         request = SolveRequest(
             self.specification,
             platforms,
@@ -217,7 +227,7 @@ class _Pipeline:
             self.reporter.log(f"the pinned environment.yaml could not be made: {error}\n")
             return None
 
-    def _complete(self, lock: Lock, prefix: Path, size: int) -> None:
+    def _complete(self, lock: Lock, prefix: Path | None, size: int) -> None:
         """COMPLETED, with packages, artifacts and activation, in one transaction."""
         ours = lock.on(current_platform())
         yaml = self._put_yaml(lock)
@@ -227,7 +237,8 @@ class _Pipeline:
                 raise Interrupted("the build was canceled, or given to another worker, as it ended")
             logs.append(connection, self.build.id, f"build completed {stamp()}\n")
             packages.set_packages(connection, self.build.id, ours.conda if ours else ())
-            artifacts.add(connection, self.build.id, ArtifactType.DIRECTORY, str(prefix), size=size)
+            if prefix is not None:
+                artifacts.add(connection, self.build.id, ArtifactType.DIRECTORY, str(prefix), size=size)
             if yaml is not None:
                 artifacts.add(
                     connection, self.build.id, ArtifactType.YAML, yaml.key, size=yaml.size, sha256=yaml.sha256
@@ -236,7 +247,7 @@ class _Pipeline:
                 ArtifactState.REQUESTED if self.context.deployment.packs_on_completion else ArtifactState.ON_REQUEST
             )
             for artifact in (ArtifactType.CONDA_PACK, ArtifactType.CONSTRUCTOR_INSTALLER):
-                if artifact in self.settings.build_artifacts:
+                if artifact in self.settings.build_artifacts and prefix is not None:
                     key = blob_key(artifact, self.build.key)
                     artifacts.add(connection, self.build.id, artifact, key, state=wanted)
             environments.activate_if_newest(connection, self.build.environment_id, self.build.id)

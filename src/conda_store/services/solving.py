@@ -50,6 +50,7 @@ def solve_key(request: SolveRequest, channel_state: str) -> str:
         "channels": model["channels"],
         "dependencies": model["dependencies"],
         "variables": variables,
+        "until": request.specification.until,
         "platforms": sorted(request.platforms),
         "alias": request.channel_alias,
         "strict": request.is_strict_channel_priority,

@@ -51,11 +51,22 @@ def submit(context: Context, actor: Actor, submission: Submission) -> int:
     """
     specification = read_specification(context, submission)
     namespace = parse_name(submission.namespace or _home(context, actor), "namespace")
+    return submit_read(context, actor, namespace, specification, submission.newest_seen)
+
+
+def submit_read(
+    context: Context,
+    actor: Actor,
+    namespace: str,
+    specification: AnySpecification,
+    newest_seen: int | None = None,
+) -> int:
+    """`submit` of a specification that has been read."""
     target = Target(namespace, specification.name)
     actor.require(Permission.ENVIRONMENT_CREATE, target, is_new=True)
     settings = effective_settings(context.database, context.deployment, namespace, specification.name)
     wanted = checked(context, specification, settings)
-    return _queue(context, actor, namespace, wanted, settings, submission.newest_seen)
+    return _queue(context, actor, namespace, wanted, settings, newest_seen)
 
 
 def submit_watched(context: Context, text: bytes, file_name: str) -> int | None:

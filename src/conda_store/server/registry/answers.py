@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 
-from conda_store.errors import CondaStoreError, Forbidden, InvalidInput, Unavailable
+from conda_store.errors import CondaStoreError, Forbidden, InvalidInput, TooManyRequests, Unavailable
 from conda_store.server.errors import keep_reason
 from conda_store.server.parts import parts_of
 from conda_store.server.rendering import JSON
@@ -30,6 +30,7 @@ _CODES: dict[str, tuple[int, str]] = {
     "NAME_INVALID": (400, "invalid repository name"),
     "PAGINATION_NUMBER_INVALID": (400, "invalid number of results requested"),
     "UNSUPPORTED": (405, "The operation is unsupported"),
+    "TOOMANYREQUESTS": (429, "too many requests"),
     "UNAVAILABLE": (503, "service unavailable"),
 }
 
@@ -64,6 +65,8 @@ def _refusal_of(error: CondaStoreError) -> Refusal:
     detail = error.message
     if isinstance(error, Unavailable):
         return Refusal("UNAVAILABLE", detail, headers={"Retry-After": str(error.retry_after)})
+    if isinstance(error, TooManyRequests):
+        return Refusal("TOOMANYREQUESTS", detail, headers={"Retry-After": str(error.retry_after)})
     if isinstance(error, Forbidden):
         return Refusal("DENIED")
     if isinstance(error, InvalidInput):

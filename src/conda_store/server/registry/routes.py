@@ -17,6 +17,7 @@ from conda_store.artifacts.oci.documents import INDEX_TYPES, ManifestForm
 from conda_store.db.images import ManifestRecord
 from conda_store.db.records import EnvironmentRecord
 from conda_store.domain.artifact import layer_blob_key
+from conda_store.domain.on_demand import is_on_demand, parse_until
 from conda_store.errors import Forbidden, Unavailable
 from conda_store.server.parts import Call, Caller
 from conda_store.server.registry.answers import VERSION, Refusal, challenge, registry_router
@@ -108,9 +109,11 @@ def refuse(rest: str, request: Request) -> Response:
 
 def _asked(call: Call, name: str, reference: str, forms: Sequence[str], request: Request) -> tuple[int, ImageRequest]:
     """The build that a tag or digest means (0 for a digest), and the manifest if it is there; else it is asked for."""
-    if reference == images.LATEST and on_demand.is_on_demand(name):
+    until = parse_until(reference) if is_on_demand(name) else None
+    if until is not None or (is_on_demand(name) and reference == images.LATEST):
+        _refuse_pages(request)
         with _challenging(call, name, request):
-            wanted = on_demand.request_build(call.context, call.actor, name)
+            wanted = on_demand.request_build(call.context, call.actor, name, until)
         return wanted, images.request_image(call.context, wanted, forms, retries=True)
     repository = _repository(call, name, request)
     if ":" in reference:
@@ -122,6 +125,12 @@ def _asked(call: Call, name: str, reference: str, forms: Sequence[str], request:
     if tagged is None:
         raise Refusal("MANIFEST_UNKNOWN", f"{name} has no tag {reference[:128]}")
     return tagged, images.request_image(call.context, tagged, forms, retries=True)
+
+
+def _refuse_pages(request: Request) -> None:
+    """Pages of other sites may not set the server to work through somebody's browser."""
+    if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
+        raise Refusal("DENIED", "pages of other sites may not ask for images")
 
 
 @contextmanager
