@@ -25,7 +25,7 @@ from typing import Any
 import httpx
 import structlog
 import uvicorn
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, select
 
 from conda_store.builder.fake import FakeBuilder
 from conda_store.builder.package_index.model import PackagePage, PackageQuery
@@ -38,7 +38,9 @@ from conda_store.db.tables import (
     conda_channel,
     conda_package,
     environment,
+    environment_package,
     namespace,
+    package_version,
     specification,
 )
 from conda_store.domain.artifact import ArtifactState, ArtifactType
@@ -53,6 +55,8 @@ LIMIT = 20.0
 NAMESPACES = 100
 PACKAGES = 5000
 PACKAGES_EACH = 50
+# of a package that every environment has
+POPULAR_VERSIONS = 20
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ADMIN = {"Authorization": "Bearer admin"}
 TEAM = {"Authorization": "Bearer team"}
@@ -84,6 +88,17 @@ LISTS: list[tuple[str, dict[str, str], str]] = [
     ("channels", ADMIN, "/api/v1/channel/?size=100"),
     ("usage", ADMIN, "/api/v1/usage/"),
     ("one build", ADMIN, "/api/v1/build/{build}/"),
+    ("first page", ADMIN, "/"),
+    ("first page of a team", TEAM, "/"),
+    ("first page, last of them", ADMIN, "/?page={last_pages}"),
+    ("page, search for a name", ADMIN, "/?search=env-77"),
+    ("page, search for a package", ADMIN, "/?search=package-17"),
+    ("page, popular package", ADMIN, "/?search=popular"),
+    ("page, version of a package", ADMIN, "/?search=popular+2.4"),
+    ("page, versions of a package", ADMIN, "/?search=popular%3E%3D2.10"),
+    ("page, nothing found", ADMIN, "/?search=nothing-like-it"),
+    ("page of an environment", ADMIN, "/environment/team-42/env-4242/"),
+    ("page of the system", ADMIN, "/system/"),
 ]  # fmt: skip
 
 
@@ -104,11 +119,21 @@ def fill(database: Database, environments: int, builds_each: int) -> None:
         _many(connection, namespace, ({"id": n + 1, "name": f"team-{n}", "metadata_": {}} for n in range(NAMESPACES)))
         _many(connection, conda_channel, [{"id": 1, "name": "https://conda.example/forge"}])
         _many(connection, conda_package, (_package(n) for n in range(PACKAGES)))
+        _many(connection, conda_package, (_popular(n) for n in range(POPULAR_VERSIONS)))
         _many(connection, specification, (_specification(n) for n in range(environments)))
         _many(connection, environment, (_environment(n, builds_each) for n in range(environments)))
         _many(connection, build, (_build(n, builds_each, chance) for n in range(environments * builds_each)))
         _many(connection, build_artifact, _artifacts(environments * builds_each))
         _many(connection, build_conda_package, _contents(environments, builds_each, chance))
+        connection.execute(
+            insert(package_version).from_select(
+                ["id", "name", "version"], select(conda_package.c.id, conda_package.c.name, conda_package.c.version)
+            )
+        )
+        held = select(build_conda_package.c.conda_package_id, environment.c.id).join(
+            environment, environment.c.current_build_id == build_conda_package.c.build_id
+        )
+        connection.execute(insert(environment_package).from_select(["package_version_id", "environment_id"], held))
     with database.engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA optimize=0x10002")
         connection.commit()
@@ -132,6 +157,10 @@ def _package(number: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _popular(number: int) -> dict[str, Any]:
+    return _package(PACKAGES + number) | {"name": "popular", "version": f"2.{number}"}
+
+
 def _specification(number: int) -> dict[str, Any]:
     spec = {"channels": ["forge"], "dependencies": [f"package-{n}" for n in range(10)], "description": "",
             "name": f"env-{number}", "prefix": None, "variables": None}  # fmt: skip
@@ -142,7 +171,8 @@ def _specification(number: int) -> dict[str, Any]:
 def _environment(number: int, builds_each: int) -> dict[str, Any]:
     # builds are spread over the environments, as they come in in life: the last of each is in the last round
     return {"id": number + 1, "namespace_id": number % NAMESPACES + 1, "name": f"env-{number}",
-            "current_build_id": _last_build(number, builds_each), "description": f"number {number}"}  # fmt: skip
+            "current_build_id": _last_build(number, builds_each), "description": f"number {number}",
+            "search_text": f"team-{number % NAMESPACES}/env-{number} number {number}"}  # fmt: skip
 
 
 _ENVIRONMENTS = 0
@@ -176,6 +206,9 @@ def _contents(environments: int, builds_each: int, chance: random.Random) -> Ite
     for number in range(environments):
         for package_id in sorted(chance.sample(range(1, PACKAGES + 1), PACKAGES_EACH)):
             yield {"build_id": _last_build(number, builds_each), "conda_package_id": package_id}
+        popular = PACKAGES + 1 + number % POPULAR_VERSIONS
+        for round_ in range(builds_each):
+            yield {"build_id": round_ * environments + number + 1, "conda_package_id": popular}
 
 
 @contextmanager
@@ -239,7 +272,7 @@ def main() -> int:
         for name, headers, template in LISTS:
             path = template.format(
                 build=builds, cursor=first["cursor"], last_builds=builds // 100,
-                last_environments=given.environments // 100,
+                last_environments=given.environments // 100, last_pages=given.environments // 40,
             )  # fmt: skip
             figures[name] = found = measure(client, headers, path, given.requests)
             mark = "" if found["p95_ms"] <= LIMIT else "  <-- slow"

@@ -65,8 +65,10 @@ def follow(answer: httpx.Response, client: httpx.Client) -> str:
 
 
 def test_the_first_page_finds_by_name_description_and_package(service: Service, html: dict[str, httpx.Client]) -> None:
-    service.build("finding", "alpha", "zlib")
-    service.build("finding", "beta", "numpy")
+    service.build("finding", "alpha", "zlib=1.2.3")
+    specification = "name: beta\nchannels: [forge]\ndependencies: [numpy, {pip: [Torch==2.4.1]}]"
+    html["admin"].post("/create/", data={"namespace": "finding", "specification": specification})
+    service.work()
     client = html["admin"]
     client.put("/api/v1/environment/finding/alpha/", json={"description": "Everything for Tides"})
     for words, found in (
@@ -77,12 +79,20 @@ def test_the_first_page_finds_by_name_description_and_package(service: Service, 
         ("finding / beta", {"beta"}),
         ("100%", set()),
         ("_lpha", set()),
+        ("finding zlib 1.2", {"alpha"}),
+        ("finding zlib=1.2", {"alpha"}),
+        ("zlib>=1.2,<1.3 finding", {"alpha"}),
+        ("finding zlib>1.2.3", set()),
+        ("finding NumPy != 2", {"beta"}),
+        ("finding torch 2.4", {"beta"}),
+        ("finding torch 2.5", set()),
     ):
         page = client.get("/", params={"search": words}).text
         assert set(re.findall(r'href="/environment/finding/(\w+)/"', page)) == found, words
     part = client.get("/", params={"search": "alpha"}, headers={"HX-Request": "true", "HX-Target": "environments"}).text
     assert "<html" not in part
     assert 'id="environments"' in part
+    assert '<code class="found">zlib 1.2.3</code>' in client.get("/", params={"search": "zlib>1"}).text
     status = client.get("/", params={"status": "FAILED", "namespace": "finding"}).text
     assert "Nothing is found" in status
 
@@ -92,10 +102,27 @@ def test_a_card_has_status_size_age_links_and_the_command(service: Service, html
     page = html["admin"].get("/", params={"namespace": "cards"}).text
     text = re.sub(r"<[^>]+>", "", page)
     assert "cards / one" in text
-    for word in ("COMPLETED", "just now", "YAML", "Lockfile", "Archive", "Installer", " B"):
+    for word in ("COMPLETED", "just now", "YAML", "Lockfile", "Archive", "Installer", " B", "by system"):
         assert word in text, word
     assert f'href="/api/v1/build/{build_id}/lockfile/"' in page
-    assert 'data-copy="conda-store run cards/one -- python"' in page
+    part = html["admin"].get("/environment/cards/one/use/").text
+    assert "<html" not in part
+    assert 'data-copy="conda-store run cards/one -- python"' in part
+    assert 'data-copy="docker run -it --rm' in part
+    assert html["stranger"].get("/environment/cards/one/use/").status_code == 404
+
+
+def test_the_search_follows_activations(service: Service, html: dict[str, httpx.Client]) -> None:
+    first = service.build("following", "tides", "zlib=1.0")
+    service.build("following", "tides", "numpy=2.0")
+    client = html["admin"]
+
+    def is_found(words: str) -> bool:
+        return "/environment/following/tides/" in client.get("/", params={"search": f"following {words}"}).text
+
+    assert (is_found("zlib"), is_found("numpy 2")) == (False, True)
+    client.post(f"/build/{first}/activate/")
+    assert (is_found("zlib 1.0"), is_found("numpy")) == (True, False)
 
 
 def test_pages_are_for_those_who_may_read(service: Service, html: dict[str, httpx.Client]) -> None:
@@ -231,6 +258,7 @@ def test_who_may_not_create_is_told_so_and_loses_nothing(html: dict[str, httpx.C
 
 
 def test_a_file_is_taken_without_a_script(service: Service, html: dict[str, httpx.Client]) -> None:
+    service.make_namespaces("team")
     upload = {"file": ("environment.yaml", b"name: uploaded\nchannels: [forge]\ndependencies: [zlib]\n")}
     answer = html["developer"].post("/create/", data={"namespace": "team", "specification": "ignored"}, files=upload)
     assert answer.status_code == 303

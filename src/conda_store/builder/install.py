@@ -171,11 +171,12 @@ class _Installation:
         python = environment_python(request.lock)
         seals = [(package, self.seals[package.name]) for package in self.packages]
         own_files = [path for _, seal in seals for path in _own_paths(seal, python)]
+        shared = sum(seal.size for _, seal in seals)
         files = sum(seal.files + len(seal.commands) for _, seal in seals)
-        size = sum(seal.size for _, seal in seals) + _size_together(request.staging, own_files)
+        size = shared + _size_together(request.staging, own_files)
         if request.compiles_pyc and python is not None and python.is_cpython:
             compiled = await compile_and_link(seals, self.cache, request.staging, python, self.reporter)
-            files, size = files + compiled.files, size + compiled.size
+            files, size, shared = files + compiled.files, size + compiled.size, shared + compiled.size
         if request.lock.pypi:
             self.reporter.progress(self.finished(Phase.PIP))
             pip = await install_pip_part(request, python, self.cache, self.options, self.reporter)
@@ -186,7 +187,8 @@ class _Installation:
         meta = finish_conda_meta(request.staging, self.packages, request.requested)
         own_files += (f"conda-meta/{path.name}" for path in (request.staging / "conda-meta").iterdir())
         files += len(self.packages) + 1 + bool(request.variables)
-        return Installed(size=size + meta, files=files), own_files
+        is_linked = request.staging.stat().st_dev == self.cache.root.stat().st_dev
+        return Installed(size + meta, files, shared if is_linked else None), own_files
 
     def finished(self, phase: Phase = Phase.FINISHING) -> Progress:
         count = len(self.packages)

@@ -68,10 +68,12 @@ class InstallRequest:
 
 @dataclass(frozen=True)
 class Installed:
-    """`size` is what the files of the environment hold together, in bytes, shared ones included."""
+    """`size` is what the files of the environment hold together, in bytes; `shared_size` is how much of it is links to
+    what the package cache holds, None where that is not known."""
 
     size: int
     files: int
+    shared_size: int | None = None
 
 
 class PackageSearch(Protocol):

@@ -17,7 +17,7 @@ from conda_store.db.tables import build, build_log, environment, namespace
 from conda_store.db.visibility import environments_readable_by, reads_everything
 from conda_store.domain.access import Actor
 from conda_store.domain.artifact import ArtifactType
-from conda_store.domain.build import BuildStatus, Progress, build_key
+from conda_store.domain.build import BuildOrigin, BuildStatus, Progress, build_key
 
 _SORTABLE: dict[str, list[ColumnElement[Any]]] = {
     "id": [],
@@ -69,6 +69,9 @@ def record(row: Any) -> BuildRecord:
         attempt=row.attempt,
         owner=row.owner,
         cancel_requested=row.cancel_requested,
+        submitted_by=row.submitted_by,
+        origin=BuildOrigin(row.origin),
+        shared_size=row.shared_size,
     )
 
 
@@ -78,6 +81,8 @@ def create(
     specification: SpecificationRecord,
     now: datetime,
     key_version: int,
+    submitted_by: str | None = None,
+    origin: BuildOrigin = BuildOrigin.SUBMITTED,
 ) -> int:
     """Queue a build; returns its id."""
     values = {
@@ -87,6 +92,8 @@ def create(
         "scheduled_on": now,
         "build_key_version": key_version,
         "progress": Progress().dump(),
+        "submitted_by": submitted_by,
+        "origin": origin.value,
     }
     build_id: int = connection.execute(insert(build).values(**values).returning(build.c.id)).scalar_one()
     key = build_key(

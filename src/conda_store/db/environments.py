@@ -13,11 +13,13 @@ from conda_store.db.artifacts import has_artifact
 from conda_store.db.packages import has_all_packages
 from conda_store.db.paging import END_CURSOR, Cursor, KeysetPage, Page, PageRequest, after, count_of, fetch_page
 from conda_store.db.records import EnvironmentRecord, NamespaceRecord
+from conda_store.db.search import meets, search_text
 from conda_store.db.tables import build, environment, namespace
 from conda_store.db.visibility import environments_readable_by, escape_like
 from conda_store.domain.access import Actor
 from conda_store.domain.artifact import ArtifactType
 from conda_store.domain.build import BuildStatus
+from conda_store.domain.search import SearchTerm
 
 _SORTABLE: dict[str, list[ColumnElement[Any]]] = {
     "namespace": [namespace.c.name],
@@ -30,8 +32,7 @@ SORTABLE = tuple(_SORTABLE)
 class EnvironmentFilter:
     """All that are given must hold; status, packages and artifact are those of the current build.
 
-    `also_readable_by` leaves what this other actor may read, too. `words` must each be in a name or the description,
-    or be the name of a package.
+    `also_readable_by` leaves what this other actor may read, too.
     """
 
     search: str | None = None
@@ -41,7 +42,7 @@ class EnvironmentFilter:
     packages: tuple[str, ...] = ()
     artifact: ArtifactType | None = None
     also_readable_by: Actor | None = None
-    words: tuple[str, ...] = ()
+    terms: tuple[SearchTerm, ...] = ()
 
 
 def _columns() -> Select[Any]:
@@ -86,7 +87,12 @@ def create(
 ) -> EnvironmentRecord:
     created = connection.execute(
         insert(environment)
-        .values(namespace_id=in_namespace.id, name=name, description=description)
+        .values(
+            namespace_id=in_namespace.id,
+            name=name,
+            description=description,
+            search_text=search_text(in_namespace.name, name, description),
+        )
         .returning(environment.c.id)
     )
     return EnvironmentRecord(created.scalar_one(), in_namespace, name, None, description, 0, None)
@@ -106,11 +112,6 @@ def _filtered(actor: Actor, wanted: EnvironmentFilter) -> Select[Any]:
                 func.lower(environment.c.name).like(pattern, escape="\\"),
             )
         )
-    for word in wanted.words:
-        pattern = f"%{escape_like(word.lower())}%"
-        texts = (namespace.c.name, environment.c.name, func.coalesce(environment.c.description, ""))
-        named = (func.lower(text).like(pattern, escape="\\") for text in texts)
-        query = query.where(or_(*named, has_all_packages(environment.c.current_build_id, (word.lower(),))))
     if wanted.namespace:
         query = query.where(namespace.c.name == wanted.namespace)
     if wanted.name:
@@ -122,6 +123,19 @@ def _filtered(actor: Actor, wanted: EnvironmentFilter) -> Select[Any]:
     if wanted.packages:
         query = query.where(has_all_packages(environment.c.current_build_id, wanted.packages))
     return query
+
+
+def search_readable(
+    connection: Connection, actor: Actor, wanted: EnvironmentFilter, request: PageRequest
+) -> Page[EnvironmentRecord]:
+    """As `list_readable`, with the terms of a search: what matches is looked for once, for the page and its count."""
+    conditions = [meets(connection, term) for term in wanted.terms]
+    query = _filtered(actor, wanted).where(*conditions).with_only_columns(environment.c.id)
+    ids = connection.execute(query.order_by(namespace.c.name, environment.c.name)).scalars().all()
+    size = request.size or max(len(ids), 1)
+    shown = ids[(request.page - 1) * size : request.page * size]
+    rows = {row.id: _record(row) for row in connection.execute(_columns().where(environment.c.id.in_(shown)))}
+    return Page(tuple(rows[key] for key in shown if key in rows), request.page, size, len(ids))
 
 
 def list_readable(
@@ -188,8 +202,11 @@ def activate(connection: Connection, environment_id: int, build_id: int) -> None
     )
 
 
-def set_description(connection: Connection, environment_id: int, description: str) -> None:
-    connection.execute(update(environment).where(environment.c.id == environment_id).values(description=description))
+def set_description(connection: Connection, described: EnvironmentRecord, description: str) -> None:
+    text = search_text(described.namespace.name, described.name, description)
+    connection.execute(
+        update(environment).where(environment.c.id == described.id).values(description=description, search_text=text)
+    )
 
 
 def mark_deleted(connection: Connection, environment_id: int, now: datetime) -> None:

@@ -104,7 +104,7 @@ def note(connection: Connection, lease: Lease, values: Mapping[str, Any]) -> boo
     return connection.execute(update(build).where(_held(lease)).values(**values)).rowcount == 1
 
 
-def complete(connection: Connection, lease: Lease, *, size: int) -> bool:
+def complete(connection: Connection, lease: Lease, *, size: int, shared_size: int | None = None) -> bool:
     """BUILDING → COMPLETED. False when the lease is lost or somebody cancelled: then nothing changed."""
     changed = connection.execute(
         update(build)
@@ -113,6 +113,7 @@ def complete(connection: Connection, lease: Lease, *, size: int) -> bool:
             status=BuildStatus.COMPLETED,
             ended_on=datetime.now(UTC),
             size=size,
+            shared_size=shared_size,
             status_info=None,
             owner=None,
             lease_until=None,

@@ -46,3 +46,14 @@ def offered_artifacts(connection: Connection, build_ids: Sequence[int]) -> dict[
     for build_id, kind in connection.execute(query):
         found.setdefault(build_id, set()).add(kind)
     return {build_id: frozenset(kinds) for build_id, kinds in found.items()}
+
+
+def owners(connection: Connection, environment_ids: Sequence[int]) -> dict[int, str]:
+    """Who submitted the first build of each environment, where that is known."""
+    if not environment_ids:
+        return {}
+    first = (
+        select(func.min(build.c.id)).where(build.c.environment_id.in_(environment_ids)).group_by(build.c.environment_id)
+    )
+    query = select(build.c.environment_id, build.c.submitted_by).where(build.c.id.in_(first))
+    return {row[0]: row[1] for row in connection.execute(query) if row[1]}

@@ -9,7 +9,7 @@ from typing import Any
 
 from conda_store.domain.access import TokenKind
 from conda_store.domain.artifact import ArtifactState, ArtifactType
-from conda_store.domain.build import BuildStatus
+from conda_store.domain.build import BuildOrigin, BuildStatus
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ class SpecificationRecord:
 
 @dataclass(frozen=True)
 class BuildRecord:
-    """A build with the names of its environment; `size` in bytes."""
+    """A build with the names of its environment; `size` in bytes, of which `shared_size` are shared with the package
+    cache and other builds (None: not known)."""
 
     id: int
     specification_id: int
@@ -64,6 +65,9 @@ class BuildRecord:
     attempt: int
     owner: str | None
     cancel_requested: bool
+    submitted_by: str | None = None
+    origin: BuildOrigin = BuildOrigin.SUBMITTED
+    shared_size: int | None = None
 
 
 @dataclass(frozen=True)

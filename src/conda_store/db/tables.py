@@ -98,6 +98,8 @@ environment = Table(
     Column("activation_floor", Id, nullable=False, server_default="0"),
     # the build that the symlink points to, as far as a worker has seen to it
     Column("linked_build_id", Id),
+    # what words of a search are looked for in, in lower case
+    Column("search_text", Text, nullable=False, server_default=""),
     Index("uq_environment_namespace_id", "namespace_id", "name", unique=True,
           sqlite_where=text("deleted_on IS NULL"), postgresql_where=text("deleted_on IS NULL")),
     Index("ix_environment_name", "name"),
@@ -162,6 +164,11 @@ build = Table(
     Column("lease_until", Float),
     Column("not_before", Float, nullable=False, server_default="0"),
     Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
+    # who asked for it, and how it came to be
+    Column("submitted_by", String(255)),
+    Column("origin", String(32), nullable=False, server_default="submitted"),
+    # bytes of its size that the package cache and other builds hold as well
+    Column("shared_size", BigInteger),
     # usage and counts are read from this index alone
     Index("ix_build_environment_id", "environment_id", "id", "status", "size"),
     Index("ix_build_status", "status", "id"),
@@ -267,6 +274,25 @@ build_conda_package = Table(
     Column("build_id", Id, _reference("build.id"), primary_key=True),
     Column("conda_package_id", Id, ForeignKey("conda_package.id"), primary_key=True),
     Index("ix_build_conda_package_conda_package_id", "conda_package_id"),
+    sqlite_with_rowid=False,
+)
+
+# what current builds hold, to find environments by: versions of packages, conda's and pip's
+package_version = Table(
+    "package_version",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("version", String(255), nullable=False),
+    UniqueConstraint("name", "version"),
+)
+
+environment_package = Table(
+    "environment_package",
+    metadata,
+    Column("package_version_id", Id, ForeignKey("package_version.id"), primary_key=True),
+    Column("environment_id", Id, _reference("environment.id"), primary_key=True),
+    Index("ix_environment_package_environment_id", "environment_id"),
     sqlite_with_rowid=False,
 )
 

@@ -34,6 +34,15 @@ TRANSITIONS: dict[BuildStatus, frozenset[BuildStatus]] = {
 }
 
 
+class BuildOrigin(StrEnum):
+    """How a build came to be."""
+
+    SUBMITTED = "submitted"
+    REBUILT = "rebuilt"
+    WATCHED = "watched"
+    ON_DEMAND = "on demand"
+
+
 class Phase(StrEnum):
     """What a build is doing, in this order."""
 

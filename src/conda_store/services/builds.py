@@ -19,7 +19,7 @@ from conda_store.db.records import (
     SpecificationRecord,
 )
 from conda_store.domain.access import Actor, Permission, Target
-from conda_store.domain.build import BuildStatus
+from conda_store.domain.build import BuildOrigin, BuildStatus
 from conda_store.errors import Conflict, InvalidInput, NotFound
 from conda_store.services.context import Context
 from conda_store.services.settings import effective_settings
@@ -75,7 +75,13 @@ def rebuild(context: Context, actor: Actor, build_id: int) -> int:
             raise NotFound("environment does not exist")
         specification = specifications.get(connection, found.specification_id)
         return builds.create(
-            connection, environment, specification, datetime.now(UTC), context.deployment.build_key_version
+            connection,
+            environment,
+            specification,
+            datetime.now(UTC),
+            context.deployment.build_key_version,
+            actor.name,
+            BuildOrigin.REBUILT,
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from conda_store.db import builds, environments, settings
+from conda_store.db import builds, environments, locks, search, settings
 from conda_store.db.environments import SORTABLE, EnvironmentFilter
 from conda_store.db.paging import END_CURSOR, KeysetPage, Page, PageRequest, decode_cursor
 from conda_store.db.records import EnvironmentRecord
@@ -14,6 +14,7 @@ from conda_store.domain.build import BuildStatus
 from conda_store.errors import InvalidInput, NotFound
 from conda_store.services.context import Context
 from conda_store.services.settings import effective_settings
+from conda_store.services.specifications import preferred_platform
 
 
 def list_environments(
@@ -80,7 +81,7 @@ def update_environment(
         if found is None:
             raise NotFound("environment does not exist")
         if description is not None:
-            environments.set_description(connection, found.id, description)
+            environments.set_description(connection, found, description)
         if build_id is None:
             return
         build = builds.get(connection, build_id)
@@ -96,6 +97,9 @@ def update_environment(
         if build.deleted_on is not None:
             raise InvalidInput(f"cannot update environment to build id={build_id} since it has been deleted")
         environments.activate(connection, found.id, build_id)
+        if build.lock_digest is not None:
+            lock = locks.load(connection, build.lock_digest)
+            search.index_installed(connection, found.id, preferred_platform(lock))
 
 
 def delete_environment(context: Context, actor: Actor, namespace: str, name: str) -> None:

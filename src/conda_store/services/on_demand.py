@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from conda_store.db import builds, environments, images
 from conda_store.db.records import BuildRecord
 from conda_store.domain.access import SYSTEM, Actor, Permission, Target
-from conda_store.domain.build import BuildStatus
+from conda_store.domain.build import BuildOrigin, BuildStatus
 from conda_store.domain.on_demand import NAMESPACE, Wanted, parse_image_name
 from conda_store.domain.specification import Specification
 from conda_store.errors import TooManyRequests
@@ -58,7 +58,7 @@ def request_build(context: Context, actor: Actor, name: str, until: str | None =
             return known.id
         _require_creation(context, actor, Target(NAMESPACE, wanted.environment))
         # the namespace is nobody's, so that nobody needs a permission on it
-        return submit_read(context, SYSTEM, NAMESPACE, specification)
+        return submit_read(context, SYSTEM, NAMESPACE, specification, origin=BuildOrigin.ON_DEMAND)
 
 
 def _is_meant(context: Context, actor: Actor) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from conda_store.db import environments, locks, overview
+from conda_store.db import environments, locks, overview, search
 from conda_store.db.environments import EnvironmentFilter
 from conda_store.db.paging import Page, PageRequest
 from conda_store.db.records import BuildRecord, EnvironmentRecord
@@ -20,12 +20,15 @@ from conda_store.services.specifications import preferred_platform
 
 @dataclass(frozen=True)
 class EnvironmentOverview:
-    """`current` is the active build, or the first one while none is; `newest` the one submitted last."""
+    """`current` is the active build, or the first one while none is; `newest` the one submitted last. `owner` is who
+    submitted the first; `versions` are those of the packages that were looked for, `(name, version)` each."""
 
     environment: EnvironmentRecord
     current: BuildRecord | None
     newest: BuildRecord | None
     artifacts: frozenset[ArtifactType]
+    owner: str | None = None
+    versions: tuple[tuple[str, str], ...] = ()
 
 
 def list_overviews(
@@ -33,8 +36,12 @@ def list_overviews(
 ) -> Page[EnvironmentOverview]:
     """The environments that the actor may read, with their builds."""
     with context.database.read() as connection:
-        page = environments.list_readable(connection, actor, wanted, request)
-        newest = overview.newest_builds(connection, [row.id for row in page.rows])
+        list_them = environments.search_readable if wanted.terms else environments.list_readable
+        page = list_them(connection, actor, wanted, request)
+        ids = [row.id for row in page.rows]
+        newest = overview.newest_builds(connection, ids)
+        owners = overview.owners(connection, ids)
+        versions = search.versions_found(connection, wanted.terms, ids)
         current = [row.current_build_id for row in page.rows if row.current_build_id is not None]
         builds = overview.builds_by_id(connection, [*current, *newest.values()])
         artifacts = overview.offered_artifacts(connection, current)
@@ -44,6 +51,8 @@ def list_overviews(
             builds.get(row.current_build_id or 0),
             builds.get(newest.get(row.id, 0)),
             artifacts.get(row.current_build_id or 0, frozenset()),
+            owners.get(row.id),
+            versions.get(row.id, ()),
         )
         for row in page.rows
     )

@@ -9,8 +9,8 @@ from pathlib import Path
 import structlog
 
 from conda_store.artifacts import conda_lock, environment_yaml
-from conda_store.builder.ports import InstallRequest, SolveRequest
-from conda_store.db import artifacts, builds, environments, leases, locks, logs, packages, specifications
+from conda_store.builder.ports import Installed, InstallRequest, SolveRequest
+from conda_store.db import artifacts, builds, environments, leases, locks, logs, packages, search, specifications
 from conda_store.db.environments import LinkChange
 from conda_store.db.leases import Lease
 from conda_store.domain.artifact import ArtifactState, ArtifactType, blob_key, content_type
@@ -125,12 +125,12 @@ class _Pipeline:
         self._keep_lock(lock)
         if prefix is None:
             self.reporter.log("nothing is installed: this is for images of another platform\n")
-            self._complete(lock, None, 0)
+            self._complete(lock, None, Installed(0, 0))
         else:
             installed = await self.context.builder.install(self._install_request(lock, prefix), self.reporter)
             self._step("install", started)
             self.reporter.log(f"{installed.files} files, {installed.size / 1e6:.1f} MB\n")
-            self._complete(lock, prefix, installed.size)
+            self._complete(lock, prefix, installed)
         activated = update_links(self.context)
         keep_log(self.context, self.build.id)
         return activated
@@ -227,18 +227,18 @@ class _Pipeline:
             self.reporter.log(f"the pinned environment.yaml could not be made: {error}\n")
             return None
 
-    def _complete(self, lock: Lock, prefix: Path | None, size: int) -> None:
+    def _complete(self, lock: Lock, prefix: Path | None, installed: Installed) -> None:
         """COMPLETED, with packages, artifacts and activation, in one transaction."""
         ours = lock.on(current_platform())
         yaml = self._put_yaml(lock)
         self.reporter.flush()
         with self.context.database.write() as connection:
-            if not leases.complete(connection, self.lease, size=size):
+            if not leases.complete(connection, self.lease, size=installed.size, shared_size=installed.shared_size):
                 raise Interrupted("the build was canceled, or given to another worker, as it ended")
             logs.append(connection, self.build.id, f"build completed {stamp()}\n")
             packages.set_packages(connection, self.build.id, ours.conda if ours else ())
             if prefix is not None:
-                artifacts.add(connection, self.build.id, ArtifactType.DIRECTORY, str(prefix), size=size)
+                artifacts.add(connection, self.build.id, ArtifactType.DIRECTORY, str(prefix), size=installed.size)
             if yaml is not None:
                 artifacts.add(
                     connection, self.build.id, ArtifactType.YAML, yaml.key, size=yaml.size, sha256=yaml.sha256
@@ -250,4 +250,5 @@ class _Pipeline:
                 if artifact in self.settings.build_artifacts and prefix is not None:
                     key = blob_key(artifact, self.build.key)
                     artifacts.add(connection, self.build.id, artifact, key, state=wanted)
-            environments.activate_if_newest(connection, self.build.environment_id, self.build.id)
+            if environments.activate_if_newest(connection, self.build.environment_id, self.build.id):
+                search.index_installed(connection, self.build.environment_id, ours)

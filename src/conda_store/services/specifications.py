@@ -11,6 +11,7 @@ from conda_store.db import builds, environments, namespaces, overview, specifica
 from conda_store.db.paging import Page, PageRequest
 from conda_store.db.records import SpecificationRecord
 from conda_store.domain.access import SYSTEM, Actor, Permission, Target
+from conda_store.domain.build import BuildOrigin
 from conda_store.domain.lock import Lock, PlatformLock
 from conda_store.domain.names import parse_name
 from conda_store.domain.platform import Platform, current_platform
@@ -60,13 +61,14 @@ def submit_read(
     namespace: str,
     specification: AnySpecification,
     newest_seen: int | None = None,
+    origin: BuildOrigin = BuildOrigin.SUBMITTED,
 ) -> int:
     """`submit` of a specification that has been read."""
     target = Target(namespace, specification.name)
     actor.require(Permission.ENVIRONMENT_CREATE, target, is_new=True)
     settings = effective_settings(context.database, context.deployment, namespace, specification.name)
     wanted = checked(context, specification, settings)
-    return _queue(context, actor, namespace, wanted, settings, newest_seen)
+    return _queue(context, actor, namespace, wanted, settings, origin, newest_seen)
 
 
 def submit_watched(context: Context, text: bytes, file_name: str) -> int | None:
@@ -79,7 +81,7 @@ def submit_watched(context: Context, text: bytes, file_name: str) -> int | None:
         found = environments.find(connection, namespace, specification.name)
         if found and specifications.has_build_in(connection, specification.sha256, found.id):
             return None
-    return _queue(context, SYSTEM, namespace, specification, settings)
+    return _queue(context, SYSTEM, namespace, specification, settings, BuildOrigin.WATCHED)
 
 
 def read_specification(context: Context, submission: Submission) -> AnySpecification:
@@ -117,6 +119,7 @@ def _queue(
     namespace: str,
     specification: AnySpecification,
     settings: Settings,
+    origin: BuildOrigin,
     newest_seen: int | None = None,
 ) -> int:
     require_room(context, settings, Permission.ENVIRONMENT_CREATE)
@@ -135,9 +138,10 @@ def _queue(
                 hint="Look at it first; submit again to have yours built nevertheless.",
             )
         if specification.description and specification.description != environment.description:
-            environments.set_description(connection, environment.id, specification.description)
+            environments.set_description(connection, environment, specification.description)
         stored = specifications.ensure(connection, specification, now)
-        build_id = builds.create(connection, environment, stored, now, context.deployment.build_key_version)
+        version = context.deployment.build_key_version
+        build_id = builds.create(connection, environment, stored, now, version, actor.name, origin)
         if environment.current_build_id is None:
             environments.set_current(connection, environment.id, build_id)
     return build_id

@@ -82,6 +82,25 @@ def specification_text(record: SpecificationRecord, longest: int | None = None) 
     return text
 
 
+@router.get("/environment/{namespace}/{name}/use/")
+def get_use(request: Request, call: Caller, namespace: str, name: str) -> Response:
+    """The commands alone, for a list to show."""
+    found = environments.get_environment(call.context, call.actor, namespace, name)
+    current, kinds = None, set[str]()
+    if found.current_build_id is not None:
+        current, _, artifacts = builds.get_build(call.context, call.actor, found.current_build_id)
+        kinds = offered(artifacts)
+    return page(
+        request,
+        "environment_use.html",
+        namespace=namespace,
+        name=name,
+        kinds=kinds,
+        image=image_name(call.options, namespace, name),
+        has_kernel=_has_kernel(call, current),
+    )
+
+
 @router.get("/environment/{namespace}/{name}/edit/")
 def get_edit(call: Caller, namespace: str, name: str) -> Response:
     """The form, filled in from the current build."""

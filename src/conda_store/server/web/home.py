@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from conda_store.db.environments import EnvironmentFilter
 from conda_store.db.paging import PageRequest
 from conda_store.domain.build import BuildStatus
+from conda_store.domain.search import parse_search
 from conda_store.server.parts import Caller
 from conda_store.server.web.rendering import PageRoute, own_path, page
 from conda_store.services import overview
@@ -17,7 +18,6 @@ from conda_store.services import overview
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 PAGE_SIZE = 40
-_MOST_WORDS = 8
 
 Number = Annotated[int, Query(alias="page", ge=1, le=10**6)]
 
@@ -31,13 +31,13 @@ def get_home(
     status: str = "",
     number: Number = 1,
 ) -> Response:
-    """Each word of `search` has to be in a name or the description, or be a package of the current build.
+    """Each word of `search` has to be in a name or the description, or be a package of the current build, which may
+    have to have a version: `numpy>=2`.
 
     Asked by a script that replaces the list it gets the list alone.
     """
     chosen = BuildStatus(status) if status in set(BuildStatus) else None
-    words = tuple(search.replace("/", " ").split()[:_MOST_WORDS])
-    wanted = EnvironmentFilter(namespace=namespace or None, status=chosen, words=words)
+    wanted = EnvironmentFilter(namespace=namespace or None, status=chosen, terms=parse_search(search[:200]))
     found = overview.list_overviews(call.context, call.actor, wanted, PageRequest(number, PAGE_SIZE))
     template = "home_list.html" if request.headers.get("hx-target") == "environments" else "home.html"
     return page(
