@@ -6,7 +6,7 @@
     ├── InvalidInput              what somebody handed in cannot be accepted (400)
     │   ├── InvalidSpecification  with one Problem for each thing that is wrong
     │   ├── PolicyViolation       a setting of the deployment or namespace forbids it
-    │   ├── QuotaExceeded         no room for another build
+    │   │   └── QuotaExceeded     no room for another build
     │   └── TooManyRequests       ask later (429)
     ├── NotAuthenticated          401
     ├── Forbidden                 seen, but not allowed (403)
@@ -86,11 +86,30 @@ class InvalidSpecification(InvalidInput):
         super().__init__(text, hint=hint)
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """What a rule says no to: the setting, the layer that sets it, the value that it refuses, and why."""
+
+    rule: str
+    layer: str
+    value: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.value}: {self.why} ({self.rule}, set for {self.layer})"
+
+
 class PolicyViolation(InvalidInput):
+    """`refusals` say which rules of which layers refuse what."""
+
     code = "policy"
 
+    def __init__(self, message: str, *, hint: str = "", refusals: tuple[Refusal, ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.refusals = refusals
 
-class QuotaExceeded(InvalidInput):
+
+class QuotaExceeded(PolicyViolation):
     code = "quota"
 
 

@@ -163,5 +163,5 @@ def refused(response: httpx.Response, status: int) -> str:
     body = response.json()
     assert response.status_code == status, response.text
     assert body["status"] == "error"
-    assert set(body) <= {"status", "message", "hint"}
+    assert set(body) <= {"status", "message", "hint", "refused"}
     return str(body["message"])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from conda_store.domain.settings import DEPLOYMENT_DECIDES
 from tests.http.service import Service, data, refused
 
 KEYS = {
@@ -11,7 +12,7 @@ KEYS = {
     "build_artifacts_kept_on_deletion", "conda_solve_platforms", "conda_channel_alias", "conda_default_channels",
     "conda_allowed_channels", "conda_default_packages", "conda_required_packages", "conda_included_packages",
     "pypi_default_packages", "pypi_required_packages", "pypi_included_packages", "build_artifacts",
-}  # fmt: skip
+} | DEPLOYMENT_DECIDES  # fmt: skip
 
 
 def test_the_levels_lie_over_each_other(admin: httpx.Client) -> None:
@@ -41,6 +42,30 @@ def test_the_levels_lie_over_each_other(admin: httpx.Client) -> None:
 )  # fmt: skip
 def test_what_cannot_be_set(admin: httpx.Client, path: str, values: dict[str, object], message: str) -> None:
     assert message in refused(admin.put(f"/api/v1/setting/{path}", json=values), 400)
+
+
+@pytest.mark.parametrize(
+    "values", [{"package_cooldown_days": 0}, {"conda_allowed_channels": [], "build_artifacts": []}]
+)
+def test_a_namespace_cannot_free_itself_of_policies(service: Service, values: dict[str, object]) -> None:
+    service.make_namespaces("team")
+    with service.client("owner") as owner:
+        answer = owner.put("/api/v1/setting/team/", json=values)
+        assert refused(answer, 403) == "request not authorized"
+        assert "admins of the whole deployment" in answer.json()["hint"]
+        assert "build_artifacts" not in answer.json()["hint"]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"package_cooldown_days": -1}, "it is from 0 to 36500"),
+        ({"lockfiles_need_allowed_channels": 1}, "true or false"),
+        ({"conda_forbidden_packages": ["=="]}, "setting conda_forbidden_packages: "),
+    ],
+)
+def test_policies_that_cannot_be(admin: httpx.Client, values: dict[str, object], message: str) -> None:
+    assert message in refused(admin.put("/api/v1/setting/any/", json=values), 400)
 
 
 def test_a_body_must_be_an_object(admin: httpx.Client) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from conda_store.builder.ports import Builder, Installed, InstallRequest, Reporter, SolveRequest
 from conda_store.domain.lock import Lock, PlatformLock
+from conda_store.domain.package_policy import PackagePolicy
 from conda_store.domain.specification import AnySpecification, Specification
-from conda_store.errors import Problem
+from conda_store.errors import Problem, Refusal
 
 
 class DeferredBuilder:
@@ -44,6 +45,9 @@ class DeferredBuilder:
 
     async def solve(self, request: SolveRequest, reporter: Reporter) -> Lock:
         return await self._builder().solve(request, reporter)
+
+    async def refusals(self, lock: Lock, policy: PackagePolicy, channel_alias: str) -> tuple[Refusal, ...]:
+        return await self._builder().refusals(lock, policy, channel_alias)
 
     async def install(self, request: InstallRequest, reporter: Reporter) -> Installed:
         return await self._builder().install(request, reporter)

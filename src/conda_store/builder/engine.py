@@ -23,8 +23,9 @@ from conda_store.builder.virtual_packages import virtual_packages
 from conda_store.domain.build import Phase, Progress
 from conda_store.domain.channel import without_credentials
 from conda_store.domain.lock import Lock, PlatformLock
+from conda_store.domain.package_policy import PackagePolicy
 from conda_store.domain.specification import AnySpecification, Specification
-from conda_store.errors import Problem
+from conda_store.errors import Problem, Refusal
 
 _CHECK_PAUSE = 0.005  # seconds between two packages
 
@@ -77,6 +78,9 @@ class RattlerBuilder:
     async def solve(self, request: SolveRequest, reporter: Reporter) -> Lock:
         reporter.progress(Progress(Phase.SOLVING))
         return await self._solver.solve(request, reporter)
+
+    async def refusals(self, lock: Lock, policy: PackagePolicy, channel_alias: str) -> tuple[Refusal, ...]:
+        return await self._solver.refusals(lock, policy, channel_alias)
 
     async def install(self, request: InstallRequest, reporter: Reporter) -> Installed:
         return await install(request, reporter, cache=self._cache, options=self._options)

@@ -22,9 +22,10 @@ from conda_store.builder.ports import Installed, InstallRequest, Reporter, Solve
 from conda_store.domain.build import Phase, Progress
 from conda_store.domain.channel import channel_url
 from conda_store.domain.lock import CondaPackage, Lock, PlatformLock, PyPIPackage
+from conda_store.domain.package_policy import PackagePolicy
 from conda_store.domain.platform import Platform
 from conda_store.domain.specification import AnySpecification, Specification
-from conda_store.errors import BuildFailed, PackageUnavailable, Problem, Unsolvable
+from conda_store.errors import BuildFailed, PackageUnavailable, Problem, Refusal, Unsolvable
 
 _NAME_END = " <>=!~[;@"
 
@@ -89,6 +90,21 @@ class FakeBuilder:
             ),
             pip_options=specification.pip_options,
         )
+
+    async def refusals(self, lock: Lock, policy: PackagePolicy, channel_alias: str) -> tuple[Refusal, ...]:
+        """By name alone; it knows no licences, and no package is old."""
+        self.calls["refusals"] += 1
+        names = [package.name for part in lock.platforms for package in part.conda]
+        found = [
+            refusal
+            for name in names
+            for refusal in (
+                policy.forbidden_conda(name, {name, f"{name} *"}.__contains__),
+                policy.refused_license(name, None),
+                policy.too_new(name, None),
+            )
+        ]
+        return tuple(refusal for refusal in found if refusal is not None)
 
     async def install(self, request: InstallRequest, reporter: Reporter) -> Installed:
         self.calls["install"] += 1

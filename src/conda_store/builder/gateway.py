@@ -31,6 +31,7 @@ from rattler.networking.fetch_repo_data import CacheAction
 
 import conda_store
 from conda_store.builder.channels import ABSENT, ChannelState
+from conda_store.builder.filtering import FilteredChannel
 from conda_store.builder.guard import described, is_from_rattler
 from conda_store.builder.options import BuilderOptions
 from conda_store.domain.channel import without_credentials
@@ -77,6 +78,25 @@ class Repodata:
             )
         return {name.normalized for name in found}
 
+    async def names_by_subdir(self, channel: str, platform: Platform) -> dict[str, list[str]]:
+        """The package names that a channel has, by subdir, noarch included."""
+        found = {}
+        async with asyncio.timeout(self._options.download_timeout):
+            for subdir in self._subdirs([channel], platform):
+                names = await self._asked(self.gateway.names([channel], [subdir], channel_relations="disabled"))
+                found[str(subdir)] = [name.normalized for name in names]
+        return found
+
+    async def records(self, channel: str, subdir: str, name: str) -> list[RepoDataRecord]:
+        """All that a channel's subdir has of a package name; empty where there is none."""
+        async with asyncio.timeout(self._options.download_timeout):
+            found = await self._asked(
+                self.gateway.query(
+                    [channel], [Subdir(subdir)], [MatchSpec(name)], recursive=False, channel_relations="disabled"
+                )
+            )
+        return [record for records in found for record in records]
+
     async def solve(
         self,
         channels: Sequence[str],
@@ -87,9 +107,12 @@ class Repodata:
         is_strict: bool,
         limit: float,
         until: datetime | None = None,
+        filtered: Sequence[FilteredChannel] = (),
     ) -> list[RepoDataRecord]:
         """The records of a solution. `limit` is in seconds, for solving; reading repodata has its own. What was made
         after `until` is left out.
+
+        `filtered` are the channels under policies, if there are any.
 
         Raises:
             SolverSaysNo: there is no solution.
@@ -97,7 +120,7 @@ class Repodata:
             ChannelUnavailable: the repodata cannot be read.
         """
         task = solve(
-            channels,
+            filtered or channels,
             specs,
             gateway=self.gateway,
             platforms=self._subdirs(channels, platform),

@@ -8,6 +8,7 @@ import tempfile
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,11 @@ async def solve_pip(
     cache: Path,
     options: BuilderOptions,
     reporter: Reporter,
+    cooldown: timedelta = timedelta(0),
 ) -> list[PlatformLock]:
     """The locks with their pip parts; what conda provides is kept at conda's version and left out. `cache` is uv's.
+
+    Files that were uploaded within the cooldown, or of which the index does not say when, are left out.
 
     Raises:
         Unsolvable: no versions fit, or there is no Python to fit them to.
@@ -59,14 +63,19 @@ async def solve_pip(
     for lock in locks:  # one after the other: the second finds most of the answers in uv's cache
         reporter.log(f"solving the pip part for {lock.platform.value}")
         reporter.progress(Progress(Phase.SOLVING))
-        packages = await _solve(specification, lock, cache, options, reporter)
+        packages = await _solve(specification, lock, cache, options, reporter, cooldown)
         reporter.log(f"solved the pip part for {lock.platform.value}: {len(packages)} packages")
         solved.append(replace(lock, pypi=packages))
     return solved
 
 
 async def _solve(
-    specification: Specification, lock: PlatformLock, cache: Path, options: BuilderOptions, reporter: Reporter
+    specification: Specification,
+    lock: PlatformLock,
+    cache: Path,
+    options: BuilderOptions,
+    reporter: Reporter,
+    cooldown: timedelta,
 ) -> tuple[PyPIPackage, ...]:
     python = lock.package("python")
     if python is None:
@@ -90,11 +99,13 @@ async def _solve(
             "--python-version", python.version, "--python-platform", uv_platform(lock.platform),
             "--cache-dir", cache, *_flags(specification, options),
         ]  # fmt: skip
+        if cooldown:
+            command += ["--exclude-newer", (datetime.now(UTC) - cooldown).isoformat(timespec="seconds")]
         for name in provided:
             command += ["--no-emit-package", name]
         lines = await _run(command, directory, options, reporter)
         if not answer.exists():
-            raise _failure(lines, specification, lock, provided)
+            raise _failure(lines, specification, lock, provided, cooldown)
         document = tomllib.loads(answer.read_text(encoding="utf-8"))
     packages = [_package(item, lock, python.version) for item in document.get("packages", [])]
     return tuple(sorted(packages, key=lambda package: package.name))
@@ -194,7 +205,11 @@ def _package(item: Mapping[str, Any], lock: PlatformLock, python: str) -> PyPIPa
 
 
 def _failure(
-    lines: Sequence[str], specification: Specification, lock: PlatformLock, provided: Mapping[str, str]
+    lines: Sequence[str],
+    specification: Specification,
+    lock: PlatformLock,
+    provided: Mapping[str, str],
+    cooldown: timedelta,
 ) -> Unsolvable | PackageUnavailable | PipFailed:
     """uv's words, and what conda has to do with them."""
     said = [line.strip().removeprefix("error: ").removeprefix("cause: ") for line in lines]
@@ -209,6 +224,8 @@ def _failure(
         return PipFailed(f"The pip part cannot be solved {where}\n{text}")
     named = [f"{name} {version}" for name, version in provided.items() if name in _words(text)]
     hint = f"The conda part provides {', '.join(named)}: change it there, or loosen the pip part." if named else ""
+    if cooldown:
+        hint = f"{hint}\nFiles younger than {cooldown.days} days are left out (package_cooldown_days).".strip()
     shown = ", ".join(specification.pip_requirements[:10])
     return Unsolvable(f"The pip part ({shown}) has no solution {where}\n{text}", hint=hint)
 

@@ -13,9 +13,10 @@ from typing import Protocol
 from conda_store.builder.package_index.model import IndexedChannel, PackagePage, PackageQuery
 from conda_store.domain.build import Progress
 from conda_store.domain.lock import Lock, PlatformLock
+from conda_store.domain.package_policy import PackagePolicy
 from conda_store.domain.platform import Platform
 from conda_store.domain.specification import AnySpecification, Specification
-from conda_store.errors import Problem
+from conda_store.errors import Problem, Refusal
 
 
 class Reporter(Protocol):
@@ -40,6 +41,7 @@ class SolveRequest:
     channel_alias: str
     is_strict_channel_priority: bool = True
     timeout: float = 300.0
+    policy: PackagePolicy = field(default_factory=PackagePolicy)
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,15 @@ class Builder(Protocol):
 
         Raises:
             Unsolvable: with an explanation that a person can read.
+            PolicyViolation: the pip part has what the policy refuses.
             ChannelUnavailable: the repodata cannot be had.
+        """
+
+    async def refusals(self, lock: Lock, policy: PackagePolicy, channel_alias: str) -> tuple[Refusal, ...]:
+        """What a policy refuses of a lock that was handed in; licence and age are those that the channels tell.
+
+        Raises:
+            ChannelUnavailable: a channel cannot be asked.
         """
 
     async def install(self, request: InstallRequest, reporter: Reporter) -> Installed:

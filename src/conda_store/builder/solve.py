@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from rattler import GenericVirtualPackage
+from rattler import GenericVirtualPackage, RepoDataRecord
 
 from conda_store.builder.channels import ChannelChecks, ChannelState
 from conda_store.builder.explain import Failure, explanation, missing_names, smallest_conflict
+from conda_store.builder.filtering import FilteredChannel, Judge, LeftOut, pypi_refusals
 from conda_store.builder.gateway import Repodata, SolverSaysNo, SolverTimeout
 from conda_store.builder.matchspecs import conda_name, with_channel_urls
 from conda_store.builder.options import BuilderOptions
@@ -22,8 +24,10 @@ from conda_store.builder.together import together
 from conda_store.builder.virtual_packages import virtual_packages
 from conda_store.domain.channel import channel_url, without_credentials
 from conda_store.domain.lock import CondaPackage, Lock, PlatformLock
+from conda_store.domain.package_policy import PackagePolicy
 from conda_store.domain.platform import Platform
-from conda_store.errors import SolveTimedOut, Unsolvable
+from conda_store.domain.policy import refuse
+from conda_store.errors import ChannelNotFound, Refusal, SolveTimedOut, Unsolvable
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,10 @@ class Solver:
             reporter.log(f"solved for {lock.platform.value}: {len(lock.conda)} packages")
         reporter.log(f"conda part solved in {time.monotonic() - started:.3f} s")
         if request.specification.pip_requirements:
-            locks = await solve_pip(request.specification, locks, self.uv_cache, self.options, reporter)
+            locks = await solve_pip(
+                request.specification, locks, self.uv_cache, self.options, reporter, request.policy.cooldown
+            )
+            refuse(pypi_refusals(Lock((), tuple(locks)), _judge(request), is_age_known=True))
         return Lock(
             channels=tuple(without_credentials(channel) for channel in channels),
             platforms=tuple(locks),
@@ -77,6 +84,8 @@ class Solver:
         if not lines:
             return ()
         given = virtual_packages(platform, request.specification.variables, self.options.virtual_packages)
+        left_out = LeftOut()
+        filtered = await self._filtered(request, channels, platform, left_out)
         try:
             records = await self.repodata.solve(
                 channels,
@@ -86,6 +95,7 @@ class Solver:
                 is_strict=request.is_strict_channel_priority,
                 limit=request.timeout,
                 until=_moment(request.specification.until),
+                filtered=filtered,
             )
         except SolverTimeout:
             raise SolveTimedOut(
@@ -93,8 +103,45 @@ class Solver:
                 hint="Pin more of the packages to narrow the search, or raise conda_max_solve_time.",
             ) from None
         except SolverSaysNo as error:
-            raise await self._explained(request, channels, platform, given, str(error)) from None
+            said = await self._explained(request, channels, platform, given, str(error), filtered)
+            raise _with_policies(said, left_out) from None
         return tuple(sorted((package_from_record(record) for record in records), key=lambda package: package.name))
+
+    async def _filtered(
+        self, request: SolveRequest, channels: Sequence[str], platform: Platform, left_out: LeftOut
+    ) -> tuple[FilteredChannel, ...]:
+        """The channels as the policies let them be seen; none where there are no policies."""
+        if not request.policy.judges_conda:
+            return ()
+        judge = _judge(request)
+        found: list[FilteredChannel] = []
+        for url in channels:
+            names = await self.repodata.names_by_subdir(url, platform)
+            earlier = found if request.is_strict_channel_priority else ()
+            found.append(FilteredChannel(self.repodata, url, names, judge, left_out, earlier))
+        return tuple(found)
+
+    async def refusals(self, lock: Lock, policy: PackagePolicy, alias: str) -> tuple[Refusal, ...]:
+        """What a policy refuses of a lock that was handed in; licence and age are those that the channels tell."""
+        judge = Judge(policy, alias)
+        found: dict[Refusal, None] = {}
+        if policy.judges_conda:
+            packages = {package.url: package for part in lock.platforms for package in part.conda}
+            for package in packages.values():
+                record = await self._offered(package) if policy.needs_records else None
+                if refusal := judge.locked(package, record):
+                    found[refusal] = None
+        return (*found, *pypi_refusals(lock, judge, is_age_known=False))
+
+    async def _offered(self, package: CondaPackage) -> RepoDataRecord | None:
+        """The channel's own record of a locked package; None where it has none, or is no channel."""
+        try:
+            state = await self.checks.state(package.channel, (package.subdir, "noarch"))
+            self.repodata.follow([state])
+            offered = await self.repodata.records(package.channel, package.subdir, package.name)
+        except ChannelNotFound:
+            return None
+        return next((record for record in offered if record.file_name == package.file_name), None)
 
     async def _explained(
         self,
@@ -103,6 +150,7 @@ class Solver:
         platform: Platform,
         given: Sequence[GenericVirtualPackage],
         text: str,
+        filtered: Sequence[FilteredChannel],
     ) -> Unsolvable:
         lines = request.specification.dependencies
         shown = [without_credentials(channel) for channel in channels]
@@ -120,6 +168,7 @@ class Solver:
                     is_strict=request.is_strict_channel_priority,
                     limit=min(5.0, request.timeout),
                     until=_moment(request.specification.until),
+                    filtered=filtered,
                 )
             except SolverSaysNo as error:
                 return str(error)
@@ -140,6 +189,19 @@ def _moment(day: str | None) -> datetime | None:
     if day is None:
         return None
     return datetime.fromisoformat(f"{day}T23:59:59.999999+00:00")
+
+
+def _judge(request: SolveRequest) -> Judge:
+    return Judge(request.policy, request.channel_alias)
+
+
+def _with_policies(error: Unsolvable, left_out: LeftOut) -> Unsolvable:
+    """The error, with what policies have to do with it."""
+    words = set(re.findall(r"[a-z0-9_][a-z0-9_.\-]*", error.message.lower()))
+    notes = left_out.notes(sorted(words & set(left_out.refusals)))
+    if not notes:
+        return error
+    return Unsolvable(error.message, hint="\n".join([*notes, *filter(None, [error.hint])]))
 
 
 def request_channels(request: SolveRequest) -> tuple[str, ...]:

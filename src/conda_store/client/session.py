@@ -102,6 +102,13 @@ class Session:
     def delete_namespace(self, namespace: str) -> None:
         self.transport.change("DELETE", f"/api/v1/namespace/{path_segment(namespace)}/")
 
+    def policies(self, namespace: str, environment: str | None = None) -> list[dict[str, Any]]:
+        """The rules that builds have to keep there: `setting`, `value` and the `layer` that sets it."""
+        path = f"/api/v1/namespace/{path_segment(namespace)}"
+        if environment is not None:
+            path = f"/api/v1/environment/{path_segment(namespace)}/{path_segment(environment)}"
+        return parsed(lambda row: list(row["data"]), self.transport.get(f"{path}/policy/"))
+
     # --- environments -------------------------------------------------------------------------------------------
 
     def environments(

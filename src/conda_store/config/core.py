@@ -92,6 +92,18 @@ class CondaStore(LoggingConfigurable):
     pypi_default_packages = List(Unicode(), [], help="The same for the pip part: defaults.", config=True)
     pypi_required_packages = List(Unicode(), [], help="The same for the pip part: required.", config=True)
     pypi_included_packages = List(Unicode(), [], help="The same for the pip part: included.", config=True)
+    lockfiles_need_allowed_channels = Bool(
+        True, help="Whether conda_allowed_channels holds for locks that are handed in too.", config=True
+    )
+    conda_forbidden_packages = List(
+        Unicode(), [], help="Match specs of packages that may not be in any environment.", config=True
+    )
+    pypi_forbidden_packages = List(
+        Unicode(), [], help="The same for the pip part: requirements that are forbidden.", config=True
+    )
+    forbidden_licenses = List(Unicode(), [], help="Licences that are forbidden; `*` is any run.", config=True)
+    allowed_licenses = List(Unicode(), [], help="Licences that are allowed; empty: all.", config=True)
+    package_cooldown_days = Int(0, min=0, help="Days that an upload has to be old before it is used.", config=True)
     conda_max_solve_time = Int(300, min=1, help="Seconds after which a solve is given up.", config=True)
     build_artifacts = List(
         Unicode(),

@@ -22,6 +22,18 @@ def layer(connection: Connection, namespace: str | None = None, environment: str
     return {row.key: row.value for row in connection.execute(query)}
 
 
+def layers(
+    connection: Connection, namespace: str | None = None, environment: str | None = None
+) -> tuple[tuple[str, dict[str, Any]], ...]:
+    """What was set at each level that applies there, with the level's name; the most particular last."""
+    found = [("all namespaces", layer(connection))]
+    if namespace is not None:
+        found.append((f"namespace {namespace}", layer(connection, namespace)))
+        if environment is not None:
+            found.append((f"environment {namespace}/{environment}", layer(connection, namespace, environment)))
+    return tuple(found)
+
+
 def set_layer(
     connection: Connection, values: Mapping[str, Any], namespace: str | None = None, environment: str | None = None
 ) -> None:

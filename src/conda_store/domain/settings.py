@@ -18,6 +18,14 @@ GLOBAL_ONLY = frozenset(
     }
 )  # fmt: skip
 
+# who may change them anywhere is only who may change settings of the deployment: else a namespace could free itself
+DEPLOYMENT_DECIDES = frozenset(
+    {
+        "conda_channel_alias", "conda_allowed_channels", "lockfiles_need_allowed_channels", "conda_forbidden_packages",
+        "pypi_forbidden_packages", "forbidden_licenses", "allowed_licenses", "package_cooldown_days",
+    }
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -44,6 +52,12 @@ class Settings:
     pypi_default_packages: tuple[str, ...] = ()
     pypi_required_packages: tuple[str, ...] = ()
     pypi_included_packages: tuple[str, ...] = ()
+    lockfiles_need_allowed_channels: bool = True
+    conda_forbidden_packages: tuple[str, ...] = ()
+    pypi_forbidden_packages: tuple[str, ...] = ()
+    forbidden_licenses: tuple[str, ...] = ()
+    allowed_licenses: tuple[str, ...] = ()
+    package_cooldown_days: int = 0
     build_artifacts: tuple[str, ...] = ("LOCKFILE", "YAML", "CONDA_PACK", "CONSTRUCTOR_INSTALLER")
 
     def model(self) -> dict[str, Any]:
@@ -55,7 +69,8 @@ class Settings:
 
 SETTING_NAMES = frozenset(field.name for field in fields(Settings))
 _TYPES = get_type_hints(Settings)
-_CHOICES = {
+_MOST = {"package_cooldown_days": 36500}
+_CHOICES: dict[str, frozenset[str]] = {
     "build_artifacts": frozenset(ArtifactType),
     "build_artifacts_kept_on_deletion": frozenset(ArtifactType),
     "conda_solve_platforms": frozenset(Platform),
@@ -89,10 +104,13 @@ def _value_problem(key: str, value: Any) -> str | None:
         return None
     if value is None:
         return None if "None" in hint else "null is no value for it"
+    if "bool" in hint:
+        return None if isinstance(value, bool) else f"true or false is needed, found {value!r}"
     if "int" in hint:
-        return (
-            None if isinstance(value, int) and not isinstance(value, bool) else f"an integer is needed, found {value!r}"
-        )
+        if not isinstance(value, int) or isinstance(value, bool):
+            return f"an integer is needed, found {value!r}"
+        most = _MOST.get(key)
+        return None if most is None or 0 <= value <= most else f"it is from 0 to {most}, found {value}"
     if not isinstance(value, str):
         return f"a string is needed, found {value!r}"
     if key == "default_permissions" and not (len(value) == 3 and set(value) <= set("01234567")):
@@ -114,3 +132,23 @@ def layered_settings(deployment: Settings, *layers: Mapping[str, Any]) -> Settin
         }
         merged = replace(merged, **values)
     return merged
+
+
+@dataclass(frozen=True)
+class InForce:
+    """Settings, and for each that a layer above the options sets the name of that layer."""
+
+    settings: Settings
+    layers: Mapping[str, str]
+
+    def layer(self, key: str) -> str:
+        return self.layers.get(key, DEPLOYMENT)
+
+
+DEPLOYMENT = "the deployment"
+
+
+def in_force(deployment: Settings, *layers: tuple[str, Mapping[str, Any]]) -> InForce:
+    """The settings that hold under named layers, the most particular last."""
+    deciding = {key: name for name, layer in layers for key in layer if key in SETTING_NAMES}
+    return InForce(layered_settings(deployment, *(layer for _, layer in layers)), deciding)

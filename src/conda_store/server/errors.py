@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import FastAPI
@@ -60,7 +61,8 @@ def rendered(error: CondaStoreError) -> JSON:
         headers["WWW-Authenticate"] = "Bearer"
     if status in {429, 503}:
         headers["Retry-After"] = str(getattr(error, "retry_after", _RETRY_AFTER))
-    return refusal(status, error.message, hint=error.hint, headers=headers)
+    refused = [asdict(item) for item in error.refusals] if isinstance(error, errors.PolicyViolation) else []
+    return refusal(status, error.message, hint=error.hint, headers=headers, refused=refused)
 
 
 def install(app: FastAPI) -> None:

@@ -32,10 +32,20 @@ def page(rows: Sequence[Any], number: int, size: int, count: int, headers: Mappi
     return JSON(content, headers=headers)
 
 
-def refusal(status: int, message: str, *, hint: str = "", headers: Mapping[str, str] | None = None) -> JSON:
-    content = {"status": "error", "message": message}
+def refusal(
+    status: int,
+    message: str,
+    *,
+    hint: str = "",
+    headers: Mapping[str, str] | None = None,
+    refused: Sequence[Mapping[str, str]] = (),
+) -> JSON:
+    """`refused` says which rules refused what."""
+    content: dict[str, Any] = {"status": "error", "message": message}
     if hint:
         content["hint"] = hint
+    if refused:
+        content["refused"] = refused
     return JSON(content, status_code=status, headers=headers)
 
 

@@ -20,10 +20,11 @@ from conda_store.db.records import (
 )
 from conda_store.domain.access import Actor, Permission, Target
 from conda_store.domain.build import BuildOrigin, BuildStatus
+from conda_store.domain.specification import stored_specification
 from conda_store.errors import Conflict, InvalidInput, NotFound
 from conda_store.services.context import Context
-from conda_store.services.settings import effective_settings
-from conda_store.services.specifications import require_room
+from conda_store.services.settings import rules_in_force
+from conda_store.services.specifications import checked, require_room
 
 _UNSEEN = "build id does not exist"
 
@@ -65,10 +66,18 @@ def get_build(
 
 
 def rebuild(context: Context, actor: Actor, build_id: int) -> int:
-    """Queue another build of the same specification, to be solved anew; returns its id."""
+    """Queue another build of the same specification, to be solved anew; returns its id.
+
+    Raises:
+        PolicyViolation: it may not be built any more.
+        QuotaExceeded: no room is left.
+    """
     found = find_build(context, actor, build_id, Permission.ENVIRONMENT_UPDATE)
-    settings = effective_settings(context.database, context.deployment, found.namespace, found.environment)
-    require_room(context, settings, Permission.ENVIRONMENT_UPDATE)
+    rules = rules_in_force(context.database, context.deployment, found.namespace, found.environment)
+    require_room(context, rules.settings, Permission.ENVIRONMENT_UPDATE)
+    with context.database.read() as connection:
+        stored = specifications.get(connection, found.specification_id)
+    checked(context, stored_specification(stored.spec), rules)
     with context.database.write() as connection:
         environment = stored_environments.find(connection, found.namespace, found.environment)
         if environment is None or environment.id != found.environment_id:

@@ -19,7 +19,7 @@ from conda_store.domain.on_demand import NAMESPACE, Wanted, parse_image_name
 from conda_store.domain.specification import Specification
 from conda_store.errors import TooManyRequests
 from conda_store.services.context import Context
-from conda_store.services.settings import effective_settings
+from conda_store.services.settings import rules_in_force
 from conda_store.services.specifications import Submission, checked, read_specification, submit_read
 
 # so long a name that could not be built is answered with the reason, and not tried again
@@ -91,8 +91,8 @@ def _specification(context: Context, wanted: Wanted, until: str | None) -> Speci
 
 def _newest(context: Context, wanted: Specification) -> BuildRecord | None:
     """The newest build of this very specification: other parts may join to the same name."""
-    settings = effective_settings(context.database, context.deployment, NAMESPACE, wanted.name)
-    sha256 = checked(context, wanted, settings).sha256
+    rules = rules_in_force(context.database, context.deployment, NAMESPACE, wanted.name)
+    sha256 = checked(context, wanted, rules).sha256
     with context.database.read() as connection:
         found = environments.find(connection, NAMESPACE, wanted.name)
         return images.newest_in(connection, found.id, sha256) if found is not None else None

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from conda_store.builder.ports import SolveRequest
 from conda_store.db import builds, environments, locks
 from conda_store.domain.access import Actor, Permission, Target
 from conda_store.domain.difference import Difference, Package, difference
 from conda_store.domain.lock import CondaPackage, PlatformLock
 from conda_store.domain.names import parse_name
-from conda_store.domain.platform import Platform
-from conda_store.domain.settings import Settings
+from conda_store.domain.settings import InForce
 from conda_store.domain.specification import AnySpecification, Specification
 from conda_store.errors import InvalidInput
 from conda_store.services.context import Context
-from conda_store.services.settings import effective_settings
-from conda_store.services.solving import solve_once
+from conda_store.services.settings import effective_settings, rules_in_force
+from conda_store.services.solving import solve_once, solve_request
 from conda_store.services.specifications import Submission, checked, preferred_platform, read_specification
 
 
@@ -46,17 +44,10 @@ async def preview(context: Context, actor: Actor, submission: Submission) -> Pre
         InvalidSpecification, PolicyViolation, Forbidden: as for `submit`.
         BuildFailed: it cannot be solved, with the explanation.
     """
-    namespace, specification, settings = _checked(context, actor, submission)
+    namespace, specification, rules = _checked(context, actor, submission)
     if not isinstance(specification, Specification):
         raise InvalidInput("a lock is taken as it is: there is nothing to solve", hint="Submit it to have it built.")
-    request = SolveRequest(
-        specification,
-        tuple(Platform(name) for name in settings.conda_solve_platforms),
-        settings.conda_channel_alias,
-        context.deployment.is_strict_channel_priority,
-        settings.conda_max_solve_time,
-    )
-    found = preferred_platform(await solve_once(context, request))
+    found = preferred_platform(await solve_once(context, solve_request(context, specification, rules)))
     if found is None:
         raise InvalidInput("it was solved for no platform", hint="Set conda_solve_platforms.")
     active = _active(context, actor, namespace, specification.name)
@@ -67,15 +58,15 @@ async def preview(context: Context, actor: Actor, submission: Submission) -> Pre
     )
 
 
-def _checked(context: Context, actor: Actor, submission: Submission) -> tuple[str, AnySpecification, Settings]:
+def _checked(context: Context, actor: Actor, submission: Submission) -> tuple[str, AnySpecification, InForce]:
     specification = read_specification(context, submission)
     home = effective_settings(context.database, context.deployment).default_namespace
     if actor.is_authenticated and actor.primary_namespace:
         home = actor.primary_namespace
     namespace = parse_name(submission.namespace or home, "namespace")
     actor.require(Permission.ENVIRONMENT_CREATE, Target(namespace, specification.name), is_new=True)
-    settings = effective_settings(context.database, context.deployment, namespace, specification.name)
-    return namespace, checked(context, specification, settings), settings
+    rules = rules_in_force(context.database, context.deployment, namespace, specification.name)
+    return namespace, checked(context, specification, rules), rules
 
 
 def _active(context: Context, actor: Actor, namespace: str, name: str) -> PlatformLock | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 
 from conda_store.artifacts import conda_lock, environment_yaml
-from conda_store.builder.ports import Installed, InstallRequest, SolveRequest
+from conda_store.builder.ports import Installed, InstallRequest
 from conda_store.db import artifacts, builds, environments, leases, locks, logs, packages, search, specifications
 from conda_store.db.environments import LinkChange
 from conda_store.db.leases import Lease
@@ -17,7 +17,8 @@ from conda_store.domain.artifact import ArtifactState, ArtifactType, blob_key, c
 from conda_store.domain.build import MAX_PREFIX_LENGTH, Phase, Progress
 from conda_store.domain.conda_lock import lock_from_document
 from conda_store.domain.lock import Lock
-from conda_store.domain.platform import Platform, current_platform
+from conda_store.domain.platform import current_platform
+from conda_store.domain.policy import package_policy, refuse, refuse_channels_of_lock
 from conda_store.domain.settings import Settings
 from conda_store.domain.specification import (
     AnySpecification,
@@ -40,8 +41,8 @@ from conda_store.services.ending import give_up
 from conda_store.services.links import update_links
 from conda_store.services.logs import keep_log
 from conda_store.services.reporting import BuildReporter, stamp
-from conda_store.services.settings import effective_settings
-from conda_store.services.solving import solve_once
+from conda_store.services.settings import rules_in_force
+from conda_store.services.solving import solve_once, solve_request
 from conda_store.storage.blobs import StoredBlob
 
 logger = structlog.get_logger()
@@ -108,9 +109,8 @@ class _Pipeline:
             stored = specifications.get(connection, build.specification_id)
         self.build = build
         self.specification: AnySpecification = stored_specification(stored.spec)
-        self.settings: Settings = effective_settings(
-            context.database, context.deployment, build.namespace, build.environment
-        )
+        self.rules = rules_in_force(context.database, context.deployment, build.namespace, build.environment)
+        self.settings: Settings = self.rules.settings
 
     async def run(self) -> tuple[LinkChange, ...]:
         self.reporter.log(f"starting build of conda environment {stamp()}\n")
@@ -158,19 +158,17 @@ class _Pipeline:
 
     async def _lock(self) -> Lock:
         if isinstance(self.specification, LockfileSpecification):
-            return lock_from_document(self.specification.lockfile)
+            lock = lock_from_document(self.specification.lockfile)
+            refuse_channels_of_lock(lock, self.rules)
+            refuse(
+                await self.context.builder.refusals(lock, package_policy(self.rules), self.settings.conda_channel_alias)
+            )
+            return lock
         self.reporter.progress(Progress(Phase.SOLVING))
         self.reporter.flush()
-        names = self.specification.platforms or self.settings.conda_solve_platforms
-        platforms = tuple(Platform(name) for name in names)
-        request = SolveRequest(
-            self.specification,
-            platforms,
-            self.settings.conda_channel_alias,
-            self.context.deployment.is_strict_channel_priority,
-            self.settings.conda_max_solve_time,
+        return await solve_once(
+            self.context, solve_request(self.context, self.specification, self.rules), self.reporter
         )
-        return await solve_once(self.context, request, self.reporter)
 
     def _keep_lock(self, lock: Lock) -> None:
         """The lock is to be had while the packages are still being installed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from conda_store.db import settings as stored
@@ -10,7 +11,10 @@ from conda_store.db.engine import Database
 from conda_store.domain.access import Actor, Permission, Target
 from conda_store.domain.deployment import Deployment
 from conda_store.domain.names import parse_name
-from conda_store.domain.settings import Settings, checked_settings, layered_settings
+from conda_store.domain.policy import POLICIES
+from conda_store.domain.settings import DEPLOYMENT_DECIDES, InForce, Settings, checked_settings, in_force
+from conda_store.domain.specification import Specification
+from conda_store.errors import Forbidden, InvalidInput
 from conda_store.services.context import Context
 
 
@@ -18,14 +22,15 @@ def effective_settings(
     database: Database, deployment: Deployment, namespace: str | None = None, environment: str | None = None
 ) -> Settings:
     """The deployment's settings with what was set globally, for the namespace and for the environment over them."""
-    levels: list[tuple[str | None, str | None]] = [(None, None)]
-    if namespace is not None:
-        levels.append((namespace, None))
-        if environment is not None:
-            levels.append((namespace, environment))
+    return rules_in_force(database, deployment, namespace, environment).settings
+
+
+def rules_in_force(
+    database: Database, deployment: Deployment, namespace: str | None = None, environment: str | None = None
+) -> InForce:
+    """The effective settings, and which layer decides each."""
     with database.read() as connection:
-        layers = [stored.layer(connection, *level) for level in levels]
-    return layered_settings(deployment.settings, *layers)
+        return in_force(deployment.settings, *stored.layers(connection, namespace, environment))
 
 
 def get_settings(
@@ -42,12 +47,55 @@ def update_settings(
     namespace: str | None = None,
     environment: str | None = None,
 ) -> tuple[str, ...]:
-    """Set some settings at one level; returns their names."""
+    """Set some settings at one level; returns their names.
+
+    Raises:
+        Forbidden: also for a policy of the deployment, unless the actor may change the deployment's settings.
+        InvalidInput: a setting that does not exist or cannot have this value.
+    """
     actor.require(Permission.SETTING_UPDATE, Target(namespace, environment))
+    decided = sorted(set(values) & DEPLOYMENT_DECIDES)
+    if decided and not actor.may(Permission.SETTING_UPDATE, Target()):
+        raise Forbidden(hint=f"Only admins of the whole deployment change {', '.join(decided)}.")
     for what, name in (("namespace", namespace), ("environment", environment)):
         if name is not None:
             parse_name(name, what)
     checked = checked_settings(values, is_global=namespace is None)
+    _check_grammar(context, checked)
     with context.database.write() as connection:
         stored.set_layer(connection, checked, namespace, environment)
     return tuple(checked)
+
+
+def _check_grammar(context: Context, values: Mapping[str, Any]) -> None:
+    """Packages in policies are match specs and requirements."""
+    for key in POLICIES:
+        if not key.endswith("_packages") or key not in values:
+            continue
+        texts = tuple(values[key])
+        wanted = Specification("policy", pip=texts) if key.startswith("pypi_") else Specification("policy", (), texts)
+        if problems := context.builder.problems(wanted):
+            raise InvalidInput(f"setting {key}: {problems[0].message}")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A rule on what environments may be: its setting, the value in force, and the layer that sets it."""
+
+    setting: str
+    value: Any
+    layer: str
+
+
+def policies(context: Context, actor: Actor, namespace: str, environment: str | None = None) -> tuple[Policy, ...]:
+    """What applies to environments there: to be looked at before a build is submitted.
+
+    Raises:
+        NotFound: the actor may neither see them nor make any.
+    """
+    if not actor.may(Permission.ENVIRONMENT_CREATE, Target(namespace, environment)):
+        seen = Permission.NAMESPACE_READ if environment is None else Permission.ENVIRONMENT_READ
+        actor.require(seen, Target(namespace, environment))
+    rules = rules_in_force(context.database, context.deployment, namespace, environment)
+    model = rules.settings.model()
+    return tuple(Policy(name, model[name], rules.layer(name)) for name in POLICIES)

@@ -17,6 +17,10 @@ from conda_store.builder.ports import Reporter, SolveRequest
 from conda_store.db import locks
 from conda_store.domain.build import Progress
 from conda_store.domain.lock import Lock
+from conda_store.domain.platform import Platform
+from conda_store.domain.policy import package_policy
+from conda_store.domain.settings import InForce
+from conda_store.domain.specification import Specification
 from conda_store.errors import SolveTimedOut, Unavailable, Unsolvable
 from conda_store.services.context import Context
 
@@ -39,6 +43,22 @@ class Silent:
         pass
 
 
+def solve_request(
+    context: Context, specification: Specification, rules: InForce, platforms: tuple[Platform, ...] = ()
+) -> SolveRequest:
+    """What to ask the builder under these settings. No platforms: those of the specification, else of the settings."""
+    settings = rules.settings
+    names = platforms or specification.platforms or settings.conda_solve_platforms
+    return SolveRequest(
+        specification,
+        tuple(Platform(name) for name in names),
+        settings.conda_channel_alias,
+        context.deployment.is_strict_channel_priority,
+        settings.conda_max_solve_time,
+        package_policy(rules),
+    )
+
+
 def solve_key(request: SolveRequest, channel_state: str) -> str:
     """sha256 (hex) over everything that the result depends on."""
     model = request.specification.model()
@@ -56,6 +76,9 @@ def solve_key(request: SolveRequest, channel_state: str) -> str:
         "strict": request.is_strict_channel_priority,
         "channel_state": channel_state,
         "moment": moment,
+        "policy": request.policy.question(),
+        # what was too new is old enough some time later
+        "hour": int(time.time() // 3600) if request.policy.cooldown else None,
     }
     return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
 

@@ -6,22 +6,22 @@ import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from conda_store.builder.ports import SolveRequest
 from conda_store.db import builds, environments, namespaces, overview, specifications
 from conda_store.db.paging import Page, PageRequest
 from conda_store.db.records import SpecificationRecord
 from conda_store.domain.access import SYSTEM, Actor, Permission, Target
 from conda_store.domain.build import BuildOrigin
+from conda_store.domain.conda_lock import lock_from_document
 from conda_store.domain.lock import Lock, PlatformLock
 from conda_store.domain.names import parse_name
 from conda_store.domain.platform import Platform, current_platform
-from conda_store.domain.policy import apply_policy
-from conda_store.domain.settings import Settings
+from conda_store.domain.policy import apply_policy, refuse_channels_of_lock
+from conda_store.domain.settings import InForce, Settings
 from conda_store.domain.specification import AnySpecification, LockfileSpecification, Specification
 from conda_store.errors import Conflict, Forbidden, InvalidSpecification, NotFound, QuotaExceeded
 from conda_store.services.context import Context
-from conda_store.services.settings import effective_settings
-from conda_store.services.solving import solve_once
+from conda_store.services.settings import effective_settings, rules_in_force
+from conda_store.services.solving import solve_once, solve_request
 
 
 @dataclass(frozen=True)
@@ -66,22 +66,22 @@ def submit_read(
     """`submit` of a specification that has been read."""
     target = Target(namespace, specification.name)
     actor.require(Permission.ENVIRONMENT_CREATE, target, is_new=True)
-    settings = effective_settings(context.database, context.deployment, namespace, specification.name)
-    wanted = checked(context, specification, settings)
-    return _queue(context, actor, namespace, wanted, settings, origin, newest_seen)
+    rules = rules_in_force(context.database, context.deployment, namespace, specification.name)
+    wanted = checked(context, specification, rules)
+    return _queue(context, actor, namespace, wanted, rules.settings, origin, newest_seen)
 
 
 def submit_watched(context: Context, text: bytes, file_name: str) -> int | None:
     """Queue a build for a watched file unless this very specification was built already; None then."""
     specification = read_specification(context, Submission(text, environment_name=file_name))
     namespace = effective_settings(context.database, context.deployment).filesystem_namespace
-    settings = effective_settings(context.database, context.deployment, namespace, specification.name)
-    specification = checked(context, specification, settings)
+    rules = rules_in_force(context.database, context.deployment, namespace, specification.name)
+    specification = checked(context, specification, rules)
     with context.database.read() as connection:
         found = environments.find(connection, namespace, specification.name)
         if found and specifications.has_build_in(connection, specification.sha256, found.id):
             return None
-    return _queue(context, SYSTEM, namespace, specification, settings, BuildOrigin.WATCHED)
+    return _queue(context, SYSTEM, namespace, specification, rules.settings, BuildOrigin.WATCHED)
 
 
 def read_specification(context: Context, submission: Submission) -> AnySpecification:
@@ -96,14 +96,22 @@ def read_specification(context: Context, submission: Submission) -> AnySpecifica
     return specification
 
 
-def checked(context: Context, specification: AnySpecification, settings: Settings) -> AnySpecification:
-    """The specification as it will be stored: its grammar checked, the policies applied."""
+def checked(context: Context, specification: AnySpecification, rules: InForce) -> AnySpecification:
+    """The specification as it will be stored: its grammar checked, the policies applied.
+
+    Of a lock it is checked where its packages come from; the packages are judged when it is built, by what the
+    channels tell of them.
+
+    Raises:
+        InvalidSpecification, PolicyViolation: with all that is wrong.
+    """
     if isinstance(specification, LockfileSpecification):
+        refuse_channels_of_lock(lock_from_document(specification.lockfile), rules)
         return specification
     if problems := context.builder.problems(specification):
         raise InvalidSpecification(problems)
     return apply_policy(
-        specification, settings, conda_name=context.builder.conda_name, pypi_name=context.builder.pypi_name
+        specification, rules, conda_name=context.builder.conda_name, pypi_name=context.builder.pypi_name
     )
 
 
@@ -192,19 +200,11 @@ async def solve(context: Context, actor: Actor, question: SolveQuestion) -> Lock
     namespace = _home(context, actor)
     if not actor.may_somewhere(Permission.ENVIRONMENT_SOLVE):
         raise Forbidden(reason=f"{actor.name} may {Permission.ENVIRONMENT_SOLVE} nowhere")
-    settings = effective_settings(context.database, context.deployment, namespace)
+    rules = rules_in_force(context.database, context.deployment, namespace)
     wanted = Specification("solve", question.channels, question.conda, question.pip or None)
-    specification = checked(context, wanted, settings)
+    specification = checked(context, wanted, rules)
     assert isinstance(specification, Specification)
-    platforms = question.platforms or tuple(Platform(name) for name in settings.conda_solve_platforms)
-    request = SolveRequest(
-        specification,
-        platforms,
-        settings.conda_channel_alias,
-        context.deployment.is_strict_channel_priority,
-        settings.conda_max_solve_time,
-    )
-    return await solve_once(context, request)
+    return await solve_once(context, solve_request(context, specification, rules, question.platforms))
 
 
 def preferred_platform(lock: Lock) -> PlatformLock | None:

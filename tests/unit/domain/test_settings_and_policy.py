@@ -8,7 +8,14 @@ from conda_store.domain.channel import channel_url, without_credentials
 from conda_store.domain.lock import CondaPackage, Lock, PlatformLock, PyPIPackage, load_lock
 from conda_store.domain.platform import Platform
 from conda_store.domain.policy import apply_policy
-from conda_store.domain.settings import SETTING_NAMES, Settings, checked_settings, layered_settings
+from conda_store.domain.settings import (
+    DEPLOYMENT_DECIDES,
+    SETTING_NAMES,
+    Settings,
+    checked_settings,
+    in_force,
+    layered_settings,
+)
 from conda_store.domain.specification import Specification
 from conda_store.errors import InvalidInput, PolicyViolation
 
@@ -18,12 +25,12 @@ def name_of(text: str) -> str:
 
 
 def applied(specification: Specification, **values: Any) -> Specification:
-    settings = layered_settings(Settings(), values)
-    return apply_policy(specification, settings, conda_name=name_of, pypi_name=name_of)
+    rules = in_force(Settings(), ("namespace team", values))
+    return apply_policy(specification, rules, conda_name=name_of, pypi_name=name_of)
 
 
-def test_there_are_the_22_settings_of_the_contract() -> None:
-    assert len(SETTING_NAMES) == 22
+def test_there_are_the_22_settings_of_the_contract_and_ours() -> None:
+    assert len(SETTING_NAMES - DEPLOYMENT_DECIDES | {"conda_channel_alias", "conda_allowed_channels"}) == 22
 
 
 def test_layers_lie_over_each_other_and_change_nothing_below() -> None:

@@ -69,6 +69,24 @@ class Failure(BaseModel):
     status: Literal["error"]
     message: str
     hint: str | None = None
+    refused: list[RefusalShape] | None = None
+
+
+class RefusalShape(BaseModel):
+    """A rule, the layer of settings that sets it, what it refuses, and why."""
+
+    rule: str
+    layer: str
+    value: str
+    why: str
+
+
+class PolicyShape(BaseModel):
+    """A rule: its setting, the value in force, and the layer of settings that sets it."""
+
+    setting: str
+    value: Any
+    layer: str
 
 
 class Acknowledgement(BaseModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -9,7 +10,7 @@ from starlette.responses import Response
 
 from conda_store.server.api.documented import refusals
 from conda_store.server.api.parameters import EnvironmentName, NamespaceName
-from conda_store.server.api.schemas import Answer, Document
+from conda_store.server.api.schemas import Answer, Document, PolicyShape
 from conda_store.server.parts import Call, Caller
 from conda_store.server.rendering import ok
 from conda_store.services import settings
@@ -64,6 +65,26 @@ def update_environment_settings(
     call: Caller, values: Document, namespace: NamespaceName, environment_name: EnvironmentName
 ) -> Response:
     return _update(call, values, namespace, environment_name)
+
+
+@router.get("/api/v1/namespace/{namespace}/policy/", response_model=Answer[list[PolicyShape]], responses=refusals(404))
+def get_namespace_policies(call: Caller, namespace: NamespaceName) -> Response:
+    """The rules on environments in a namespace: what a build will have to keep."""
+    return _policies(call, namespace)
+
+
+@router.get(
+    "/api/v1/environment/{namespace}/{environment_name}/policy/",
+    response_model=Answer[list[PolicyShape]],
+    responses=refusals(404),
+)
+def get_environment_policies(call: Caller, namespace: NamespaceName, environment_name: EnvironmentName) -> Response:
+    return _policies(call, namespace, environment_name)
+
+
+def _policies(call: Call, namespace: str, environment: str | None = None) -> Response:
+    found = settings.policies(call.context, call.actor, namespace, environment)
+    return ok([asdict(policy) for policy in found])
 
 
 def _get(call: Call, namespace: str | None, environment: str | None) -> Response:

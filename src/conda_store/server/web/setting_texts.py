@@ -24,5 +24,11 @@ TEXTS = {
     "pypi_default_packages": "Packages from Python indexes for specifications with an empty pip part.",
     "pypi_required_packages": "Packages that every pip part has to name.",
     "pypi_included_packages": "Packages that are added to every pip part.",
+    "lockfiles_need_allowed_channels": "Whether the allowed channels hold for locks that are handed in, too.",
+    "conda_forbidden_packages": "Match specs of packages that may not be in an environment.",
+    "pypi_forbidden_packages": "Requirements of Python packages that may not be in an environment.",
+    "forbidden_licenses": "Licences that packages may not have; a * stands for anything.",
+    "allowed_licenses": "Licences that packages may have; an empty list allows all.",
+    "package_cooldown_days": "Days that a package has to be uploaded before it is used; 0 for none.",
     "build_artifacts": "What is made of every build besides the environment itself.",
 }

@@ -1,0 +1,26 @@
+"""`conda-store policy`."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from conda_store.cli.connecting import Asked, connected
+from conda_store.cli.output import output_option, print_json, print_table
+
+
+@click.command()
+@click.argument("target", metavar="NAMESPACE[/NAME]")
+@output_option
+@click.pass_obj
+def policy(asked: Asked, target: str, output: str) -> None:
+    """Show the rules that builds have to keep, and which layer of settings sets each."""
+    namespace, _, environment = target.partition("/")
+    with connected(asked) as session:
+        rules = session.policies(namespace, environment or None)
+    if output == "json":
+        print_json(rules)
+        return
+    rows = [(row["setting"], json.dumps(row["value"]), row["layer"]) for row in rules]
+    print_table(f"Policies for {target}", ("Setting", "Value", "Set for"), rows)
