@@ -28,6 +28,9 @@ class DeferredBuilder:
                 self._made = self._make()
             return self._made
 
+    def prepare(self) -> None:
+        self._builder().prepare()
+
     def problems(self, specification: Specification) -> tuple[Problem, ...]:
         return self._builder().problems(specification)
 

@@ -43,6 +43,9 @@ class RattlerBuilder:
             self._options,
         )
 
+    def prepare(self) -> None:
+        matchspecs.match_spec_problem("python >=3")
+
     def problems(self, specification: Specification) -> tuple[Problem, ...]:
         return matchspecs.specification_problems(specification)
 

@@ -44,6 +44,9 @@ class FakeBuilder:
         self.is_closed = False
         self._failed: set[str] = set()
 
+    def prepare(self) -> None:
+        pass
+
     def problems(self, specification: Specification) -> tuple[Problem, ...]:
         return tuple(
             Problem(f"Invalid conda package dependency specification {text}", ("dependencies", index))

@@ -96,6 +96,9 @@ class PackageSearch(Protocol):
 
 
 class Builder(Protocol):
+    def prepare(self) -> None:
+        """Load now what whoever asks first would have to wait for."""
+
     def problems(self, specification: Specification) -> tuple[Problem, ...]:
         """What is wrong with the grammar of its match specs, pip requirements and pip options."""
 

@@ -13,6 +13,7 @@ import click
 
 import conda_store
 from conda_store.cli.connecting import Asked, authentications
+from conda_store.cli.lean import leave_out_rich
 from conda_store.cli.progress import INTERRUPTED
 from conda_store.cli.shebang import expand_script
 from conda_store.errors import CondaStoreError
@@ -103,6 +104,8 @@ def conda_store_command(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave: 0 done, 1 failed, 2 used wrongly, 130 interrupted."""
+    if arguments is None and sys.argv[1:2] in (["serve"], ["worker"]):
+        leave_out_rich()
     sys.exit(run_command(list(sys.argv[1:] if arguments is None else arguments)))
 
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 import conda_store
-from conda_store.cli.serve import is_standalone, read_program, run_server, run_worker
+from conda_store.cli.lean import leave_out_rich
 from conda_store.errors import CondaStoreError
 
 
@@ -14,6 +14,8 @@ def server(arguments: Sequence[str] | None = None) -> None:
     """`conda-store-server [--config FILE] [--standalone] [--Class.option=value ...]`."""
 
     def run(given: Sequence[str]) -> None:
+        from conda_store.cli.serve import is_standalone, read_program, run_server
+
         program = read_program("conda-store-server", given)
         standalone = is_standalone(program)
         run_server(program, has_worker=standalone, remembers_token=standalone)
@@ -23,7 +25,13 @@ def server(arguments: Sequence[str] | None = None) -> None:
 
 def worker(arguments: Sequence[str] | None = None) -> None:
     """`conda-store-worker [--config FILE] [--Class.option=value ...]`."""
-    _run(lambda given: run_worker(read_program("conda-store-worker", given)), arguments)
+
+    def run(given: Sequence[str]) -> None:
+        from conda_store.cli.serve import read_program, run_worker
+
+        run_worker(read_program("conda-store-worker", given))
+
+    _run(run, arguments)
 
 
 def _run(action: Callable[[Sequence[str]], None], arguments: Sequence[str] | None) -> None:
@@ -31,6 +39,8 @@ def _run(action: Callable[[Sequence[str]], None], arguments: Sequence[str] | Non
     if "--version" in given:
         print(conda_store.__version__)
         return
+    if arguments is None:
+        leave_out_rich()
     try:
         action(given)
     except CondaStoreError as error:

@@ -11,8 +11,10 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -79,10 +81,7 @@ def worker(config_file: str | None, concurrency: int | None, die_with_parent: bo
 @_arguments
 def migrate(config_file: str | None, options: tuple[str, ...]) -> None:
     """Bring the database to this version's tables."""
-    from conda_store.db.migrate import upgrade
-
-    database = blueprint_of(_read(config_file, options)).database()
-    upgrade(database)
+    _run_upgrade(blueprint_of(_read(config_file, options)))
     click.echo("The database is up to date.")
 
 
@@ -149,11 +148,7 @@ def run_server(program: Program, *, has_worker: bool, remembers_token: bool) -> 
         blueprint = _for_this_machine(program, options, blueprint)
     token = _admin_token() if remembers_token else None
     if blueprint.upgrades_database:
-        from conda_store.db.migrate import upgrade
-
-        database = blueprint.database()
-        upgrade(database)
-        database.close()
+        _upgrade(blueprint)
     supervisor = Supervisor(_worker_command(program)) if has_worker else None
     if supervisor is not None:
         supervisor.start()
@@ -174,6 +169,26 @@ def run_server(program: Program, *, has_worker: bool, remembers_token: bool) -> 
         if token is not None:
             for url in urls:
                 credentials.forget(url, token=token)
+
+
+def _upgrade(blueprint: Blueprint) -> None:
+    """Bring the database to this version's tables, in a process that ends then: Alembic takes 11 MB."""
+    from conda_store.db.migrate import is_current
+
+    database = blueprint.database()
+    needs_upgrade = not is_current(database)
+    database.close()
+    if needs_upgrade:
+        with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool:
+            pool.submit(_run_upgrade, blueprint).result()
+
+
+def _run_upgrade(blueprint: Blueprint) -> None:
+    from conda_store.db.migrate import upgrade
+
+    database = blueprint.database()
+    upgrade(database)
+    database.close()
 
 
 def _set_unless_given(program: Program, options: CondaStoreServer, **values: object) -> None:

@@ -19,8 +19,7 @@ def upgrade(database: Database) -> None:
     Raises:
         ConfigurationError: the database is that of another program, or of a newer conda-store.
     """
-    database.check()
-    if _is_current(database):
+    if is_current(database):
         return
     with database.write() as connection:
         _refuse_foreign(connection)
@@ -38,8 +37,13 @@ def _seen(connection: Connection) -> str | None:
     return connection.execute(sql("SELECT version_num FROM alembic_version")).scalar_one_or_none()
 
 
-def _is_current(database: Database) -> bool:
-    """Looked up without Alembic, which takes a third of a second to load."""
+def is_current(database: Database) -> bool:
+    """Whether it has all tables of this version. Looked up without Alembic, which takes a third of a second to load.
+
+    Raises:
+        ConfigurationError: the database cannot be used.
+    """
+    database.check()
     with database.read() as connection:
         return _seen(connection) == revisions()[-1]
 

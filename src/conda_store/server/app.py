@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -44,6 +45,7 @@ API = tuple(
 )
 LOGIN = (login.router, static_files.router)
 REGISTRY = (registry_tokens.router, registry.router)
+_PREPARE_DELAY = 0.5  # seconds, for those who wait for the first answer
 ROUTERS = (*API, blobs.router, metrics.router, *LOGIN, *pages.ROUTERS, *REGISTRY)
 
 
@@ -79,12 +81,20 @@ def create_app(context: Context, options: ServerOptions | None = None) -> FastAP
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     parts: Parts = app.state.parts
+    preparing = asyncio.create_task(_prepare(parts.context))
     yield
+    preparing.cancel()
     await parts.builds.close()
     await parts.watcher.close()
     # the builder lives in the background loop
     await parts.background.run(parts.context.close())
     await run_in_threadpool(parts.background.close)
+
+
+async def _prepare(context: Context) -> None:
+    """Load the engine once the server answers: the first specification need not wait for it then."""
+    await asyncio.sleep(_PREPARE_DELAY)
+    await run_in_threadpool(context.builder.prepare)
 
 
 def _add_routes(app: FastAPI, options: ServerOptions) -> None:
