@@ -8,11 +8,11 @@ from datetime import timedelta
 
 from conda_store.auth.signed import SignedTokens
 from conda_store.auth.tokens import Tokens
-from conda_store.domain.access import Role, RoleBinding, parse_binding
+from conda_store.domain.access import BUILT_IN_ROLES, Origin, Role, RoleBinding, Roles, Source, parse_binding
 from conda_store.domain.names import name_problem
 from conda_store.errors import InvalidInput
 
-EVERYTHING = RoleBinding("*", "*", Role.ADMIN)
+EVERYTHING = RoleBinding("*", "*", Role.ADMIN, Origin(Source.CONFIGURATION, "admins"))
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class AccessRules:
     `token_lifetime` that of tokens which people ask for on a page or with `conda-store login`.
     """
 
+    roles: Roles = BUILT_IN_ROLES
     tokens: Tokens = field(default_factory=lambda: Tokens({}))
     signed: SignedTokens | None = None
     anonymous: tuple[RoleBinding, ...] = (RoleBinding("default", "*", Role.VIEWER),)
@@ -44,9 +45,11 @@ class AccessRules:
         self, name: str, groups: Iterable[str], given: Mapping[str, Sequence[str]] | None = None
     ) -> tuple[RoleBinding, ...]:
         """All bindings of somebody who has logged in; `given` are those that the provider told of."""
-        found = list(known_bindings(given or {}))
+        found = list(known_bindings(given or {}, self.roles))
         if self.has_own_namespace(name):
-            found.append(RoleBinding(name, "*", Role.DEVELOPER))
+            found.append(
+                RoleBinding(name, "*", Role.DEVELOPER, Origin(Source.CONFIGURATION, "everybody in their own namespace"))
+            )
         found += self.users.get(name, ())
         for group in groups:
             found += self.groups.get(group, ())
@@ -63,13 +66,13 @@ class AccessRules:
         return name_problem(name) is None and name not in self.shared_namespaces
 
 
-def known_bindings(bindings: Mapping[str, Sequence[str]]) -> tuple[RoleBinding, ...]:
+def known_bindings(bindings: Mapping[str, Sequence[str]], roles: Roles) -> tuple[RoleBinding, ...]:
     """Bindings that were kept; a role that exists no longer gives nothing."""
     found: list[RoleBinding] = []
-    for entity, roles in bindings.items():
-        for role in roles:
+    for entity, names in bindings.items():
+        for role in names:
             try:
-                found.append(parse_binding(entity, role))
+                found.append(parse_binding(entity, role, roles, Origin(Source.TOKEN)))
             except InvalidInput:
                 continue
     return tuple(found)

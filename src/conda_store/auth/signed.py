@@ -9,6 +9,7 @@ from typing import Any
 import jwt
 
 from conda_store.auth.tokens import Grant, parsed_grant
+from conda_store.domain.access import BUILT_IN_ROLES, Roles
 from conda_store.errors import ConfigurationError
 
 # HMAC only: with a shared secret there is no other kind, and `none` is no signature
@@ -25,7 +26,7 @@ class SignedTokens:
         ConfigurationError: the secret is too short to sign with, or the algorithm is none of `ALGORITHMS`.
     """
 
-    def __init__(self, secret: str, algorithm: str = "HS256") -> None:
+    def __init__(self, secret: str, algorithm: str = "HS256", roles: Roles = BUILT_IN_ROLES) -> None:
         if len(secret.encode()) < SHORTEST_SECRET:
             raise ConfigurationError(
                 f"c.AuthenticationBackend.secret is shorter than {SHORTEST_SECRET} bytes, so that it could be guessed",
@@ -37,6 +38,7 @@ class SignedTokens:
             )
         self._secret = secret
         self._algorithm = algorithm
+        self._roles = roles
 
     def find(self, token: str) -> Grant | None:
         """What a token of ours grants; None where it is another's, has expired or cannot be read."""
@@ -45,7 +47,7 @@ class SignedTokens:
             return None
         known = {key: claims.get(key) for key in ("primary_namespace", "role_bindings", "exp")}
         try:
-            return parsed_grant(known)
+            return parsed_grant(known, self._roles)
         except (ConfigurationError, TypeError, AttributeError):
             return None
 

@@ -9,8 +9,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from conda_store.auth.opaque import digest
-from conda_store.domain.access import RoleBinding, parse_binding
+from conda_store.domain.access import BUILT_IN_ROLES, Origin, RoleBinding, Roles, Source, parse_binding
 from conda_store.errors import ConfigurationError, InvalidInput
+
+_FROM_TOKEN = Origin(Source.TOKEN)
 
 
 @dataclass(frozen=True)
@@ -52,19 +54,23 @@ class Tokens:
         return found if found is not None and found.is_valid() else None
 
 
-def parsed_bindings(bindings: Mapping[str, Iterable[str]]) -> tuple[RoleBinding, ...]:
+def parsed_bindings(
+    bindings: Mapping[str, Iterable[str]], roles: Roles = BUILT_IN_ROLES, origin: Origin = _FROM_TOKEN
+) -> tuple[RoleBinding, ...]:
     """Bindings from a configuration: `{"team-*/*": ["developer"]}`.
 
     Raises:
         ConfigurationError: an entity or a role is none.
     """
     try:
-        return tuple(parse_binding(entity, role) for entity, roles in bindings.items() for role in sorted(roles))
+        return tuple(
+            parse_binding(entity, role, roles, origin) for entity, names in bindings.items() for role in sorted(names)
+        )
     except InvalidInput as error:
         raise ConfigurationError(f"role bindings: {error.message}", hint=error.hint) from error
 
 
-def parsed_grant(value: Any) -> Grant:
+def parsed_grant(value: Any, roles: Roles = BUILT_IN_ROLES) -> Grant:
     """A grant from a configuration: a mapping, or an object, with `primary_namespace`, `role_bindings`, `name` and
     `expiration` (or `exp`), all of which may be missing. Times without a zone are UTC.
 
@@ -86,7 +92,7 @@ def parsed_grant(value: Any) -> Grant:
         expires = expires.replace(tzinfo=UTC)
     namespace = values.get("primary_namespace") or "default"
     name = str(values.get("name") or "")
-    return Grant(namespace, parsed_bindings(values.get("role_bindings") or {}), expires, name)
+    return Grant(namespace, parsed_bindings(values.get("role_bindings") or {}, roles), expires, name)
 
 
 def _identity(digest: str) -> str:

@@ -33,8 +33,9 @@ from conda_store.config.server import (
     CondaStoreWorker,
     RBACAuthorizationBackend,
 )
+from conda_store.domain.access import Roles
 from conda_store.domain.on_demand import Audience
-from conda_store.errors import ConfigurationError
+from conda_store.errors import ConfigurationError, InvalidInput
 
 _RESTART_DELAYS = (0.2, 1.0, 5.0)
 _STOP_SECONDS = 10
@@ -261,14 +262,17 @@ def _serve(
     tokens: dict[str, Any] = dict(backend.predefined_tokens)
     if token is not None:
         tokens[token] = {"primary_namespace": "default", "role_bindings": {"*/*": ["admin"]}, "name": "admin"}
-    signed = SignedTokens(backend.secret, backend.jwt_algorithm) if backend.secret else None
     bindings: RBACAuthorizationBackend = program.part(RBACAuthorizationBackend)
+    roles = _roles(bindings)
+    signed = SignedTokens(backend.secret, backend.jwt_algorithm, roles) if backend.secret else None
+    deployment = replace(blueprint.deployment, roles=roles, role_mappings_version=bindings.role_mappings_version)
     server_options = ServerOptions.of(
         url_prefix=_prefix(options),
         max_page_size=options.max_page_size,
         tokens=tokens,
         unauthenticated_role_bindings=_plain(bindings.unauthenticated_role_bindings),
         authenticated_role_bindings=_plain(bindings.authenticated_role_bindings),
+        roles=roles,
         rules={"signed": signed},
         enable_api=options.enable_api,
         enable_ui=options.enable_ui,
@@ -281,7 +285,7 @@ def _serve(
         enable_registry=options.enable_registry,
         registry_external_url=options.registry_external_url,
     )
-    app = create_app(Context.assemble(blueprint), server_options)
+    app = create_app(Context.assemble(replace(blueprint, deployment=deployment)), server_options)
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -295,6 +299,15 @@ def _serve(
     # a second Ctrl-C cuts the end short: that is what was asked for, and no error to be told
     logging.getLogger("uvicorn.error").addFilter(lambda _record: not server.force_exit)
     server.run(sockets=[listener])
+
+
+def _roles(options: RBACAuthorizationBackend) -> Roles:
+    try:
+        return Roles.of({name: tuple(map(str, held)) for name, held in options.role_mappings.items()})
+    except InvalidInput as error:
+        raise ConfigurationError(
+            f"c.RBACAuthorizationBackend.role_mappings: {error.message}", hint=error.hint
+        ) from error
 
 
 def _plain(bindings: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

@@ -59,6 +59,12 @@ class AuthenticationBackend(LoggingConfigurable):
 
 
 class RBACAuthorizationBackend(LoggingConfigurable):
+    role_mappings_version = Int(
+        1, min=1, max=2, help="Which role mappings of namespaces give roles: those of version 1 or 2.", config=True
+    )
+    role_mappings = Dict(
+        help="Roles of your own, or other permissions for one that exists: {role: permissions}.", config=True
+    )
     unauthenticated_role_bindings = Dict(
         {"default/*": {"viewer"}}, help="What anybody may do: {namespace/environment: roles}.", config=True
     )

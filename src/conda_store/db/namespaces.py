@@ -8,11 +8,13 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
+from conda_store.db import roles
 from conda_store.db.paging import Page, PageRequest, fetch_page
 from conda_store.db.records import NamespaceRecord, NamespaceUsage
 from conda_store.db.tables import build, environment, namespace
 from conda_store.db.visibility import environments_readable_by, namespaces_seen_by
 from conda_store.domain.access import Actor
+from conda_store.errors import NotFound
 
 
 def _record(row: Any) -> NamespaceRecord:
@@ -24,6 +26,17 @@ def find(connection: Connection, name: str) -> NamespaceRecord | None:
         select(namespace).where(namespace.c.name == name, namespace.c.deleted_on.is_(None))
     ).one_or_none()
     return _record(row) if row else None
+
+
+def get(connection: Connection, name: str) -> NamespaceRecord:
+    """
+    Raises:
+        NotFound: there is none.
+    """
+    found = find(connection, name)
+    if found is None:
+        raise NotFound("namespace does not exist")
+    return found
 
 
 def create(connection: Connection, name: str) -> NamespaceRecord:
@@ -43,6 +56,7 @@ def set_metadata(connection: Connection, namespace_id: int, metadata: Mapping[st
 
 def mark_deleted(connection: Connection, namespace_id: int, now: datetime) -> None:
     """Take the namespace and everything in it out of sight; a worker clears up after it."""
+    roles.forget_namespace(connection, namespace_id)
     inside = select(environment.c.id).where(environment.c.namespace_id == namespace_id)
     connection.execute(
         update(build)

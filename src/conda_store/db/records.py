@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from conda_store.domain.access import TokenKind
+from conda_store.domain.access import Holder, TokenKind, Way
 from conda_store.domain.artifact import ArtifactState, ArtifactType
 from conda_store.domain.build import BuildOrigin, BuildStatus
 
@@ -116,6 +116,37 @@ class BuildPackageRecord:
 class LogChunk:
     sequence: int
     text: str
+
+
+@dataclass(frozen=True)
+class RoleRecord:
+    """A role that `namespace` has given to `holder` on `entity_namespace/entity_environment`, by name."""
+
+    id: int
+    way: Way
+    namespace: str
+    holder: Holder
+    entity_namespace: str
+    entity_environment: str
+    role: str
+    given_by: str
+    given_on: datetime
+
+    @property
+    def entity(self) -> str:
+        return f"{self.entity_namespace}/{self.entity_environment}"
+
+
+@dataclass(frozen=True)
+class ShareLinkRecord:
+    """A link to read `namespace/environment`; what stands in it is known to nobody but who has it."""
+
+    id: int
+    namespace: str
+    environment: str
+    given_by: str
+    given_on: datetime
+    expires_on: datetime
 
 
 @dataclass(frozen=True)

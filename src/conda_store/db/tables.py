@@ -27,7 +27,7 @@ from sqlalchemy import (
     text,
 )
 
-from conda_store.domain.access import TokenKind
+from conda_store.domain.access import TokenKind, Way
 from conda_store.domain.artifact import ArtifactState, ArtifactType
 from conda_store.domain.build import BuildStatus
 
@@ -302,6 +302,38 @@ build_log = Table(
     Column("build_id", Id, _reference("build.id"), primary_key=True),
     Column("sequence", Integer, primary_key=True, autoincrement=False),
     Column("text", Words, nullable=False),
+)
+
+# roles that were given while the service runs. `holder` is `<kind>:<name>`, the entity may hold `*`
+role_binding = Table(
+    "role_binding",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("way", _enum(Way, "way"), nullable=False),
+    # the namespace that gave it: its end is the binding's
+    Column("namespace_id", Id, _reference("namespace.id"), nullable=False),
+    Column("holder", String(300), nullable=False),
+    Column("entity_namespace", String(255), nullable=False),
+    Column("entity_environment", String(255), nullable=False),
+    Column("role", String(80), nullable=False),
+    Column("given_by", String(255), nullable=False),
+    Column("given_on", Moment, nullable=False),
+    UniqueConstraint("namespace_id", "way", "holder", "entity_namespace", "entity_environment", "role"),
+    # every request asks which roles its actor holds: this index alone answers
+    Index("ix_role_binding_holder", "holder", "way", "entity_namespace", "entity_environment", "role"),
+    Index("ix_role_binding_entity_namespace", "entity_namespace"),
+)
+
+# links with which anybody may read one environment, by the digest of what stands in them
+share_link = Table(
+    "share_link",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("environment_id", Id, _reference("environment.id"), nullable=False, index=True),
+    Column("given_by", String(255), nullable=False),
+    Column("given_on", Moment, nullable=False),
+    Column("expires_on", Moment, nullable=False),
 )
 
 keyvaluestore = Table(

@@ -161,6 +161,14 @@ class Holder:
         return f"{self.kind} {self.name}"
 
 
+class Way(StrEnum):
+    """How a role was given: by the role mappings of a namespace in version 1, in version 2, or by sharing."""
+
+    MAPPING = "mapping"
+    MAPPING_V2 = "mapping-v2"
+    SHARE = "share"
+
+
 class Source(StrEnum):
     CONFIGURATION = "configuration"
     GROUP = "group"

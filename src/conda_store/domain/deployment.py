@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from conda_store.domain.access import BUILT_IN_ROLES, Roles
 from conda_store.domain.image import DEFAULT_LAYER_BUDGET
 from conda_store.domain.on_demand import Audience
 from conda_store.domain.settings import Settings
@@ -17,6 +18,7 @@ class Deployment:
 
     `build_directory` and `environment_directory` are templates with the fields store_directory, namespace
     and, for the latter, name. `link_script_packages` are the packages whose post-link scripts may run.
+    `role_mappings_version` says which of both kinds of role mappings give roles.
     `base_image` is what lies below environments in images, `layer_budget` the most layers of an image, base included.
     `on_demand_for` are those who may ask for images of packages, `on_demand_per_hour` of how many new ones together
     those of them may who have no permission of their own.
@@ -36,6 +38,8 @@ class Deployment:
     compiles_pyc: bool = False
     link_script_packages: frozenset[str] = frozenset()
     base_image: str = "scratch"
+    roles: Roles = BUILT_IN_ROLES
+    role_mappings_version: int = 1
     layer_budget: int = DEFAULT_LAYER_BUDGET
     on_demand_for: Audience = Audience.PERMITTED
     on_demand_per_hour: int = 60

@@ -10,8 +10,11 @@ from typing import Any
 
 from conda_store.auth.rules import AccessRules
 from conda_store.auth.tokens import Tokens, parsed_bindings, parsed_grant
+from conda_store.domain.access import BUILT_IN_ROLES, Origin, Roles, Source
 
 MEBIBYTE = 1024**2
+FOR_EVERYBODY = Origin(Source.CONFIGURATION, "everybody")
+FOR_THE_AUTHENTICATED = Origin(Source.CONFIGURATION, "everybody who is logged in")
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class ServerOptions:
         tokens: Mapping[str, Any],
         unauthenticated_role_bindings: Mapping[str, Iterable[str]],
         authenticated_role_bindings: Mapping[str, Iterable[str]],
+        roles: Roles = BUILT_IN_ROLES,
         rules: Mapping[str, Any] = MappingProxyType({}),
         **others: Any,
     ) -> ServerOptions:
@@ -61,9 +65,10 @@ class ServerOptions:
             ConfigurationError: an entity or a role is none.
         """
         access = AccessRules(
-            tokens=Tokens({token: parsed_grant(grant) for token, grant in tokens.items()}),
-            anonymous=parsed_bindings(unauthenticated_role_bindings),
-            authenticated=parsed_bindings(authenticated_role_bindings),
+            roles=roles,
+            tokens=Tokens({token: parsed_grant(grant, roles) for token, grant in tokens.items()}),
+            anonymous=parsed_bindings(unauthenticated_role_bindings, roles, FOR_EVERYBODY),
+            authenticated=parsed_bindings(authenticated_role_bindings, roles, FOR_THE_AUTHENTICATED),
             **rules,
         )
         return cls(access=access, **others)

@@ -16,6 +16,7 @@ from conda_store.db import tokens
 from conda_store.db.records import AccountRecord, TokenRecord
 from conda_store.domain.access import Actor, TokenKind
 from conda_store.errors import Unavailable
+from conda_store.services.access import with_given_roles
 from conda_store.services.context import Context
 
 # how exactly the time of the last use is kept
@@ -29,11 +30,11 @@ def recognised(context: Context, rules: AccessRules, token: str) -> Actor | None
     None for a token that is unknown, has expired or was revoked, and for one whose owner is no longer known.
     """
     if grant := rules.tokens.find(token):
-        return _of_grant(rules, grant, rules.tokens.identity(token))
+        return with_given_roles(context, _of_grant(rules, grant, rules.tokens.identity(token)))
     if is_token(token):
         return _of_stored(context, rules, token)
     if rules.signed is not None and (grant := rules.signed.find(token)):
-        return _of_grant(rules, grant, f"{SIGNED}{grant.primary_namespace}")
+        return with_given_roles(context, _of_grant(rules, grant, f"{SIGNED}{grant.primary_namespace}"))
     return None
 
 
@@ -71,11 +72,12 @@ def _of_stored(context: Context, rules: AccessRules, token: str) -> Actor | None
     owner = _owner(rules, found)
     if owner is None:
         return None
+    owner = with_given_roles(context, owner)
     if found.last_used_on is None or found.last_used_on <= now - _USE_IS_NOTED_EVERY:
         # a busy database is no reason to turn anybody away
         with suppress(Unavailable), context.database.write() as connection:
             tokens.note_use(connection, found.id, now, _USE_IS_NOTED_EVERY)
-    limits = None if found.limits is None else rules.with_everybody(known_bindings(found.limits))
+    limits = None if found.limits is None else rules.with_everybody(known_bindings(found.limits, rules.roles))
     return Actor(
         owner.name,
         found.primary_namespace,
@@ -98,6 +100,6 @@ def _owner(rules: AccessRules, token: TokenRecord) -> Actor | None:
         namespace = token.identity.removeprefix(SIGNED)
         if rules.signed is None:
             return None
-        return _of_grant(rules, Grant(namespace, known_bindings(token.limits or {})), token.identity)
+        return _of_grant(rules, Grant(namespace, known_bindings(token.limits or {}, rules.roles)), token.identity)
     grant = rules.tokens.of_identity(token.identity)
     return _of_grant(rules, grant, token.identity) if grant else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from conda_store.db import builds, environments, locks, search, settings
+from conda_store.db import builds, environments, locks, roles, search, settings
 from conda_store.db.environments import SORTABLE, EnvironmentFilter
 from conda_store.db.paging import END_CURSOR, KeysetPage, Page, PageRequest, decode_cursor
 from conda_store.db.records import EnvironmentRecord
@@ -110,4 +110,5 @@ def delete_environment(context: Context, actor: Actor, namespace: str, name: str
         if found is None:
             raise NotFound("environment does not exist")
         environments.mark_deleted(connection, found.id, datetime.now(UTC))
+        roles.forget_environment(connection, namespace, name)
         settings.forget(connection, namespace, name)

@@ -11,7 +11,7 @@ from conda_store.db.paging import Page, PageRequest
 from conda_store.db.records import NamespaceRecord, NamespaceUsage
 from conda_store.domain.access import Actor, Permission, Target
 from conda_store.domain.names import parse_name
-from conda_store.errors import Conflict, NotFound
+from conda_store.errors import Conflict
 from conda_store.services.context import Context
 
 
@@ -23,10 +23,7 @@ def list_namespaces(context: Context, actor: Actor, request: PageRequest) -> Pag
 def get_namespace(context: Context, actor: Actor, name: str) -> NamespaceRecord:
     actor.require(Permission.NAMESPACE_READ, Target(name))
     with context.database.read() as connection:
-        found = namespaces.find(connection, name)
-    if found is None:
-        raise NotFound("namespace does not exist")
-    return found
+        return namespaces.get(connection, name)
 
 
 def create_namespace(context: Context, actor: Actor, name: str) -> NamespaceRecord:
@@ -42,20 +39,14 @@ def create_namespace(context: Context, actor: Actor, name: str) -> NamespaceReco
 def set_namespace_metadata(context: Context, actor: Actor, name: str, metadata: Mapping[str, Any]) -> None:
     actor.require(Permission.NAMESPACE_UPDATE, Target(name))
     with context.database.write() as connection:
-        found = namespaces.find(connection, name)
-        if found is None:
-            raise NotFound("namespace does not exist")
-        namespaces.set_metadata(connection, found.id, metadata)
+        namespaces.set_metadata(connection, namespaces.get(connection, name).id, metadata)
 
 
 def delete_namespace(context: Context, actor: Actor, name: str) -> None:
     """Everything in it goes: environments, builds, artifacts. A worker removes the files."""
     actor.require(Permission.NAMESPACE_DELETE, Target(name))
     with context.database.write() as connection:
-        found = namespaces.find(connection, name)
-        if found is None:
-            raise NotFound("namespace does not exist")
-        namespaces.mark_deleted(connection, found.id, datetime.now(UTC))
+        namespaces.mark_deleted(connection, namespaces.get(connection, name).id, datetime.now(UTC))
         settings.forget(connection, name)
 
 

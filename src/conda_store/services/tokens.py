@@ -11,7 +11,7 @@ from conda_store.auth.rules import as_mapping
 from conda_store.db import tokens
 from conda_store.db.paging import Page, PageRequest
 from conda_store.db.records import TokenRecord
-from conda_store.domain.access import Actor, Permission, RoleBinding, Target, TokenKind, parse_binding
+from conda_store.domain.access import Actor, Permission, RoleBinding, Roles, Target, TokenKind, parse_binding
 from conda_store.domain.names import parse_name
 from conda_store.errors import InvalidInput, NotAuthenticated, NotFound
 from conda_store.services.authentication import SIGNED
@@ -44,7 +44,7 @@ def create_token(
     if not actor.is_authenticated:
         raise NotAuthenticated(hint="Log in, or bring a token: then another one can be made with it.")
     namespace = parse_name(request.primary_namespace or actor.primary_namespace, "primary namespace")
-    asked = _bindings(request.role_bindings or {})
+    asked = _bindings(request.role_bindings or {}, context.deployment.roles)
     if not all(actor.may_grant(binding) for binding in asked):
         raise InvalidInput("Requested role_bindings are not a subset of current permissions")
     token, now = new_token(), datetime.now(UTC)
@@ -100,8 +100,8 @@ def _is_admin(actor: Actor) -> bool:
     return actor.may(Permission.NAMESPACE_ROLE_MAPPING_UPDATE, Target())
 
 
-def _bindings(given: Mapping[str, Sequence[str]]) -> tuple[RoleBinding, ...]:
-    return tuple(parse_binding(entity, role) for entity, roles in given.items() for role in roles)
+def _bindings(given: Mapping[str, Sequence[str]], roles: Roles) -> tuple[RoleBinding, ...]:
+    return tuple(parse_binding(entity, role, roles) for entity, names in given.items() for role in names)
 
 
 def _expiration(

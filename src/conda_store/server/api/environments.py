@@ -82,7 +82,7 @@ def list_environments(
     if page is None and size is None:
         request = PageRequest(1, None, request.sort_by, request.is_descending)
     found = environments.list_environments(call.context, call.actor, wanted, request)
-    rows = [shapes.environment(row) for row in found.rows]
+    rows = [shapes.environment(row, call.actor) for row in found.rows]
     return rendered_page(rows, found.page, found.size, found.count, headers=SUNSET)
 
 
@@ -111,19 +111,19 @@ def list_environments_v2(
         sort_by=[part for value in sort_by or () for part in value.split(",") if part],
         is_descending=order == "desc",
     )
-    rows = [shapes.environment_v2(row) for row in found.rows]
+    rows = [shapes.environment_v2(row, call.actor) for row in found.rows]
     return JSON({"data": rows, "status": "ok", "message": None, "cursor": found.cursor, "count": found.count})
 
 
 @router.get("/api/v1/environment/{name}/", response_model=Answer[EnvironmentShape], responses=refusals(404))
 def get_default_environment(call: Caller, name: EnvironmentName) -> Response:
     """An environment of the default namespace."""
-    return ok(shapes.environment(environments.get_default_environment(call.context, call.actor, name)))
+    return ok(shapes.environment(environments.get_default_environment(call.context, call.actor, name), call.actor))
 
 
 @router.get("/api/v1/environment/{namespace}/{name}/", response_model=Answer[EnvironmentShape], responses=refusals(404))
 def get_environment(call: Caller, namespace: NamespaceName, name: EnvironmentName) -> Response:
-    return ok(shapes.environment(environments.get_environment(call.context, call.actor, namespace, name)))
+    return ok(shapes.environment(environments.get_environment(call.context, call.actor, namespace, name), call.actor))
 
 
 @router.put(

@@ -62,6 +62,23 @@ class TokenBody(BaseModel):
     exp: datetime | None = None
 
 
+class NamespaceBody(BaseModel):
+    """`metadata` and `role_mappings` (`{"team/*": ["viewer"]}`) each replace what was there; left out, they stay."""
+
+    metadata: Document | None = None
+    role_mappings: dict[Text, list[Text]] | None = None
+
+
+class RoleHolderBody(BaseModel):
+    """The namespace whose users are given a role."""
+
+    other_namespace: Text
+
+
+class RoleBody(RoleHolderBody):
+    role: Text
+
+
 # --- answers -------------------------------------------------------------------------------------------------
 
 
@@ -149,6 +166,15 @@ class NamespaceRow(BaseModel):
 class RoleMappingShape(BaseModel):
     id: int
     entity: str
+    role: str
+
+
+class NamespaceRoleShape(BaseModel):
+    """Those of `other_namespace` have `role` in `namespace`."""
+
+    id: int
+    namespace: str
+    other_namespace: str
     role: str
 
 

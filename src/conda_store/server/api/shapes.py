@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from conda_store.builder.package_index.model import PackageRow
@@ -12,21 +13,37 @@ from conda_store.db.records import (
     ChannelRecord,
     EnvironmentRecord,
     NamespaceRecord,
+    RoleRecord,
     SpecificationRecord,
 )
+from conda_store.domain.access import Actor, Permission, Target
 from conda_store.domain.artifact import ArtifactState
 from conda_store.domain.lock import PlatformLock
 from conda_store.server.rendering import moment
 
 
-def namespace(record: NamespaceRecord) -> dict[str, Any]:
-    return {"id": record.id, "name": record.name, "metadata_": record.metadata, "role_mappings": []}
+def namespace(record: NamespaceRecord, mappings: Sequence[RoleRecord] = ()) -> dict[str, Any]:
+    rows = [{"id": row.id, "entity": row.entity, "role": row.role} for row in mappings]
+    return {"id": record.id, "name": record.name, "metadata_": record.metadata, "role_mappings": rows}
 
 
-def environment(record: EnvironmentRecord) -> dict[str, Any]:
+def namespace_role(record: RoleRecord) -> dict[str, Any]:
     return {
         "id": record.id,
-        "namespace": namespace(record.namespace),
+        "namespace": record.namespace,
+        "other_namespace": record.holder.name,
+        "role": record.role,
+    }
+
+
+def environment(record: EnvironmentRecord, actor: Actor) -> dict[str, Any]:
+    """The metadata of its namespace are for those who may read that."""
+    home = namespace(record.namespace)
+    if not actor.may(Permission.NAMESPACE_READ, Target(record.namespace.name)):
+        home["metadata_"] = None
+    return {
+        "id": record.id,
+        "namespace": home,
         "name": record.name,
         "current_build_id": record.current_build_id,
         "current_build": None,
@@ -34,8 +51,8 @@ def environment(record: EnvironmentRecord) -> dict[str, Any]:
     }
 
 
-def environment_v2(record: EnvironmentRecord) -> dict[str, Any]:
-    row = environment(record)
+def environment_v2(record: EnvironmentRecord, actor: Actor) -> dict[str, Any]:
+    row = environment(record, actor)
     del row["current_build"]
     return row
 
