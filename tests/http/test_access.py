@@ -9,6 +9,7 @@ from tests.http.service import Service
 
 ROLES = (None, "stranger", "viewer", "developer", "owner", "admin")
 SPECIFICATION = {"specification": "name: one\nchannels: [forge]", "namespace": "team"}
+ROLE = {"other_namespace": "team", "role": "viewer"}
 
 # status for: anonymous, stranger, viewer, developer, owner (admin of the namespace), admin
 MATRIX: list[tuple[str, str, object, tuple[int, ...]]] = [
@@ -25,6 +26,13 @@ MATRIX: list[tuple[str, str, object, tuple[int, ...]]] = [
     ("GET", "/api/v1/specification/?conda=zlib", None, (403, 200, 403, 200, 200, 200)),
     ("GET", "/api/v1/namespace/team/", None, (404, 404, 200, 200, 200, 200)),
     ("PUT", "/api/v1/namespace/team/metadata", {}, (404, 404, 403, 403, 200, 200)),
+    ("PUT", "/api/v1/namespace/team/", {}, (404, 404, 403, 403, 200, 200)),
+    ("GET", "/api/v1/namespace/team/roles", None, (404, 404, 200, 200, 200, 200)),
+    ("DELETE", "/api/v1/namespace/team/roles", None, (404, 404, 403, 403, 200, 200)),
+    ("POST", "/api/v1/namespace/team/role", ROLE, (404, 404, 403, 403, 200, 409)),
+    ("PUT", "/api/v1/namespace/team/role", ROLE, (404, 404, 403, 403, 200, 200)),
+    ("GET", "/api/v1/namespace/team/role?other_namespace=team", None, (404, 404, 200, 200, 200, 200)),
+    ("DELETE", "/api/v1/namespace/team/role", ROLE, (404, 404, 403, 403, 200, 200)),
     ("POST", "/api/v1/namespace/team/", None, (403, 403, 403, 403, 409, 409)),
     ("GET", "/api/v1/environment/team/one/", None, (404, 404, 200, 200, 200, 200)),
     ("PUT", "/api/v1/environment/team/one/", {}, (404, 404, 403, 200, 200, 200)),
