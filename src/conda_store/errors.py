@@ -28,6 +28,7 @@
         ├── PrefixTooLong
         ├── PipFailed
         ├── LinkScriptFailed
+        ├── BuildTookTooLong      longer than the quota of its namespace
         ├── DiskFull              transient: somebody may make room
         └── Interrupted           transient: the worker was lost
 
@@ -229,6 +230,10 @@ class PrefixTooLong(BuildFailed):
 
 class PipFailed(BuildFailed):
     code = "pip-failed"
+
+
+class BuildTookTooLong(BuildFailed):
+    code = "build-time"
 
 
 class LinkScriptFailed(BuildFailed):

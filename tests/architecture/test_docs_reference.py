@@ -16,7 +16,7 @@ from conda_store.builder.failures import DamagedCache
 from conda_store.config.core import CondaStore
 from conda_store.config.programs import Program
 from conda_store.domain.access import BUILT_IN_ROLES, Permission
-from conda_store.domain.settings import GLOBAL_ONLY, Settings
+from conda_store.domain.settings import GLOBAL_ONLY, QUOTAS, Settings
 from conda_store.errors import CondaStoreError
 from conda_store.server.errors import STATUSES, status_of
 
@@ -123,6 +123,7 @@ def test_every_setting_is_described() -> None:
     assert set(rows) == {field.name for field in fields(Settings)}
     for name, row in rows.items():
         level = "all" if name in GLOBAL_ONLY else "all, namespace, environment"
+        level = "all, namespace" if name in QUOTAS else level
         assert row[1] == level, f"the setting {name} can be set for: {level}"
 
 

@@ -54,6 +54,7 @@ MATRIX: list[tuple[str, str, object, tuple[int, ...]]] = [
     ("PUT", "/api/v1/setting/team/one/", {}, (404, 404, 403, 403, 200, 200)),
     ("GET", "/api/v1/namespace/team/policy/", None, (404, 404, 200, 200, 200, 200)),
     ("GET", "/api/v1/environment/team/one/policy/", None, (404, 404, 200, 200, 200, 200)),
+    ("GET", "/api/v1/namespace/team/quota/", None, (404, 404, 200, 200, 200, 200)),
     ("GET", "/api/v1/setting/", None, (403, 403, 403, 403, 403, 200)),
     ("PUT", "/api/v1/setting/", {}, (403, 403, 403, 403, 403, 200)),
     ("POST", "/api/v1/token/", None, (401, 200, 200, 200, 200, 200)),

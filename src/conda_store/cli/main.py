@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, Lazy] = {
     "run": Lazy("conda_store.cli.run", "run", "Run a command in an environment."),
     "solve": Lazy("conda_store.cli.solve", "solve", "Show the packages that a specification comes to."),
     "policy": Lazy("conda_store.cli.policy", "policy", "Show the rules that builds have to keep."),
+    "quota": Lazy("conda_store.cli.policy", "quota", "Show what a namespace may use and uses."),
     "serve": Lazy("conda_store.cli.serve", "serve", "Serve conda-store: web, API and a worker."),
     "worker": Lazy("conda_store.cli.serve", "worker", "Run a worker that builds environments."),
     "migrate": Lazy("conda_store.cli.serve", "migrate", "Bring the database to this version's tables."),

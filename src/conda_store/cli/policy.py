@@ -1,4 +1,4 @@
-"""`conda-store policy`."""
+"""`conda-store policy` and `conda-store quota`."""
 
 from __future__ import annotations
 
@@ -24,3 +24,26 @@ def policy(asked: Asked, target: str, output: str) -> None:
         return
     rows = [(row["setting"], json.dumps(row["value"]), row["layer"]) for row in rules]
     print_table(f"Policies for {target}", ("Setting", "Value", "Set for"), rows)
+
+
+@click.command()
+@click.argument("namespace")
+@output_option
+@click.pass_obj
+def quota(asked: Asked, namespace: str, output: str) -> None:
+    """Show what a namespace may use and what it uses."""
+    with connected(asked) as session:
+        found = session.quotas(namespace)
+    if output == "json":
+        print_json(found)
+        return
+    rows = [
+        (
+            row["name"],
+            "" if row["used"] is None else row["used"],
+            "-" if row["limit"] is None else row["limit"],
+            row["layer"],
+        )
+        for row in found
+    ]
+    print_table(f"Quotas of {namespace}", ("Quota", "Used", "Limit", "Set for"), rows)

@@ -109,6 +109,11 @@ class Session:
             path = f"/api/v1/environment/{path_segment(namespace)}/{path_segment(environment)}"
         return parsed(lambda row: list(row["data"]), self.transport.get(f"{path}/policy/"))
 
+    def quotas(self, namespace: str) -> list[dict[str, Any]]:
+        """What a namespace may use (`limit`, None for no limit) and what it uses (`used`), by `name`."""
+        path = f"/api/v1/namespace/{path_segment(namespace)}/quota/"
+        return parsed(lambda row: list(row["data"]), self.transport.get(path))
+
     # --- environments -------------------------------------------------------------------------------------------
 
     def environments(

@@ -104,6 +104,14 @@ class CondaStore(LoggingConfigurable):
     forbidden_licenses = List(Unicode(), [], help="Licences that are forbidden; `*` is any run.", config=True)
     allowed_licenses = List(Unicode(), [], help="Licences that are allowed; empty: all.", config=True)
     package_cooldown_days = Int(0, min=0, help="Days that an upload has to be old before it is used.", config=True)
+    quota_environments = Int(None, allow_none=True, help="Most environments of a namespace.", config=True)
+    quota_builds = Int(None, allow_none=True, help="Most builds that a namespace keeps.", config=True)
+    quota_bytes = Int(None, allow_none=True, help="Bytes in builds from which on there are no further.", config=True)
+    quota_concurrent_builds = Int(None, allow_none=True, help="Most builds of a namespace at once.", config=True)
+    quota_build_seconds = Int(None, allow_none=True, help="Seconds after which a build is ended.", config=True)
+    quota_on_demand_images = Int(
+        None, allow_none=True, help="Most images by names of packages for members of a namespace.", config=True
+    )
     conda_max_solve_time = Int(300, min=1, help="Seconds after which a solve is given up.", config=True)
     build_artifacts = List(
         Unicode(),

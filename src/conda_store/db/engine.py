@@ -17,6 +17,8 @@ from sqlalchemy.exc import ArgumentError, InterfaceError, NoSuchModuleError, Ope
 
 from conda_store.errors import ConfigurationError, Unavailable
 
+__all__ = ["Changes", "Connection", "Database"]
+
 LOCK_SECONDS = 30
 _WRITERS = 7266327  # the advisory lock of whoever writes
 

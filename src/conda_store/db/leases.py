@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, func, select, update
 
-from conda_store.db import builds
+from conda_store.db import builds, quotas
 from conda_store.db.records import BuildRecord
 from conda_store.db.tables import build
 from conda_store.domain.build import BuildStatus, Phase, Progress
@@ -30,17 +30,19 @@ class Lease:
     attempt: int
 
 
-def claim(connection: Connection, owner: str, duration: timedelta) -> Lease | None:
-    """Take the oldest build that waits and whose time has come; None when there is none."""
+def claim(connection: Connection, owner: str, duration: timedelta, limits: quotas.Limits | None = None) -> Lease | None:
+    """Take the oldest build that waits and whose time has come; None when there is none.
+
+    Builds of namespaces that have as many running as they may go on waiting. That others are not claimed at the same
+    moment beyond the limit is due to the write lock of the transaction.
+    """
     now = time.time()
-    candidate = (
-        select(build.c.id)
-        .where(build.c.status == BuildStatus.QUEUED, build.c.not_before <= now, build.c.deleted_on.is_(None))
-        .order_by(build.c.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-        .scalar_subquery()
+    waiting = select(build.c.id).where(
+        build.c.status == BuildStatus.QUEUED, build.c.not_before <= now, build.c.deleted_on.is_(None)
     )
+    if limits is not None and (held := quotas.environments_that_wait(limits)) is not None:
+        waiting = waiting.where(build.c.environment_id.not_in(held))
+    candidate = waiting.order_by(build.c.id).limit(1).with_for_update(skip_locked=True, of=build).scalar_subquery()
     row = connection.execute(
         update(build)
         .where(build.c.id == candidate, build.c.status == BuildStatus.QUEUED)

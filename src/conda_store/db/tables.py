@@ -100,6 +100,10 @@ environment = Table(
     Column("linked_build_id", Id),
     # what words of a search are looked for in, in lower case
     Column("search_text", Text, nullable=False, server_default=""),
+    # of an image by names of packages: the namespace whose member asked for it first
+    Column("requested_for", String(255)),
+    Index("ix_environment_requested_for", "requested_for", sqlite_where=text("requested_for IS NOT NULL"),
+          postgresql_where=text("requested_for IS NOT NULL")),
     Index("uq_environment_namespace_id", "namespace_id", "name", unique=True,
           sqlite_where=text("deleted_on IS NULL"), postgresql_where=text("deleted_on IS NULL")),
     Index("ix_environment_name", "name"),

@@ -18,13 +18,21 @@ GLOBAL_ONLY = frozenset(
     }
 )  # fmt: skip
 
+# what a namespace may use; not for single environments
+QUOTAS = frozenset(
+    {
+        "quota_environments", "quota_builds", "quota_bytes", "quota_concurrent_builds", "quota_build_seconds",
+        "quota_on_demand_images",
+    }
+)  # fmt: skip
+
 # who may change them anywhere is only who may change settings of the deployment: else a namespace could free itself
 DEPLOYMENT_DECIDES = frozenset(
     {
         "conda_channel_alias", "conda_allowed_channels", "lockfiles_need_allowed_channels", "conda_forbidden_packages",
         "pypi_forbidden_packages", "forbidden_licenses", "allowed_licenses", "package_cooldown_days",
     }
-)  # fmt: skip
+) | QUOTAS  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,12 @@ class Settings:
     forbidden_licenses: tuple[str, ...] = ()
     allowed_licenses: tuple[str, ...] = ()
     package_cooldown_days: int = 0
+    quota_environments: int | None = None
+    quota_builds: int | None = None
+    quota_bytes: int | None = None
+    quota_concurrent_builds: int | None = None
+    quota_build_seconds: int | None = None
+    quota_on_demand_images: int | None = None
     build_artifacts: tuple[str, ...] = ("LOCKFILE", "YAML", "CONDA_PACK", "CONSTRUCTOR_INSTALLER")
 
     def model(self) -> dict[str, Any]:
@@ -69,7 +83,13 @@ class Settings:
 
 SETTING_NAMES = frozenset(field.name for field in fields(Settings))
 _TYPES = get_type_hints(Settings)
-_MOST = {"package_cooldown_days": 36500}
+_LARGEST = 2**62
+_RANGES = {
+    "package_cooldown_days": (0, 36500),
+    **dict.fromkeys(QUOTAS, (0, _LARGEST)),
+    "quota_concurrent_builds": (1, 2**31 - 1),
+    "quota_build_seconds": (1, 2**31 - 1),
+}
 _CHOICES: dict[str, frozenset[str]] = {
     "build_artifacts": frozenset(ArtifactType),
     "build_artifacts_kept_on_deletion": frozenset(ArtifactType),
@@ -78,7 +98,7 @@ _CHOICES: dict[str, frozenset[str]] = {
 }
 
 
-def checked_settings(values: Mapping[str, Any], *, is_global: bool) -> dict[str, Any]:
+def checked_settings(values: Mapping[str, Any], *, is_global: bool, is_of_environment: bool = False) -> dict[str, Any]:
     """`values` as one layer.
 
     Raises:
@@ -89,6 +109,8 @@ def checked_settings(values: Mapping[str, Any], *, is_global: bool) -> dict[str,
     for key, value in values.items():
         if key in GLOBAL_ONLY and not is_global:
             raise InvalidInput(f"Setting {key} is a global setting and cannot be set within a namespace or environment")
+        if key in QUOTAS and is_of_environment:
+            raise InvalidInput(f"Setting {key} is a quota of a namespace and cannot be set within an environment")
         if problem := _value_problem(key, value):
             raise InvalidInput(f"1 validation error: setting {key}: {problem}")
     return dict(values)
@@ -109,8 +131,8 @@ def _value_problem(key: str, value: Any) -> str | None:
     if "int" in hint:
         if not isinstance(value, int) or isinstance(value, bool):
             return f"an integer is needed, found {value!r}"
-        most = _MOST.get(key)
-        return None if most is None or 0 <= value <= most else f"it is from 0 to {most}, found {value}"
+        least, most = _RANGES.get(key, (value, value))
+        return None if least <= value <= most else f"it is from {least} to {most}, found {value}"
     if not isinstance(value, str):
         return f"a string is needed, found {value!r}"
     if key == "default_permissions" and not (len(value) == 3 and set(value) <= set("01234567")):

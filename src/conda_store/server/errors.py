@@ -42,6 +42,7 @@ STATUSES: dict[type[CondaStoreError], int] = {
     errors.PrefixTooLong: 400,
     errors.PipFailed: 400,
     errors.LinkScriptFailed: 400,
+    errors.BuildTookTooLong: 400,
     errors.DiskFull: 507,
     errors.Interrupted: 503,
 }

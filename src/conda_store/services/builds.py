@@ -24,7 +24,7 @@ from conda_store.domain.specification import stored_specification
 from conda_store.errors import Conflict, InvalidInput, NotFound
 from conda_store.services.context import Context
 from conda_store.services.settings import rules_in_force
-from conda_store.services.specifications import checked, require_room
+from conda_store.services.specifications import BUILD_QUOTAS, checked, require_quotas, require_room
 
 _UNSEEN = "build id does not exist"
 
@@ -82,6 +82,7 @@ def rebuild(context: Context, actor: Actor, build_id: int) -> int:
         environment = stored_environments.find(connection, found.namespace, found.environment)
         if environment is None or environment.id != found.environment_id:
             raise NotFound("environment does not exist")
+        require_quotas(connection, context.deployment, found.namespace, *BUILD_QUOTAS)
         specification = specifications.get(connection, found.specification_id)
         return builds.create(
             connection,

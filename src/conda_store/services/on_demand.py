@@ -47,6 +47,7 @@ def request_build(context: Context, actor: Actor, name: str, until: str | None =
     Raises:
         Forbidden: the actor may not read what there is, or not have built what there is not.
         InvalidInput: the name asks for nothing, or what it asks for is not permitted.
+        QuotaExceeded: the actor's namespace has had as many made as it may.
         TooManyRequests: those who have no permission of their own have asked for much in the last hour.
     """
     wanted = parse_image_name(name)
@@ -58,7 +59,14 @@ def request_build(context: Context, actor: Actor, name: str, until: str | None =
             return known.id
         _require_creation(context, actor, Target(NAMESPACE, wanted.environment))
         # the namespace is nobody's, so that nobody needs a permission on it
-        return submit_read(context, SYSTEM, NAMESPACE, specification, origin=BuildOrigin.ON_DEMAND)
+        return submit_read(
+            context,
+            SYSTEM,
+            NAMESPACE,
+            specification,
+            origin=BuildOrigin.ON_DEMAND,
+            requested_for=actor.primary_namespace,
+        )
 
 
 def _is_meant(context: Context, actor: Actor) -> bool:

@@ -60,7 +60,7 @@ def update_settings(
     for what, name in (("namespace", namespace), ("environment", environment)):
         if name is not None:
             parse_name(name, what)
-    checked = checked_settings(values, is_global=namespace is None)
+    checked = checked_settings(values, is_global=namespace is None, is_of_environment=environment is not None)
     _check_grammar(context, checked)
     with context.database.write() as connection:
         stored.set_layer(connection, checked, namespace, environment)

@@ -6,22 +6,28 @@ import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from conda_store.db import builds, environments, namespaces, overview, specifications
+from conda_store.db import builds, environments, namespaces, overview, quotas, specifications
+from conda_store.db import settings as stored_settings
+from conda_store.db.engine import Connection
 from conda_store.db.paging import Page, PageRequest
 from conda_store.db.records import SpecificationRecord
 from conda_store.domain.access import SYSTEM, Actor, Permission, Target
 from conda_store.domain.build import BuildOrigin
 from conda_store.domain.conda_lock import lock_from_document
+from conda_store.domain.deployment import Deployment
 from conda_store.domain.lock import Lock, PlatformLock
 from conda_store.domain.names import parse_name
 from conda_store.domain.platform import Platform, current_platform
 from conda_store.domain.policy import apply_policy, refuse_channels_of_lock
-from conda_store.domain.settings import InForce, Settings
+from conda_store.domain.quota import require_quota
+from conda_store.domain.settings import InForce, Settings, in_force
 from conda_store.domain.specification import AnySpecification, LockfileSpecification, Specification
 from conda_store.errors import Conflict, Forbidden, InvalidSpecification, NotFound, QuotaExceeded
 from conda_store.services.context import Context
 from conda_store.services.settings import effective_settings, rules_in_force
 from conda_store.services.solving import solve_once, solve_request
+
+BUILD_QUOTAS = ("quota_builds", "quota_bytes")
 
 
 @dataclass(frozen=True)
@@ -62,13 +68,15 @@ def submit_read(
     specification: AnySpecification,
     newest_seen: int | None = None,
     origin: BuildOrigin = BuildOrigin.SUBMITTED,
+    requested_for: str | None = None,
 ) -> int:
-    """`submit` of a specification that has been read."""
+    """`submit` of a specification that has been read. `requested_for` is the namespace whose quota of images by names
+    of packages it counts towards."""
     target = Target(namespace, specification.name)
     actor.require(Permission.ENVIRONMENT_CREATE, target, is_new=True)
     rules = rules_in_force(context.database, context.deployment, namespace, specification.name)
     wanted = checked(context, specification, rules)
-    return _queue(context, actor, namespace, wanted, rules.settings, origin, newest_seen)
+    return _queue(context, actor, namespace, wanted, rules.settings, origin, newest_seen, requested_for)
 
 
 def submit_watched(context: Context, text: bytes, file_name: str) -> int | None:
@@ -129,6 +137,7 @@ def _queue(
     settings: Settings,
     origin: BuildOrigin,
     newest_seen: int | None = None,
+    requested_for: str | None = None,
 ) -> int:
     require_room(context, settings, Permission.ENVIRONMENT_CREATE)
     now = datetime.now(UTC)
@@ -138,8 +147,13 @@ def _queue(
             actor.require(Permission.NAMESPACE_CREATE, Target(namespace), is_new=True)
             home = namespaces.create(connection, namespace)
         environment = environments.find(connection, namespace, specification.name)
+        require_quotas(connection, context.deployment, namespace, *BUILD_QUOTAS)
         if environment is None:
+            require_quotas(connection, context.deployment, namespace, "quota_environments")
             environment = environments.create(connection, home, specification.name, specification.description)
+            if requested_for is not None:
+                require_quotas(connection, context.deployment, requested_for, "quota_on_demand_images")
+                quotas.set_requested_for(connection, environment.id, requested_for)
         elif newest_seen is not None and (newest := overview.newest_build(connection, environment.id)) > newest_seen:
             raise Conflict(
                 f"build {newest} of {namespace}/{specification.name} was submitted while you were editing",
@@ -162,6 +176,17 @@ def newest_build(context: Context, actor: Actor, namespace: str, name: str) -> i
     with context.database.read() as connection:
         found = environments.find(connection, namespace, name)
         return overview.newest_build(connection, found.id) if found else 0
+
+
+def require_quotas(connection: Connection, deployment: Deployment, namespace: str, *names: str) -> None:
+    """Whether a namespace may have more of what these quotas count: in the transaction that makes it, so that nobody
+    comes between.
+
+    Raises:
+        QuotaExceeded: it may not.
+    """
+    rules = in_force(deployment.settings, *stored_settings.layers(connection, namespace))
+    require_quota(namespace, rules, quotas.used(connection, namespace), *names)
 
 
 def require_room(context: Context, settings: Settings, permission: Permission) -> None:

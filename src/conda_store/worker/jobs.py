@@ -11,7 +11,10 @@ from conda_store.db.records import ArtifactRecord
 
 @dataclass(frozen=True)
 class BuildJob:
+    """`seconds` is how long it may take, None for as long as it does."""
+
     lease: Lease
+    seconds: int | None = None
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from conda_store.services import housekeeping
 from conda_store.services.context import Context
 from conda_store.services.ending import give_back, give_up
 from conda_store.services.links import update_links
+from conda_store.services.quotas import claim_build, took_too_long
 from conda_store.worker.announcing import Announcer
 from conda_store.worker.jobs import ArtifactJob, BuildJob, Chore, ChoreJob, Job
 from conda_store.worker.processes import Child, Nursery
@@ -100,6 +101,7 @@ class Worker:
         else:
             time.sleep(self.doorbell.interval)
         has_finished = self._collect()
+        self._end_overdue()
         now = time.monotonic()
         if now >= self._next_renewal:
             self._renew()
@@ -154,11 +156,10 @@ class Worker:
             self.children.append(self.nursery.new())
             self._has_forked = True
         while waiting.builds and self._has_room():
-            with self.context.database.write() as connection:
-                lease = leases.claim(connection, self.owner, self.context.deployment.lease)
-            if lease is None:
+            claim = claim_build(self.context, self.owner)
+            if claim is None:
                 break
-            self._give(BuildJob(lease))
+            self._give(BuildJob(claim.lease, claim.seconds))
         while waiting.artifacts and self._has_room():
             with self.context.database.write() as connection:
                 artifact = artifacts.claim(connection, self.owner, self.context.deployment.lease)
@@ -214,6 +215,7 @@ class Worker:
         if isinstance(job, BuildJob):
             self._stop_trash()
             logger.info("build claimed", build_id=job.lease.build_id, attempt=job.lease.attempt)
+        child.began = time.monotonic()
         child.give(job)
 
     def _stop_trash(self) -> None:
@@ -249,6 +251,16 @@ class Worker:
         elif isinstance(job, ArtifactJob):
             reason = f"the process that made it ended (exit status {child.process.exitcode})"
             housekeeping.end_lost_artifact(self.context, job.artifact, reason)
+
+    def _end_overdue(self) -> None:
+        """End what has run longer than it may."""
+        for child in list(self.children):
+            job = child.job
+            if not isinstance(job, BuildJob) or job.seconds is None or child.pipe.poll():
+                continue
+            if time.monotonic() - child.began > job.seconds:
+                self._dismiss(child)
+                give_up(self.context, job.lease, took_too_long(job.seconds))
 
     def _dismiss(self, child: Child) -> None:
         self.children.remove(child)

@@ -18,12 +18,14 @@ JOBS_OF_A_CHILD = 50
 
 
 class Child:
-    """A process that does one job at a time. `job` is what it is at, None while it waits."""
+    """A process that does one job at a time. `job` is what it is at, None while it waits; `began` is since when, in
+    seconds of the monotonic clock."""
 
     def __init__(self, process: BaseProcess, pipe: Connection) -> None:
         self.process = process
         self.pipe = pipe
         self.job: Job | None = None
+        self.began = 0.0
         self.jobs_done = 0
         self.activated: tuple[LinkChange, ...] = ()
 

@@ -15,10 +15,12 @@ from conda_store.db.engine import Database
 from conda_store.db.tables import build, conda_package, environment, lock, namespace, specification
 from conda_store.domain.access import SYSTEM
 from conda_store.domain.build import BuildStatus
-from conda_store.errors import ConfigurationError, Unavailable
+from conda_store.errors import ConfigurationError, QuotaExceeded, Unavailable
 from conda_store.services.builds import cancel_build
 from conda_store.services.context import Context
+from conda_store.services.quotas import claim_build
 from conda_store.services.run_build import run_build
+from conda_store.services.settings import update_settings
 from tests.acceptance.harness import Store, store, tiny_channel, wait_for
 from tests.queueing import LEASE, claimed, found, handed_in, link
 from tools.channel.serve import ChannelServer, Fault
@@ -76,6 +78,29 @@ def test_cancelling_and_claiming_at_once(context: Context) -> None:
     for status, is_cancel_requested, owner in rows:
         assert (status, owner) in {(BuildStatus.CANCELED, None), (BuildStatus.BUILDING, "worker")}
         assert is_cancel_requested
+
+
+def test_claims_at_once_keep_the_limit_of_a_namespace(context: Context) -> None:
+    update_settings(context, SYSTEM, {"quota_concurrent_builds": 3}, "ns")
+    for number in range(12):
+        handed_in(context, "python", name=f"e{number}")
+    claims = []
+    at_once(lambda _: claims.append(claim_build(context, "worker")), 12)
+    assert sum(claim is not None for claim in claims) == 3
+
+
+def test_submissions_at_once_keep_the_quota_of_a_namespace(context: Context) -> None:
+    update_settings(context, SYSTEM, {"quota_environments": 4}, "ns")
+    refused = []
+
+    def submit(number: int) -> None:
+        try:
+            handed_in(context, "python", name=f"e{number}")
+        except QuotaExceeded as error:
+            refused.append(error)
+
+    at_once(submit, 16)
+    assert (counted(context, environment), len(refused)) == (4, 12)
 
 
 def test_a_database_that_went_away_is_said_to_be_unavailable(database: Database, server: str) -> None:

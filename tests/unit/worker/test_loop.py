@@ -24,6 +24,7 @@ from conda_store.services import housekeeping
 from conda_store.services.builds import cancel_build, delete_build
 from conda_store.services.context import Context
 from conda_store.services.run_build import run_build
+from conda_store.services.settings import update_settings
 from conda_store.worker.announcing import Announcer
 from conda_store.worker.jobs import BuildJob, Chore, ChoreJob, Job
 from conda_store.worker.loop import Worker
@@ -195,6 +196,23 @@ def test_a_cancelled_build_ends_and_one_that_is_stopped_goes_back(context: Conte
     assert found(context, cancelled).status is BuildStatus.CANCELED
     worker._stop()
     assert (found(context, stopped).status, found(context, stopped).attempt) == (BuildStatus.QUEUED, 0)
+
+
+def test_a_build_that_takes_too_long_is_ended_for_good(context: Context) -> None:
+    update_settings(context, SYSTEM, {"quota_build_seconds": 3600}, "ns")
+    build_id = handed_in(context, "python")
+    worker = worker_of(context, FakeNursery())
+    turns(worker)
+    (child,) = worker.children
+    turns(worker)
+    assert found(context, build_id).status is BuildStatus.BUILDING
+    child.began -= 3601
+    turns(worker)
+    build = found(context, build_id)
+    assert (build.status, build.attempt) == (BuildStatus.FAILED, 1)
+    assert "took longer than 3600 seconds" in (build.status_info or "")
+    assert child.process.exitcode == -9
+    worker._stop()
 
 
 def test_a_child_that_ends_without_an_answer_costs_an_attempt(context: Context) -> None:

@@ -106,6 +106,15 @@ class PolicyShape(BaseModel):
     layer: str
 
 
+class QuotaShape(BaseModel):
+    """`used` is null where it is not a sum, but holds for each build."""
+
+    name: str
+    limit: int | None
+    used: int | None
+    layer: str
+
+
 class Acknowledgement(BaseModel):
     status: Literal["ok"]
     message: str | None

@@ -10,10 +10,10 @@ from starlette.responses import Response
 
 from conda_store.server.api.documented import refusals
 from conda_store.server.api.parameters import EnvironmentName, NamespaceName
-from conda_store.server.api.schemas import Answer, Document, PolicyShape
+from conda_store.server.api.schemas import Answer, Document, PolicyShape, QuotaShape
 from conda_store.server.parts import Call, Caller
 from conda_store.server.rendering import ok
-from conda_store.services import settings
+from conda_store.services import quotas, settings
 
 router = APIRouter(tags=["settings"])
 
@@ -80,6 +80,12 @@ def get_namespace_policies(call: Caller, namespace: NamespaceName) -> Response:
 )
 def get_environment_policies(call: Caller, namespace: NamespaceName, environment_name: EnvironmentName) -> Response:
     return _policies(call, namespace, environment_name)
+
+
+@router.get("/api/v1/namespace/{namespace}/quota/", response_model=Answer[list[QuotaShape]], responses=refusals(404))
+def get_quotas(call: Caller, namespace: NamespaceName) -> Response:
+    """What a namespace may use, and what it uses; `limit` null: as much as there is."""
+    return ok([asdict(quota) for quota in quotas.namespace_quotas(call.context, call.actor, namespace)])
 
 
 def _policies(call: Call, namespace: str, environment: str | None = None) -> Response:

@@ -30,5 +30,11 @@ TEXTS = {
     "forbidden_licenses": "Licences that packages may not have; a * stands for anything.",
     "allowed_licenses": "Licences that packages may have; an empty list allows all.",
     "package_cooldown_days": "Days that a package has to be uploaded before it is used; 0 for none.",
+    "quota_environments": "Most environments of a namespace; null for no limit, as with all quotas.",
+    "quota_builds": "Most builds that a namespace keeps.",
+    "quota_bytes": "Bytes in builds from which on a namespace gets no further ones.",
+    "quota_concurrent_builds": "Most builds of a namespace that run at once; others wait.",
+    "quota_build_seconds": "Seconds after which a running build is ended.",
+    "quota_on_demand_images": "Most images by names of packages that members of a namespace have made.",
     "build_artifacts": "What is made of every build besides the environment itself.",
 }
