@@ -25,6 +25,10 @@ PROGRAMS = {
     "pg_ctlcluster": ("postgresql",),  # its server is not in the path
     "skopeo": ("skopeo",),
     "umoci": ("umoci",),
+    "docker-registry": ("docker-registry",),
+    "podman": ("podman", "conmon", "golang-github-containers-common"),
+    "runc": ("runc",),
+    "ctr": ("containerd",),
     "chromium": ("chromium", "fonts-dejavu-core"),
 }
 

@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, Lazy] = {
     "build": Lazy("conda_store.cli.build", "build", "Follow, compare, cancel, repeat and delete builds."),
     "wait": Lazy("conda_store.cli.waiting", "wait", "Wait until a build is completed."),
     "download": Lazy("conda_store.cli.download", "download", "Download an artifact of a build."),
+    "image": Lazy("conda_store.cli.image", "image", "Save an environment's image, or push it to a registry."),
     "run": Lazy("conda_store.cli.run", "run", "Run a command in an environment."),
     "solve": Lazy("conda_store.cli.solve", "solve", "Show the packages that a specification comes to."),
     "policy": Lazy("conda_store.cli.policy", "policy", "Show the rules that builds have to keep."),

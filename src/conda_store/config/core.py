@@ -13,11 +13,12 @@ from traitlets import Bool, Callable, Enum, Float, Int, List, Set, Unicode, vali
 from traitlets.config import LoggingConfigurable
 
 from conda_store.artifacts.oci.base_image import base_problem
+from conda_store.artifacts.oci.remote import parse_reference
 from conda_store.builder.options import BuilderOptions
 from conda_store.config.blueprint import Blueprint
 from conda_store.domain.artifact import ArtifactType
 from conda_store.domain.deployment import Deployment
-from conda_store.domain.image import DEFAULT_LAYER_BUDGET, MAX_LAYER_BUDGET
+from conda_store.domain.image import DEFAULT_LAYER_BUDGET, MAX_LAYER_BUDGET, image_reference
 from conda_store.domain.on_demand import Audience
 from conda_store.domain.platform import current_platform
 from conda_store.domain.settings import Settings, checked_settings, layered_settings
@@ -159,6 +160,19 @@ class CondaStore(LoggingConfigurable):
     image_layer_budget = Int(
         DEFAULT_LAYER_BUDGET, min=3, max=MAX_LAYER_BUDGET, help="Most layers of an image, base included.", config=True
     )
+    registry_auth_file = Unicode(
+        None,
+        allow_none=True,
+        help="File with logins to registries, as `docker login` writes it: for base images, and to push images.",
+        config=True,
+    )
+    push_images_to = List(
+        Unicode(),
+        [],
+        help="Repositories to push images to when a build is complete, as in ghcr.io/team/{namespace}-{name}; for "
+        "those whose setting build_artifacts has CONTAINER_REGISTRY.",
+        config=True,
+    )
     images_on_demand_for = Enum(
         [item.value for item in Audience],
         Audience.PERMITTED.value,
@@ -253,6 +267,20 @@ class CondaStore(LoggingConfigurable):
             raise ConfigurationError(f"c.CondaStore.default_docker_base_image: {problem}")
         return proposal["value"]
 
+    @validate("push_images_to")
+    def _check_push_images_to(self, proposal: dict[str, list[str]]) -> list[str]:
+        for template in proposal["value"]:
+            try:
+                reference = image_reference(template, "namespace", "name", "tag")
+            except (KeyError, IndexError, ValueError):
+                reference = ""
+            if parse_reference(reference) is None or "/" not in reference:
+                raise ConfigurationError(
+                    f"c.CondaStore.push_images_to: {template!r} names no repository in a registry",
+                    hint="It looks like registry.example/team/{namespace}-{name}, without a tag.",
+                )
+        return proposal["value"]
+
     def settings(self) -> Settings:
         """The layer below all others.
 
@@ -282,6 +310,8 @@ class CondaStore(LoggingConfigurable):
             link_script_packages=frozenset(self.link_script_packages),
             base_image=self.default_docker_base_image,
             layer_budget=self.image_layer_budget,
+            registry_logins=Path(self.registry_auth_file).absolute() if self.registry_auth_file else None,
+            push_images_to=tuple(self.push_images_to),
             on_demand_for=Audience(self.images_on_demand_for),
             on_demand_per_hour=self.images_on_demand_per_hour,
             unused_layers_are_kept=timedelta(seconds=self.unused_layers_kept_seconds),

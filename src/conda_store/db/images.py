@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
 
 from conda_store.db.builds import columns, record
 from conda_store.db.records import BuildRecord
-from conda_store.db.tables import build, image_blob, image_manifest, specification
+from conda_store.db.tables import build, build_artifact, image_blob, image_manifest, specification
+from conda_store.domain.artifact import ArtifactState, ArtifactType
 from conda_store.domain.build import BuildStatus
 
 
@@ -92,6 +93,23 @@ def digests_of_build(connection: Connection, build_id: int) -> set[str]:
     """The blobs of a build's image."""
     query = select(image_blob.c.digest).where(image_blob.c.build_id == build_id)
     return set(connection.execute(query).scalars())
+
+
+def pushed_with(connection: Connection, digests: Sequence[str], beginning: str) -> dict[str, str]:
+    """For each of the blobs that was pushed to a registry before: the key of an artifact that it was pushed with, of
+    those whose keys begin so."""
+    query = (
+        select(image_blob.c.digest, func.max(build_artifact.c.key).label("key"))
+        .join(build_artifact, build_artifact.c.build_id == image_blob.c.build_id)
+        .where(
+            image_blob.c.digest.in_(digests),
+            build_artifact.c.artifact_type == ArtifactType.CONTAINER_REGISTRY,
+            build_artifact.c.state == ArtifactState.READY,
+            build_artifact.c.key.startswith(beginning, autoescape=True),
+        )
+        .group_by(image_blob.c.digest)
+    )
+    return {row.digest: row.key for row in connection.execute(query)}
 
 
 def newest_of_specification(connection: Connection, environment_id: int, sha256: str) -> int | None:

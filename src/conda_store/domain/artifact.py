@@ -29,7 +29,12 @@ class ArtifactState(StrEnum):
 
 
 # made in the worker from the finished prefix, when the build ends or on first request
-PACKED = (ArtifactType.CONDA_PACK, ArtifactType.CONSTRUCTOR_INSTALLER, ArtifactType.DOCKER_MANIFEST)
+PACKED = (
+    ArtifactType.CONDA_PACK,
+    ArtifactType.CONSTRUCTOR_INSTALLER,
+    ArtifactType.DOCKER_MANIFEST,
+    ArtifactType.CONTAINER_REGISTRY,
+)
 
 _BLOBS: dict[ArtifactType, tuple[str, str, str]] = {
     ArtifactType.LOGS: ("logs", ".log", "text/plain; charset=utf-8"),

@@ -22,6 +22,8 @@ class Deployment:
     `base_image` is what lies below environments in images, `layer_budget` the most layers of an image, base included.
     `on_demand_for` are those who may ask for images of packages, `on_demand_per_hour` of how many new ones together
     those of them may who have no permission of their own.
+    `registry_logins` is a file with logins to registries that base images come from and images are pushed to,
+    `push_images_to` are templates of the latter (see `image_reference`).
     `unused_layers_are_kept` is how long after their last use layers stay that no image has.
     """
 
@@ -43,6 +45,8 @@ class Deployment:
     layer_budget: int = DEFAULT_LAYER_BUDGET
     on_demand_for: Audience = Audience.PERMITTED
     on_demand_per_hour: int = 60
+    registry_logins: Path | None = None
+    push_images_to: tuple[str, ...] = ()
     unused_layers_are_kept: timedelta = timedelta(days=1)
 
     @property

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
@@ -45,6 +46,15 @@ class Layer:
     content_size: int
     comment: str
     activation: Activation = field(default_factory=Activation)
+
+
+def image_reference(template: str, namespace: str, environment: str, build_key: str) -> str:
+    """Where a build's image is pushed to: the filled template, and the build key as its tag as far as a tag may be so.
+
+    Fields of the template are `namespace` and `name`.
+    """
+    tag = re.sub(r"[^\w.-]", "-", build_key, flags=re.ASCII).lstrip(".-")[:128]
+    return f"{template.format(namespace=namespace, name=environment)}:{tag}"
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ _NAMES = {
     ArtifactType.CONDA_PACK: "archive",
     ArtifactType.CONSTRUCTOR_INSTALLER: "installer",
     ArtifactType.DOCKER_MANIFEST: "docker manifest",
+    ArtifactType.CONTAINER_REGISTRY: "image in another registry",
 }
 
 

@@ -114,7 +114,7 @@ class _Making:
         deployment = self._context.deployment
         self._scratch.mkdir()
         reference, kept = deployment.base_image, deployment.base_image_directory
-        base = read_base_image(reference, architecture(self._lock.platform), kept)
+        base = read_base_image(reference, architecture(self._lock.platform), kept, deployment.registry_logins)
         maker = LayerMaker(self._context, self._lock, self._scratch)
         below = maker.base_layers(base)
         # one more for the environment's own files

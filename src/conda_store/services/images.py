@@ -19,6 +19,7 @@ from conda_store.services.context import Context
 from conda_store.services.on_demand import require_read
 
 LATEST = "latest"
+_BUILD_ID = re.compile(r"[0-9]{1,18}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -51,13 +52,13 @@ def find_repository(context: Context, actor: Actor, name: str) -> EnvironmentRec
 
 
 def find_tagged(context: Context, repository: EnvironmentRecord, tag: str) -> int | None:
-    """The id of the build that a tag means: `latest`, the key of a build, or the sha256 of a specification."""
+    """The id of the build that a tag means: `latest`, the key or id of a build, or the sha256 of a specification."""
     with context.database.read() as connection:
         if tag == LATEST:
             return repository.current_build_id
         if _SHA256.fullmatch(tag):
             return images.newest_of_specification(connection, repository.id, tag)
-        found = builds.by_key(connection, tag)
+        found = builds.get(connection, int(tag)) if _BUILD_ID.fullmatch(tag) else builds.by_key(connection, tag)
     return found.id if found is not None and found.environment_id == repository.id else None
 
 

@@ -20,6 +20,7 @@ from conda_store.domain.platform import current_platform
 from conda_store.errors import CondaStoreError, NotFound
 from conda_store.services.context import Context
 from conda_store.services.image_making import make_image
+from conda_store.services.image_pushing import push_image
 from conda_store.storage.blobs import StoredBlob
 
 logger = structlog.get_logger()
@@ -63,6 +64,9 @@ def _make(context: Context, artifact: ArtifactRecord) -> StoredBlob:
     if artifact.type is ArtifactType.DOCKER_MANIFEST:
         with _passing_file(context, artifact) as file:
             return make_image(context, build, artifact.key, file)
+    if artifact.type is ArtifactType.CONTAINER_REGISTRY:
+        with _passing_file(context, artifact) as file:
+            return push_image(context, build, artifact.key, file)
     if build.prefix is None:
         raise NotFound(f"build {build.id} is for images of another platform only")
     if artifact.type is ArtifactType.CONDA_PACK:

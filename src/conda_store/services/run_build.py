@@ -16,6 +16,7 @@ from conda_store.db.leases import Lease
 from conda_store.domain.artifact import ArtifactState, ArtifactType, blob_key, content_type
 from conda_store.domain.build import MAX_PREFIX_LENGTH, Phase, Progress
 from conda_store.domain.conda_lock import lock_from_document
+from conda_store.domain.image import image_reference
 from conda_store.domain.lock import Lock
 from conda_store.domain.platform import current_platform
 from conda_store.domain.policy import package_policy, refuse, refuse_channels_of_lock
@@ -248,5 +249,22 @@ class _Pipeline:
                 if artifact in self.settings.build_artifacts and prefix is not None:
                     key = blob_key(artifact, self.build.key)
                     artifacts.add(connection, self.build.id, artifact, key, state=wanted)
+            if ArtifactType.CONTAINER_REGISTRY in self.settings.build_artifacts:
+                for key in self._places_in_registries():
+                    artifacts.add(
+                        connection,
+                        self.build.id,
+                        ArtifactType.CONTAINER_REGISTRY,
+                        key,
+                        state=ArtifactState.REQUESTED,
+                    )
             if environments.activate_if_newest(connection, self.build.environment_id, self.build.id):
                 search.index_installed(connection, self.build.environment_id, ours)
+
+    def _places_in_registries(self) -> list[str]:
+        """The names under which the image is pushed."""
+        build = self.build
+        return [
+            image_reference(template, build.namespace, build.environment, build.key)
+            for template in self.context.deployment.push_images_to
+        ]

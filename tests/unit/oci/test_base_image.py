@@ -14,7 +14,7 @@ import pytest
 import zstandard
 
 from conda_store.artifacts.oci.base_image import BaseLayer, read_base_image, write_base_layer
-from conda_store.artifacts.oci.pulling import Reference, parse_reference
+from conda_store.artifacts.oci.remote import Reference, parse_reference
 from conda_store.errors import ArtifactFailed
 
 NOWHERE = Path("/nowhere/to/be/kept")

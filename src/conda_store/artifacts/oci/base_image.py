@@ -14,7 +14,8 @@ from typing import Any, BinaryIO
 
 from conda_store.artifacts.oci.documents import ARCHITECTURES, BaseConfig
 from conda_store.artifacts.oci.layer_stream import LayerStream, WrittenLayer
-from conda_store.artifacts.oci.pulling import parse_reference, pulled_layout
+from conda_store.artifacts.oci.pulling import pulled_layout
+from conda_store.artifacts.oci.remote import parse_reference
 from conda_store.domain.platform import current_platform
 from conda_store.errors import ArtifactFailed
 
@@ -48,9 +49,9 @@ def base_problem(reference: str) -> str | None:
     return f"the base image {reference!r} is none of scratch, oci:DIRECTORY, tar:FILE and the name of an image"
 
 
-def read_base_image(reference: str, architecture: str, kept: Path) -> BaseImage:
+def read_base_image(reference: str, architecture: str, kept: Path, logins: Path | None = None) -> BaseImage:
     """The base image under a name; of several images the one for the architecture (`amd64`). What has to be pulled is
-    kept in the directory `kept`.
+    kept in the directory `kept`; `logins` is a file with logins to registries.
 
     Raises:
         ArtifactFailed: there is none.
@@ -67,7 +68,7 @@ def read_base_image(reference: str, architecture: str, kept: Path) -> BaseImage:
             return _of_layout(Path(place), architecture)
         if reference == SCRATCH:
             return BaseImage(BaseConfig(has_shell=False))
-        return _of_layout(pulled_layout(reference, architecture, kept), architecture)
+        return _of_layout(pulled_layout(reference, architecture, kept, logins), architecture)
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise ArtifactFailed(
             f"the base image {reference!r} cannot be read: {error}",
