@@ -125,7 +125,9 @@ class Judge:
 
     def record(self, record: RepoDataRecord) -> Refusal | None:
         shown = f"{record.name.normalized} {record.version} {record.build}"
-        return self._conda_refusal(shown, record, record.license, record.indexed_timestamp or record.timestamp)
+        return self._conda_refusal(
+            shown, record, record.license, record.indexed_timestamp or record.timestamp
+        ) or self._policy.made_later(shown, record.timestamp)
 
     def locked(self, package: CondaPackage, record: RepoDataRecord | None) -> Refusal | None:
         """A package of a lock that was handed in, with the channel's record of it, None where there is none."""

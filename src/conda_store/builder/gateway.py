@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import Awaitable, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -106,11 +106,9 @@ class Repodata:
         *,
         is_strict: bool,
         limit: float,
-        until: datetime | None = None,
         filtered: Sequence[FilteredChannel] = (),
     ) -> list[RepoDataRecord]:
-        """The records of a solution. `limit` is in seconds, for solving; reading repodata has its own. What was made
-        after `until` is left out.
+        """The records of a solution. `limit` is in seconds, for solving; reading repodata has its own.
 
         `filtered` are the channels under policies, if there are any.
 
@@ -127,7 +125,6 @@ class Repodata:
             virtual_packages=virtual_packages,
             channel_priority=ChannelPriority.Strict if is_strict else ChannelPriority.Disabled,
             timeout=timedelta(seconds=limit),
-            exclude_newer=until,
             channel_relations="disabled",
         )
         try:

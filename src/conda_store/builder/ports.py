@@ -31,10 +31,7 @@ class Reporter(Protocol):
 
 @dataclass(frozen=True)
 class SolveRequest:
-    """All that a solve depends on besides the channels' content. `timeout` in seconds.
-
-    `specification.until` leaves out what was made later, by the time that a package's record itself names.
-    """
+    """All that a solve depends on besides the channels' content. `timeout` in seconds."""
 
     specification: Specification
     platforms: tuple[Platform, ...]

@@ -6,7 +6,6 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from rattler import GenericVirtualPackage, RepoDataRecord
@@ -94,7 +93,6 @@ class Solver:
                 given,
                 is_strict=request.is_strict_channel_priority,
                 limit=request.timeout,
-                until=_moment(request.specification.until),
                 filtered=filtered,
             )
         except SolverTimeout:
@@ -167,7 +165,6 @@ class Solver:
                     given,
                     is_strict=request.is_strict_channel_priority,
                     limit=min(5.0, request.timeout),
-                    until=_moment(request.specification.until),
                     filtered=filtered,
                 )
             except SolverSaysNo as error:
@@ -182,13 +179,6 @@ class Solver:
             by_name.setdefault(conda_name(line), []).append(line)
         virtual = tuple(f"{package.name.normalized}={package.version}" for package in given)
         return explanation(Failure(platform, by_name, said, virtual), core)
-
-
-def _moment(day: str | None) -> datetime | None:
-    """The last moment of a day."""
-    if day is None:
-        return None
-    return datetime.fromisoformat(f"{day}T23:59:59.999999+00:00")
 
 
 def _judge(request: SolveRequest) -> Judge:

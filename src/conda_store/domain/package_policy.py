@@ -18,6 +18,9 @@ Matches = Callable[[str], bool]
 class PackagePolicy:
     """Rules on packages. `cooldown` is how old an upload has to be. `layers` says which layer of settings sets a rule.
 
+    `until` is no rule of anybody, but what the specification asks for: a day (`2026-01-31`, UTC) after which no package
+    may have been made.
+
     Licences are patterns with `*`; an empty list of allowed ones allows all.
     """
 
@@ -27,11 +30,12 @@ class PackagePolicy:
     allowed_licenses: tuple[str, ...] = ()
     cooldown: timedelta = timedelta(0)
     layers: tuple[tuple[str, str], ...] = field(default=(), compare=False)
+    until: str | None = None
 
     @property
     def needs_records(self) -> bool:
         """Whether more than name and version of a conda package has to be known."""
-        return bool(self.forbidden_licenses or self.allowed_licenses or self.cooldown)
+        return bool(self.forbidden_licenses or self.allowed_licenses or self.cooldown or self.until)
 
     @property
     def judges_conda(self) -> bool:
@@ -47,6 +51,7 @@ class PackagePolicy:
             "forbidden": [self.conda_forbidden, self.pypi_forbidden],
             "licenses": [self.forbidden_licenses, self.allowed_licenses],
             "cooldown": self.cooldown.total_seconds(),
+            "until": self.until,
         }
 
     def refusal(self, rule: str, value: str, why: str) -> Refusal:
@@ -69,6 +74,12 @@ class PackagePolicy:
         if self.allowed_licenses and not is_among(license, self.allowed_licenses):
             return self.refusal("allowed_licenses", package, f"{shown} is not allowed")
         return None
+
+    def made_later(self, package: str, made: datetime | None) -> Refusal | None:
+        """By the time that the package itself names, which a mirror that takes it up later does not change."""
+        if self.until is None or made is None or made.astimezone(UTC).date().isoformat() <= self.until:
+            return None
+        return Refusal("until", "specification", package, f"it was made on {made:%Y-%m-%d}, after {self.until}")
 
     def too_new(self, package: str, uploaded: datetime | None, now: datetime | None = None) -> Refusal | None:
         """A package of unknown age is too new."""

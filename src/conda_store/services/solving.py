@@ -9,6 +9,7 @@ import os
 import socket
 import time
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
@@ -55,7 +56,7 @@ def solve_request(
         settings.conda_channel_alias,
         context.deployment.is_strict_channel_priority,
         settings.conda_max_solve_time,
-        package_policy(rules),
+        replace(package_policy(rules), until=specification.until),
     )
 
 
@@ -70,7 +71,6 @@ def solve_key(request: SolveRequest, channel_state: str) -> str:
         "channels": model["channels"],
         "dependencies": model["dependencies"],
         "variables": variables,
-        "until": request.specification.until,
         "platforms": sorted(request.platforms),
         "alias": request.channel_alias,
         "strict": request.is_strict_channel_priority,

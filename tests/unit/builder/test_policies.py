@@ -87,6 +87,25 @@ def test_an_older_or_other_package_is_chosen(bench: Bench, policy: PackagePolicy
     assert solve(bench, "tool", policy=policy) == {"tool": version}
 
 
+def day(age: int) -> str:
+    return (NOW - timedelta(days=age)).date().isoformat()
+
+
+def test_packages_as_of_a_day(bench: Bench, tmp_path: Path) -> None:
+    assert solve(bench, "tool", policy=PackagePolicy(until=day(1))) == {"tool": "3.0"}
+    assert solve(bench, "tool", policy=PackagePolicy(until=day(2))) == {"tool": "3.0"}
+    assert solve(bench, "tool", policy=PackagePolicy(until=day(3))) == {"tool": "2.0"}
+    # what does not say when it was made was always there
+    assert solve(bench, "undated", policy=PackagePolicy(until=day(200))) == {"undated": "1.0"}
+    with pytest.raises(Unsolvable, match=f"fresh 1.0 0: it was made on {day(1)}, after {day(5)}"):
+        solve(bench, "fresh", policy=PackagePolicy(until=day(5)))
+    # a mirror that took it up later has not made it
+    today = int(NOW.timestamp() * 1000)
+    write(tmp_path / "mirror", record("old", "1.0", age=50, indexed_timestamp=today))
+    mirror = Bench(tmp_path / "cache2", tmp_path.as_uri())
+    assert solve(mirror, "old", policy=PackagePolicy(until=day(40)), channels=("mirror",)) == {"old": "1.0"}
+
+
 def test_the_explanation_names_the_rule_its_layer_and_what_it_kept_out(bench: Bench) -> None:
     with pytest.raises(Unsolvable) as caught:
         solve(bench, "fresh", policy=PackagePolicy(cooldown=WEEK, layers=LAYERS))
