@@ -1,7 +1,7 @@
 """Tokens that say nothing: random, with a prefix and a checksum by which scanners find them in code and logs.
 
-`cst_`, 40 random characters of base 62 (238 bits), 6 characters of base 62 with the CRC-32 of what stands before them:
-`cst_[0-9A-Za-z]{46}`.
+`cst_` (`csl_` for links that share an environment), 40 random characters of base 62 (238 bits), 6 characters of base 62 with the CRC-32 of what stands before them:
+`cs[tl]_[0-9A-Za-z]{46}`.
 """
 
 from __future__ import annotations
@@ -13,19 +13,21 @@ import string
 import zlib
 
 PREFIX = "cst_"
+LINK_PREFIX = "csl_"
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _RANDOM, _CHECKSUM = 40, 6
-_FORM = re.compile(rf"{PREFIX}[0-9A-Za-z]{{{_RANDOM + _CHECKSUM}}}")
+_FORM = re.compile(rf"cs[tl]_[0-9A-Za-z]{{{_RANDOM + _CHECKSUM}}}")
 
 
-def new_token() -> str:
-    text = PREFIX + "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM))
+def new_token(prefix: str = PREFIX) -> str:
+    text = prefix + "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM))
     return text + _checksum(text)
 
 
-def is_token(text: str) -> bool:
+def is_token(text: str, prefix: str = PREFIX) -> bool:
     """Whether it may be one of ours: nothing is looked up for what cannot be."""
-    return _FORM.fullmatch(text) is not None and _checksum(text[:-_CHECKSUM]) == text[-_CHECKSUM:]
+    is_of_form = text.startswith(prefix) and _FORM.fullmatch(text) is not None
+    return is_of_form and _checksum(text[:-_CHECKSUM]) == text[-_CHECKSUM:]
 
 
 def digest(token: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -12,6 +12,8 @@ from conda_store.domain.access import BUILT_IN_ROLES, Origin, Role, RoleBinding,
 from conda_store.domain.names import name_problem
 from conda_store.errors import InvalidInput
 
+FROM_LOGIN = Origin(Source.LOGIN)
+_FROM_TOKEN = Origin(Source.TOKEN)
 EVERYTHING = RoleBinding("*", "*", Role.ADMIN, Origin(Source.CONFIGURATION, "admins"))
 
 
@@ -45,7 +47,7 @@ class AccessRules:
         self, name: str, groups: Iterable[str], given: Mapping[str, Sequence[str]] | None = None
     ) -> tuple[RoleBinding, ...]:
         """All bindings of somebody who has logged in; `given` are those that the provider told of."""
-        found = list(known_bindings(given or {}, self.roles))
+        found = list(known_bindings(given or {}, self.roles, FROM_LOGIN))
         if self.has_own_namespace(name):
             found.append(
                 RoleBinding(name, "*", Role.DEVELOPER, Origin(Source.CONFIGURATION, "everybody in their own namespace"))
@@ -62,17 +64,31 @@ class AccessRules:
         entities = {binding.entity for binding in own}
         return tuple(binding for binding in self.authenticated if binding.entity not in entities) + own
 
+    def configured(self) -> Iterator[tuple[str, RoleBinding]]:
+        """For whom the configuration has which bindings, in words."""
+        yield from (("everybody", binding) for binding in self.anonymous)
+        yield from (("everybody who is logged in", binding) for binding in self.authenticated)
+        yield from ((f"user {name}", binding) for name, held in self.users.items() for binding in held)
+        yield from ((f"group {name}", binding) for name, held in self.groups.items() for binding in held)
+        yield from ((f"user {name}", EVERYTHING) for name in sorted(self.admin_users))
+        yield from ((f"group {name}", EVERYTHING) for name in sorted(self.admin_groups))
+        for grant in self.tokens.valid():
+            holder = f"token {grant.name}" if grant.name else f"a token of namespace {grant.primary_namespace}"
+            yield from ((holder, binding) for binding in grant.bindings)
+
     def has_own_namespace(self, name: str) -> bool:
         return name_problem(name) is None and name not in self.shared_namespaces
 
 
-def known_bindings(bindings: Mapping[str, Sequence[str]], roles: Roles) -> tuple[RoleBinding, ...]:
+def known_bindings(
+    bindings: Mapping[str, Sequence[str]], roles: Roles, origin: Origin = _FROM_TOKEN
+) -> tuple[RoleBinding, ...]:
     """Bindings that were kept; a role that exists no longer gives nothing."""
     found: list[RoleBinding] = []
     for entity, names in bindings.items():
         for role in names:
             try:
-                found.append(parse_binding(entity, role, roles, Origin(Source.TOKEN)))
+                found.append(parse_binding(entity, role, roles, origin))
             except InvalidInput:
                 continue
     return tuple(found)

@@ -48,6 +48,9 @@ class Tokens:
         """Whose tokens are those that are made with this one: its own, as long as it stands in the configuration."""
         return _identity(digest(token))
 
+    def valid(self) -> tuple[Grant, ...]:
+        return tuple(grant for _, grant in self._grants if grant.is_valid())
+
     def of_identity(self, identity: str) -> Grant | None:
         """What the token of an identity grants; None when it is no longer configured, or has expired."""
         found = self._by_identity.get(identity)

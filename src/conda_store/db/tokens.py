@@ -52,6 +52,11 @@ def find_account(connection: Connection, name: str) -> AccountRecord | None:
     return AccountRecord(row.name, row.provider, tuple(row.groups), row.bindings) if row else None
 
 
+def accounts(connection: Connection) -> tuple[AccountRecord, ...]:
+    rows = connection.execute(select(account).order_by(account.c.name))
+    return tuple(AccountRecord(row.name, row.provider, tuple(row.groups), row.bindings) for row in rows)
+
+
 def note_use(connection: Connection, token_id: int, now: datetime, every: timedelta) -> None:
     """Set the time of the last use, unless that was done less than `every` ago."""
     is_due = or_(token.c.last_used_on.is_(None), token.c.last_used_on <= now - every)

@@ -172,6 +172,7 @@ class Way(StrEnum):
 class Source(StrEnum):
     CONFIGURATION = "configuration"
     GROUP = "group"
+    LOGIN = "login"
     TOKEN = "token"  # noqa: S105 - the word, not one
     ROLE_MAPPING = "role mapping"
     SHARE = "share"

@@ -11,7 +11,9 @@ from conda_store.domain.deployment import Deployment
 from conda_store.errors import Forbidden
 from conda_store.services.context import Context
 
-_SOURCES = {Way.MAPPING: Source.ROLE_MAPPING, Way.MAPPING_V2: Source.ROLE_MAPPING, Way.SHARE: Source.SHARE}
+
+def source_of(way: Way) -> Source:
+    return Source.SHARE if way is Way.SHARE else Source.ROLE_MAPPING
 
 
 def ways_in_force(deployment: Deployment) -> tuple[Way, ...]:
@@ -33,7 +35,7 @@ def with_given_roles(context: Context, actor: Actor) -> Actor:
     if not held:
         return actor
     given = [
-        (way, RoleBinding(namespace, environment, role, Origin(_SOURCES[way], str(holder))))
+        (way, RoleBinding(namespace, environment, role, Origin(source_of(way), str(holder))))
         for way, holder, namespace, environment, name in held
         if (role := deployment.roles.by_name.get(name)) is not None
     ]
