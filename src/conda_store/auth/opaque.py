@@ -1,7 +1,7 @@
 """Tokens that say nothing: random, with a prefix and a checksum by which scanners find them in code and logs.
 
-`cst_` (`csl_` for links that share an environment), 40 random characters of base 62 (238 bits), 6 characters of base 62 with the CRC-32 of what stands before them:
-`cs[tl]_[0-9A-Za-z]{46}`.
+`cst_` (`csl_` in links that share an environment), 40 random characters of base 62 (238 bits), 6 characters of base 62
+with the CRC-32 of what stands before them: `cs[tl]_[0-9A-Za-z]{46}`.
 """
 
 from __future__ import annotations

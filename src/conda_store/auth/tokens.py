@@ -12,6 +12,7 @@ from conda_store.auth.opaque import digest
 from conda_store.domain.access import BUILT_IN_ROLES, Origin, RoleBinding, Roles, Source, parse_binding
 from conda_store.errors import ConfigurationError, InvalidInput
 
+_CONFIGURED = Origin(Source.CONFIGURATION)
 _FROM_TOKEN = Origin(Source.TOKEN)
 
 
@@ -58,7 +59,7 @@ class Tokens:
 
 
 def parsed_bindings(
-    bindings: Mapping[str, Iterable[str]], roles: Roles = BUILT_IN_ROLES, origin: Origin = _FROM_TOKEN
+    bindings: Mapping[str, Iterable[str]], roles: Roles = BUILT_IN_ROLES, origin: Origin = _CONFIGURED
 ) -> tuple[RoleBinding, ...]:
     """Bindings from a configuration: `{"team-*/*": ["developer"]}`.
 
@@ -95,7 +96,7 @@ def parsed_grant(value: Any, roles: Roles = BUILT_IN_ROLES) -> Grant:
         expires = expires.replace(tzinfo=UTC)
     namespace = values.get("primary_namespace") or "default"
     name = str(values.get("name") or "")
-    return Grant(namespace, parsed_bindings(values.get("role_bindings") or {}, roles), expires, name)
+    return Grant(namespace, parsed_bindings(values.get("role_bindings") or {}, roles, _FROM_TOKEN), expires, name)
 
 
 def _identity(digest: str) -> str:

@@ -21,6 +21,7 @@ from conda_store.server.api import (
     namespaces,
     packages,
     settings,
+    sharing,
     specifications,
     status,
     tokens,
@@ -35,15 +36,26 @@ from conda_store.server.registry import tokens as registry_tokens
 from conda_store.server.request_log import RequestLog
 from conda_store.server.slashes import QuerySlash, SlashRedirect
 from conda_store.server.watching import BuildWatch, Watcher
-from conda_store.server.web import login, pages, static_files
+from conda_store.server.web import login, pages, share, static_files
 from conda_store.server.web.protection import SameOrigin, SecurityHeaders
 from conda_store.services.context import Context
 
 API = tuple(
     module.router
-    for module in (status, namespaces, environments, specifications, builds, artifacts, packages, settings, tokens)
+    for module in (
+        status,
+        namespaces,
+        environments,
+        specifications,
+        builds,
+        artifacts,
+        packages,
+        settings,
+        tokens,
+        sharing,
+    )
 )
-LOGIN = (login.router, static_files.router)
+LOGIN = (login.router, share.router, static_files.router)
 REGISTRY = (registry_tokens.router, registry.router)
 _PREPARE_DELAY = 0.5  # seconds, for those who wait for the first answer
 ROUTERS = (*API, blobs.router, metrics.router, *LOGIN, *pages.ROUTERS, *REGISTRY)

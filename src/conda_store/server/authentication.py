@@ -10,6 +10,21 @@ from conda_store.errors import InvalidInput
 from conda_store.server.options import ServerOptions
 from conda_store.services.authentication import recognised
 from conda_store.services.context import Context
+from conda_store.services.sharing import find_link, with_link
+
+# links that were opened in a browser: what they share comes on top of what its user may do anyway
+SHARE_COOKIE = "conda-store-share"
+_MOST_LINKS = 8
+
+
+def links_in(request: HTTPConnection) -> list[str]:
+    """The links that the browser has opened, the newest last."""
+    return [link for link in request.cookies.get(SHARE_COOKIE, "").split(".") if link][-_MOST_LINKS:]
+
+
+def links_with(request: HTTPConnection, link: str) -> str:
+    """What the cookie holds when another link has been opened."""
+    return ".".join([*(known for known in links_in(request) if known != link), link][-_MOST_LINKS:])
 
 
 class Authenticator:
@@ -27,6 +42,9 @@ class Authenticator:
         if known is None:
             token = self.presented(request)
             known = (self.find(token) if token else None) or self._anonymous
+            for link in links_in(request):
+                if (found := find_link(self._context, link)) is not None:
+                    known = with_link(known, found)
             request.state.actor = known
         return known
 
@@ -35,7 +53,9 @@ class Authenticator:
         return presented_token(request.cookies.get(self._cookie_name), request.headers.get("authorization"))
 
     def find(self, token: str) -> Actor | None:
-        """Whoever may use the token; None when it is not valid."""
+        """Whoever may use the token; None when it is not valid. With a link one may read what it shares, and is nobody."""
+        if (link := find_link(self._context, token)) is not None:
+            return with_link(self._anonymous, link)
         return recognised(self._context, self.rules, token)
 
     def bearer(self, token: str) -> Actor:

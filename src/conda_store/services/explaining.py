@@ -56,8 +56,7 @@ def _concerns(binding: RoleBinding, target: Target) -> bool:
 
 def _configured(rules: AccessRules, target: Target) -> Iterator[Access]:
     for holder, binding in rules.configured():
-        origin = Origin(Source.TOKEN) if "token" in holder.split() else _CONFIGURED
-        yield Access(holder, RoleBinding(binding.namespace, binding.environment, binding.role, origin))
+        yield Access(holder, binding)
     name = target.namespace or ""
     if rules.has_own_namespace(name):
         yield Access(f"user {name}", RoleBinding(name, "*", Role.DEVELOPER, _CONFIGURED))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import Path, Query
@@ -47,6 +48,11 @@ def page_request(
         tuple(name for name in sort_by or () if name),
         is_descending=order == "desc",
     )
+
+
+def aware(value: datetime | None) -> datetime | None:
+    """A time without a zone is UTC."""
+    return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
 
 
 def names(values: list[str] | None) -> tuple[str, ...]:

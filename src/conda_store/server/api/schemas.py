@@ -8,6 +8,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from conda_store.domain.access import HolderKind
 from conda_store.domain.artifact import ArtifactType
 from conda_store.domain.build import BuildStatus
 
@@ -67,6 +68,20 @@ class NamespaceBody(BaseModel):
 
     metadata: Document | None = None
     role_mappings: dict[Text, list[Text]] | None = None
+
+
+class ShareBody(BaseModel):
+    """Who is given which role: the user, group or namespace of that name."""
+
+    kind: HolderKind
+    name: Text
+    role: Text
+
+
+class LinkBody(BaseModel):
+    """A time without a zone is UTC; without one the link is good for a week."""
+
+    expiration: datetime | None = None
 
 
 class RoleHolderBody(BaseModel):
@@ -185,6 +200,68 @@ class NamespaceRoleShape(BaseModel):
     namespace: str
     other_namespace: str
     role: str
+
+
+class ShareShape(BaseModel):
+    """`entity` is `namespace/environment`, with `*` for the whole namespace."""
+
+    id: int
+    kind: HolderKind
+    name: str
+    entity: str
+    role: str
+    given_by: str
+    given_on: datetime
+
+
+class ShareLinkShape(BaseModel):
+    id: int
+    entity: str
+    given_by: str
+    given_on: datetime
+    expires_on: datetime
+
+
+class NewShareLinkShape(ShareLinkShape):
+    """`token` is told this once; `url` is the same as an address for browsers."""
+
+    token: str
+    url: str
+
+
+class BindingShape(BaseModel):
+    """A role on `namespace/environment`, either of which may hold `*`. `source` says why: configuration, login, token,
+    role mapping, share, share link; `whom` for whom, where it is not this very user."""
+
+    entity: str
+    role: str
+    source: str
+    whom: str
+
+
+class AccessShape(BaseModel):
+    holder: str
+    entity: str
+    role: str
+    source: str
+    given_by: str | None
+    given_on: datetime | None
+    expires_on: datetime | None
+
+
+class DecisionShape(BaseModel):
+    """`granting` are the bindings that permit it, `others` those that do not reach. `withheld`: the token is too narrow
+    for them."""
+
+    user: str
+    permission: str
+    namespace: str | None
+    environment: str | None
+    allowed: bool
+    withheld: bool
+    explanation: str
+    granting: list[BindingShape]
+    others: list[BindingShape]
 
 
 class NamespaceShape(NamespaceRow):

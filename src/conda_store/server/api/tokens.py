@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Query
@@ -10,7 +9,7 @@ from starlette.responses import Response
 
 from conda_store.db.records import TokenRecord
 from conda_store.server.api.documented import refusals
-from conda_store.server.api.parameters import LARGEST, Number, Order, Size, SortBy, page_request
+from conda_store.server.api.parameters import LARGEST, Number, Order, Size, SortBy, aware, page_request
 from conda_store.server.api.schemas import Acknowledgement, Answer, NewTokenShape, PageOf, TokenBody, TokenShape
 from conda_store.server.parts import Caller
 from conda_store.server.rendering import acknowledged, moment, ok, page
@@ -28,7 +27,7 @@ def create_token(call: Caller, body: Annotated[TokenBody | None, Body()] = None)
     """A token that can do no more than the caller and lives no longer; what is left out is as for the caller."""
     body = body or TokenBody()
     request = TokenRequest(
-        body.name or "", body.primary_namespace, body.role_bindings, _aware(body.expiration or body.exp)
+        body.name or "", body.primary_namespace, body.role_bindings, aware(body.expiration or body.exp)
     )
     answer = ok({"token": tokens.create_token(call.context, call.actor, request)})
     answer.headers["Cache-Control"] = "no-store"
@@ -55,10 +54,6 @@ def revoke_token(call: Caller, token_id: TokenId) -> Response:
     """From now on it is worth nothing, and neither are those that were made with it."""
     tokens.revoke_token(call.context, call.actor, token_id)
     return acknowledged()
-
-
-def _aware(value: datetime | None) -> datetime | None:
-    return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
 
 
 def _shape(record: TokenRecord) -> dict[str, Any]:

@@ -101,7 +101,9 @@ def check_token(request: Request) -> None:
     header = request.headers.get("authorization", "")
     if not header or header.lower() == f"bearer {ANONYMOUS_TOKEN}":
         return
-    if not parts_of(request).authenticator.actor(request).is_authenticated:
+    authenticator = parts_of(request).authenticator
+    token = authenticator.presented(request)
+    if token is None or authenticator.find(token) is None:
         raise challenge(request, error="invalid_token")
 
 
