@@ -53,7 +53,7 @@ class Authenticator:
         return presented_token(request.cookies.get(self._cookie_name), request.headers.get("authorization"))
 
     def find(self, token: str) -> Actor | None:
-        """Whoever may use the token; None when it is not valid. A link stands for nobody, who may read what it shares."""
+        """Whoever may use the token; None when it is not valid. A link stands for nobody, who may read one thing."""
         if (link := find_link(self._context, token)) is not None:
             return with_link(self._anonymous, link)
         return recognised(self._context, self.rules, token)
