@@ -31,7 +31,10 @@ class Reporter(Protocol):
 
 @dataclass(frozen=True)
 class SolveRequest:
-    """All that a solve depends on besides the channels' content. `timeout` in seconds."""
+    """All that a solve depends on besides the channels' content. `timeout` in seconds.
+
+    Without `is_explained` no time is spent on finding out why there is no solution.
+    """
 
     specification: Specification
     platforms: tuple[Platform, ...]
@@ -39,6 +42,7 @@ class SolveRequest:
     is_strict_channel_priority: bool = True
     timeout: float = 300.0
     policy: PackagePolicy = field(default_factory=PackagePolicy)
+    is_explained: bool = True
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,8 @@ class Solver:
                 hint="Pin more of the packages to narrow the search, or raise conda_max_solve_time.",
             ) from None
         except SolverSaysNo as error:
+            if not request.is_explained:
+                raise Unsolvable(str(error)) from None
             said = await self._explained(request, channels, platform, given, str(error), filtered)
             raise _with_policies(said, left_out) from None
         return tuple(sorted((package_from_record(record) for record in records), key=lambda package: package.name))

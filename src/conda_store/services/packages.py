@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import structlog
 
 from conda_store.builder.package_index.model import PackageQuery, PackageRow
@@ -15,6 +17,9 @@ from conda_store.services.context import Context
 from conda_store.services.settings import effective_settings
 
 logger = structlog.get_logger()
+
+_VERSIONS_OFFERED = 12
+_NAMES_OFFERED = 8
 
 
 def indexed_channels(context: Context) -> tuple[str, ...]:
@@ -41,6 +46,28 @@ def search_packages(
     return tuple(
         (row, known.get(row.channel_url, ChannelRecord(0, row.channel_url, None))) for row in page.rows
     ), page.count
+
+
+@dataclass(frozen=True)
+class Offered:
+    """What channels offer under a name: `versions` of the very name, newest first, and other names it is part of."""
+
+    versions: tuple[PackageRow, ...]
+    others: tuple[PackageRow, ...]
+
+
+def find_packages(context: Context, actor: Actor, text: str, channels: tuple[str, ...] | None = None) -> Offered:
+    """A few packages to choose from; `channels` are URLs, None for all that are indexed."""
+    del actor
+    name = text.strip().lower()
+    if not name:
+        return Offered((), ())
+    exact = PackageQuery(
+        name, exact=True, distinct_on=("version",), order="desc", size=_VERSIONS_OFFERED, channels=channels
+    )
+    alike = PackageQuery(name, distinct_on=("name",), size=_NAMES_OFFERED + 1, channels=channels)
+    others = (row for row in context.packages.search(alike).rows if row.name != name)
+    return Offered(context.packages.search(exact).rows, tuple(others)[:_NAMES_OFFERED])
 
 
 def ensure_channels(context: Context) -> None:

@@ -15,7 +15,13 @@ from conda_store.errors import InvalidInput
 from conda_store.services.context import Context
 from conda_store.services.settings import effective_settings, rules_in_force
 from conda_store.services.solving import solve_once, solve_request
-from conda_store.services.specifications import Submission, checked, preferred_platform, read_specification
+from conda_store.services.specifications import (
+    Submission,
+    checked,
+    newest_build,
+    preferred_platform,
+    read_specification,
+)
 
 
 @dataclass(frozen=True)
@@ -28,13 +34,53 @@ class Preview:
     difference: Difference | None
 
 
-def check(context: Context, actor: Actor, submission: Submission) -> None:
+@dataclass(frozen=True)
+class Meant:
+    """What a specification would become a build of; `newest` is the environment's newest build, 0 for none."""
+
+    namespace: str
+    name: str
+    newest: int
+
+
+def check(context: Context, actor: Actor, submission: Submission) -> Meant:
     """Whether a specification would be accepted.
 
     Raises:
         InvalidSpecification, PolicyViolation, Forbidden: as for `submit`.
     """
-    _checked(context, actor, submission)
+    namespace, specification, _ = _checked(context, actor, submission)
+    return Meant(namespace, specification.name, newest_build(context, actor, namespace, specification.name))
+
+
+def may_create_in(actor: Actor, namespace: str) -> bool:
+    """In the whole namespace, or under some name in it."""
+    names = {binding.environment.replace("*", "a") for binding in actor.bindings}
+    return any(actor.may(Permission.ENVIRONMENT_CREATE, Target(namespace, name)) for name in names)
+
+
+def rules_of(context: Context, actor: Actor, namespace: str) -> InForce:
+    """The settings that specifications of a namespace are held to.
+
+    Raises:
+        NotFound, Forbidden: the actor may not create environments there.
+    """
+    if not may_create_in(actor, namespace):
+        actor.require(Permission.ENVIRONMENT_CREATE, Target(namespace))
+    return rules_in_force(context.database, context.deployment, namespace)
+
+
+def preview_request(context: Context, actor: Actor, submission: Submission) -> tuple[str, SolveRequest]:
+    """The namespace, and what to solve.
+
+    Raises:
+        InvalidInput: it is a lock, which is taken as it is.
+        InvalidSpecification, PolicyViolation, Forbidden: as for `submit`.
+    """
+    namespace, specification, rules = _checked(context, actor, submission)
+    if not isinstance(specification, Specification):
+        raise InvalidInput("a lock is taken as it is: there is nothing to solve", hint="Submit it to have it built.")
+    return namespace, solve_request(context, specification, rules)
 
 
 async def preview(context: Context, actor: Actor, submission: Submission) -> Preview:
@@ -44,13 +90,11 @@ async def preview(context: Context, actor: Actor, submission: Submission) -> Pre
         InvalidSpecification, PolicyViolation, Forbidden: as for `submit`.
         BuildFailed: it cannot be solved, with the explanation.
     """
-    namespace, specification, rules = _checked(context, actor, submission)
-    if not isinstance(specification, Specification):
-        raise InvalidInput("a lock is taken as it is: there is nothing to solve", hint="Submit it to have it built.")
-    found = preferred_platform(await solve_once(context, solve_request(context, specification, rules)))
+    namespace, request = preview_request(context, actor, submission)
+    found = preferred_platform(await solve_once(context, request))
     if found is None:
         raise InvalidInput("it was solved for no platform", hint="Set conda_solve_platforms.")
-    active = _active(context, actor, namespace, specification.name)
+    active = _active(context, actor, namespace, request.specification.name)
     return Preview(
         (*sorted(found.conda, key=lambda package: package.name), *found.pypi),
         sum(package.size or 0 for package in found.conda if isinstance(package, CondaPackage)),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from conda_store.db.paging import PageRequest
-from conda_store.domain.access import Permission, Target
+from conda_store.domain.channel import channel_url
 from conda_store.errors import (
     BuildFailed,
     CondaStoreError,
@@ -17,16 +20,19 @@ from conda_store.errors import (
     Forbidden,
     InvalidInput,
     InvalidSpecification,
+    NotFound,
     Problem,
+    Unsolvable,
 )
 from conda_store.server.errors import status_of
 from conda_store.server.parts import Call, Caller
 from conda_store.server.web.environment import specification_text
 from conda_store.server.web.forms import Form, Sent
 from conda_store.server.web.rendering import PageRoute, own_path, page, redirect
-from conda_store.services import builds, namespaces, previewing, specifications
-from conda_store.services.previewing import Preview
+from conda_store.services import builds, namespaces, packages, previewing, specifications, suggesting
+from conda_store.services.previewing import Meant, Preview
 from conda_store.services.specifications import Submission
+from conda_store.services.suggesting import Suggestion
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -59,7 +65,7 @@ def get_create(request: Request, call: Caller, namespace: str = "", build: Build
     if build is not None:
         record, specification, _ = builds.get_build(call.context, call.actor, build)
         newest = specifications.newest_build(call.context, call.actor, record.namespace, record.environment)
-        fields["newest_seen"] = str(newest)
+        fields |= {"newest_seen": str(newest), "build": str(build), "namespace": namespace or record.namespace}
         is_lockfile = specification.is_lockfile
         fields["specification"] = specification_text(specification)
         fields["format"] = "conda-lock" if is_lockfile else ""
@@ -84,11 +90,51 @@ def post_create(request: Request, call: Caller, sent: Sent) -> Response:
 def post_check(request: Request, call: Caller, sent: Sent) -> Response:
     """What is wrong so far, for a page to show while somebody types."""
     error: InvalidInput | Forbidden | None = None
+    meant: Meant | None = None
     try:
-        previewing.check(call.context, call.actor, _submission(sent))
+        meant = previewing.check(call.context, call.actor, _submission(sent))
     except (InvalidInput, Forbidden) as refusal:
         error = _explained(refusal, sent, call)
-    return page(request, "create_problems.html", error=error, problems=_problems(error, sent))
+    return page(request, "create_problems.html", error=error, problems=_problems(error, sent), meant=meant)
+
+
+@router.get("/create/policy/")
+def get_policy(request: Request, call: Caller, namespace: str = "") -> Response:
+    """What specifications of a namespace are held to, for the page to show beside the editor."""
+    return page(request, "create_policy.html", **_policy(call, namespace))
+
+
+@router.get("/create/packages/")
+def get_packages(request: Request, call: Caller, package: str = "", namespace: str = "") -> Response:
+    """What channels offer, from those that the namespace allows."""
+    rules = _policy(call, namespace)["rules"]
+    channels = None
+    if rules is not None and rules.settings.conda_allowed_channels:
+        alias = rules.settings.conda_channel_alias
+        channels = tuple(channel_url(name, alias) for name in rules.settings.conda_allowed_channels)
+    found = packages.find_packages(call.context, call.actor, package[:100], channels)
+    return page(request, "create_packages.html", found=found, package=package[:100].strip())
+
+
+@router.get("/create/newer/")
+def get_newer(request: Request, call: Caller, build: int, newest_seen: int) -> Response:
+    """What others have submitted while a build's specification was being edited."""
+    record = builds.find_build(call.context, call.actor, build)
+    newest = specifications.newest_build(call.context, call.actor, record.namespace, record.environment)
+    newer = builds.find_build(call.context, call.actor, newest) if newest > newest_seen else None
+    return page(request, "create_newer.html", newer=newer, build=build, newest_seen=newest_seen)
+
+
+@router.post("/create/suggestions/")
+async def post_suggestions(request: Request, call: Caller, sent: Sent) -> Response:
+    """Changes that solve: below the form, or alone where a script asks."""
+    submission = _submission(sent)
+    found = await call.parts.background.run(suggesting.suggestions(call.context, call.actor, submission))
+    text = _text(sent)
+    shown = [item for item in found if suggesting.replaced(text, item) != text]
+    if request.headers.get("hx-target") == "suggestions":
+        return await run_in_threadpool(partial(page, request, "create_suggestions.html", suggestions=shown))
+    return await run_in_threadpool(partial(_form, request, call, _kept(sent), suggestions=shown))
 
 
 @router.post("/create/preview/")
@@ -96,6 +142,8 @@ async def post_preview(request: Request, call: Caller, sent: Sent) -> Response:
     """The form as it was, and below it what a build would come to."""
     error: CondaStoreError | None = None
     found: Preview | None = None
+    if sent.text("change"):
+        sent = _kept(sent, specification=suggesting.replaced(_text(sent), _change(sent.text("change"))))
     try:
         found = await call.parts.background.run(previewing.preview(call.context, call.actor, _submission(sent)))
     except (InvalidInput, Forbidden) as refusal:
@@ -103,6 +151,18 @@ async def post_preview(request: Request, call: Caller, sent: Sent) -> Response:
     except BuildFailed as refusal:
         error = refusal
     return await run_in_threadpool(_form, request, call, _kept(sent), error, found)
+
+
+def _change(text: str) -> Suggestion:
+    """
+    Raises:
+        InvalidInput: it is none of those that a page offers.
+    """
+    try:
+        changes = [(str(before), None if after is None else str(after)) for before, after in json.loads(text)]
+    except (ValueError, TypeError):
+        raise InvalidInput("the change is none that was offered") from None
+    return Suggestion(tuple(changes))
 
 
 def _submission(sent: Form) -> Submission:
@@ -137,7 +197,12 @@ def _text(sent: Form) -> str:
 
 
 def _form(
-    request: Request, call: Call, form: Form, error: CondaStoreError | None = None, preview: Preview | None = None
+    request: Request,
+    call: Call,
+    form: Form,
+    error: CondaStoreError | None = None,
+    preview: Preview | None = None,
+    suggestions: Sequence[Suggestion] | None = None,
 ) -> Response:
     names = _namespaces(call)
     wanted = form.text("namespace") or call.actor.primary_namespace
@@ -149,7 +214,6 @@ def _form(
         status_code=status_of(error) if error else 200,
         formats=FORMATS,
         namespaces=names,
-        namespace=wanted,
         format=form.text("format"),
         name=form.text("name"),
         description=form.lines("description"),
@@ -157,7 +221,13 @@ def _form(
         newest_seen=form.text("newest_seen"),
         error=error,
         problems=_problems(error, form),
+        build=form.text("build"),
         preview=preview,
+        suggestions=suggestions,
+        is_unsolvable=isinstance(error, Unsolvable),
+        meant=None,
+        newer=None,
+        **_policy(call, wanted),
     )
 
 
@@ -176,12 +246,15 @@ def _line(lines: list[str], number: int | None) -> str:
 def _namespaces(call: Call) -> list[str]:
     """Where the caller may create environments, their own first."""
     found = namespaces.list_namespaces(call.context, call.actor, PageRequest(1, 500))
-    names = [row.name for row in found.rows if _may_create_in(call, row.name)]
+    names = [row.name for row in found.rows if previewing.may_create_in(call.actor, row.name)]
     own = call.actor.primary_namespace
     return sorted(names, key=lambda name: (name != own, name))
 
 
-def _may_create_in(call: Call, namespace: str) -> bool:
-    """In the whole namespace, or under some name in it."""
-    names = {binding.environment.replace("*", "a") for binding in call.actor.bindings}
-    return any(call.actor.may(Permission.ENVIRONMENT_CREATE, Target(namespace, name)) for name in names)
+def _policy(call: Call, namespace: str) -> dict[str, Any]:
+    """Nothing where the caller may not create environments."""
+    try:
+        rules = previewing.rules_of(call.context, call.actor, namespace)
+    except (NotFound, Forbidden):
+        rules = None
+    return {"rules": rules, "namespace": namespace}

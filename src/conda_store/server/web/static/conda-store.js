@@ -68,6 +68,35 @@ if (textarea && textarea.tagName === "TEXTAREA") {
   number();
 }
 
+/* packages that are chosen go into the specification: in place of the line that names them, else behind the last */
+forEach(".needs-script[hidden]", (element) => { element.hidden = false; });
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-insert]");
+  if (!button || !textarea) return;
+  const wanted = button.dataset.insert;
+  const name = wanted.split("=")[0];
+  const lines = textarea.value.split("\n");
+  const start = lines.findIndex((line) => /^dependencies:\s*$/.test(line));
+  let last = start;
+  let indent = "  ";
+  let place = -1;
+  for (let index = start + 1; start >= 0 && index < lines.length; index += 1) {
+    const item = /^(\s*)-\s+["']?([^"'\s=<>!~[:]+)(:)?/.exec(lines[index]);
+    if (!item && /^\S/.test(lines[index])) break;
+    if (!item || (last > start && item[1] !== indent)) continue;
+    if (item[3]) continue;
+    indent = item[1];
+    last = index;
+    if (item[2].toLowerCase() === name.toLowerCase()) place = index;
+  }
+  if (place >= 0) lines[place] = `${indent}- ${wanted}`;
+  else if (start >= 0) lines.splice(last + 1, 0, `${indent}- ${wanted}`);
+  else lines.push("dependencies:", `${indent}- ${wanted}`);
+  textarea.value = lines.join("\n");
+  textarea.dispatchEvent(new Event("input", { bubbles: true }));
+  button.classList.add("done");
+});
+
 /* finding a word in a log: Enter goes to the next one */
 const logSearch = document.getElementById("log-search");
 if (logSearch) {

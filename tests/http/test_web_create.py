@@ -1,0 +1,107 @@
+"""The form that helps: rules, packages, what others do meanwhile, and ways out where nothing solves."""
+
+from __future__ import annotations
+
+import html as escaping
+import json
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.http.service import Service, data
+
+
+@pytest.fixture
+def developer(service: Service) -> Iterator[httpx.Client]:
+    service.make_namespaces("team")
+    with service.client() as client:
+        assert client.get("/login/", params={"token": "developer"}).status_code == 303
+        yield client
+
+
+@pytest.fixture
+def viewer(service: Service) -> Iterator[httpx.Client]:
+    with service.client() as client:
+        assert client.get("/login/", params={"token": "viewer"}).status_code == 303
+        yield client
+
+
+def form(*lines: str, **others: str) -> dict[str, str]:
+    listed = "".join(f"  - {line}\n" for line in lines)
+    return {"namespace": "team", "specification": f"name: helped\nchannels: [forge]\ndependencies:\n{listed}"} | others
+
+
+def test_the_rules_stand_beside_the_editor(service: Service, developer: httpx.Client, viewer: httpx.Client) -> None:
+    rules = {"conda_allowed_channels": ["forge"], "conda_required_packages": ["ipykernel"]}
+    with service.client("admin") as admin:
+        data(admin.put("/api/v1/setting/team/", json=rules))
+    try:
+        page = developer.get("/create/", params={"namespace": "team"}).text
+        part = developer.get("/create/policy/", params={"namespace": "team"}).text
+        for text in (page, part):
+            assert re.search(r"Channels that may be used</dt><dd><code>forge</code>", text)
+            assert re.search(r"Packages it has to name</dt><dd><code>ipykernel</code>", text)
+        assert "<html" not in part
+        assert "ipykernel" not in viewer.get("/create/policy/", params={"namespace": "team"}).text
+        developer.get("/create/packages/", params={"package": "zlib", "namespace": "team"})
+        assert service.channel.asked is not None
+        assert service.channel.asked.channels == ("https://conda.anaconda.org/forge",)
+    finally:
+        with service.client("admin") as admin:
+            data(admin.put("/api/v1/setting/team/", json={key: [] for key in rules}))
+
+
+def test_packages_are_found_with_versions(developer: httpx.Client) -> None:
+    part = developer.get("/create/packages/", params={"package": "zlib"}).text
+    assert 'data-insert="zlib=1.1"' in part
+    assert "forge" in part
+    assert 'id="packages-found"' in developer.get("/create/packages/").text
+
+
+def test_what_would_be_the_next_build_is_said(service: Service, developer: httpx.Client) -> None:
+    build_id = service.build("team", "helped", "zlib")
+    part = developer.post("/create/check/", data=form("zlib")).text
+    assert "team/helped is there already" in part
+    assert f"/build/{build_id}/" in part
+    assert "alert" not in part
+
+
+def test_who_edits_learns_of_newer_builds(service: Service, developer: httpx.Client) -> None:
+    first = service.build("team", "helped", "zlib")
+    page = developer.get("/create/", params={"build": first}).text
+    path = escaping.unescape(re.search(r'hx-get="(/create/newer/[^"]+)"', page)[1])  # type: ignore[index]
+    assert "every 10s" in developer.get(path).text
+    second = service.build("team", "helped", "zlib")
+    news = re.sub(r"<[^>]+>", "", developer.get(path).text)
+    assert f"Build {second} of this environment was submitted by system while you were editing" in news
+    assert "every" not in news
+
+
+def test_ways_out_have_been_tried(service: Service, developer: httpx.Client) -> None:
+    sent = form("clash-a=1.5", "clash-b=2.0", "zlib")
+    page = developer.post("/create/preview/", data=sent)
+    assert page.status_code == 400
+    assert 'hx-post="/create/suggestions/"' in page.text
+    part = developer.post("/create/suggestions/", data=sent, headers={"HX-Target": "suggestions"}).text
+    values = [json.loads(escaping.unescape(value)) for value in re.findall(r'name="change" value="([^"]+)"', part)]
+    assert [["clash-a=1.5", "clash-a=1.0"]] in values
+    assert [["clash-b=2.0", None]] in values
+    assert not any(before == "zlib" for changes in values for before, _ in changes)
+    solves = service.builder.calls["solve"]
+    again = developer.post("/create/suggestions/", data=sent).text
+    assert "These changes have been tried" in again
+    assert "clash-a=1.5" in again.split("<textarea")[1], "nothing that was typed is lost"
+    assert service.builder.calls["solve"] - solves <= 12
+    taken = developer.post("/create/preview/", data=sent | {"change": json.dumps([["clash-b=2.0", None]])})
+    assert taken.status_code == 200
+    assert "Preview: 2 packages" in taken.text
+    assert "clash-b" not in taken.text.split("<textarea")[1].split("</textarea")[0]
+
+
+def test_nothing_is_suggested_where_nothing_helps(developer: httpx.Client) -> None:
+    part = developer.post("/create/suggestions/", data=form("zlib"), headers={"HX-Target": "suggestions"}).text
+    assert "No change" in part
+    wrong = form("zlib", change="no json")
+    assert developer.post("/create/preview/", data=wrong).status_code == 400
