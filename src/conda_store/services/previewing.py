@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from conda_store.builder.ports import SolveRequest
 from conda_store.db import builds, environments, locks
 from conda_store.domain.access import Actor, Permission, Target
 from conda_store.domain.difference import Difference, Package, difference
