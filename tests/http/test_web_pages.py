@@ -13,7 +13,7 @@ import pytest
 
 from conda_store.builder.formats import FORMATS as READ
 from conda_store.db import builds, environments, namespaces, specifications
-from conda_store.domain.settings import SETTING_NAMES
+from conda_store.domain.settings import DEPLOYMENT_DECIDES, GLOBAL_ONLY, SETTING_NAMES
 from conda_store.domain.specification import Specification
 from conda_store.server.web.create import FORMATS
 from conda_store.server.web.setting_texts import TEXTS
@@ -356,10 +356,11 @@ def test_settings_are_changed_at_their_level(service: Service, html: dict[str, h
     client = html["owner"]
     page = client.get("/setting/team/").text
     assert page.count("<input") == len(SETTING_NAMES)
-    assert page.count("readonly") == 11
-    answer = client.post("/setting/team/", data={"conda_default_channels": '["forge"]', "conda_channel_alias": "5"})
+    assert page.count("readonly") == len(GLOBAL_ONLY) + len(DEPLOYMENT_DECIDES)
+    answer = client.post("/setting/team/", data={"conda_default_channels": '["forge"]', "conda_required_packages": "5"})
     assert answer.status_code == 400
-    assert "a string is needed" in answer.text
+    assert "a list of strings is needed" in answer.text
+    assert client.post("/setting/team/", data={"conda_channel_alias": '"http://evil"'}).status_code == 403
     answer = client.post("/setting/team/", data={"conda_default_channels": "[forge"})
     assert (answer.status_code, "is not JSON" in answer.text, "[forge" in answer.text) == (400, True, True)
     follow(client.post("/setting/team/", data={"conda_default_channels": '["forge"]'}), client)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from conda_store.domain.access import Permission, Target
-from conda_store.domain.settings import GLOBAL_ONLY
+from conda_store.domain.settings import DEPLOYMENT_DECIDES, GLOBAL_ONLY
 from conda_store.errors import InvalidInput
 from conda_store.server.parts import Call, Caller
 from conda_store.server.web.forms import Form, Sent
@@ -79,6 +79,7 @@ def _form(
         status_code=400 if error else 200,
         namespace=namespace,
         name=name,
+        decided_above=frozenset() if call.actor.may(Permission.SETTING_UPDATE, Target()) else DEPLOYMENT_DECIDES,
         may_change=call.actor.may(Permission.SETTING_UPDATE, Target(namespace, name)),
         own=[row for row in rows if row[0] not in GLOBAL_ONLY],
         shared=[row for row in rows if row[0] in GLOBAL_ONLY],
