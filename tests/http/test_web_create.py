@@ -41,8 +41,8 @@ def test_the_rules_stand_beside_the_editor(service: Service, developer: httpx.Cl
         page = developer.get("/create/", params={"namespace": "team"}).text
         part = developer.get("/create/policy/", params={"namespace": "team"}).text
         for text in (page, part):
-            assert re.search(r"Channels that may be used <span[^>]*>\(namespace team\)</span></dt><dd><code>forge</code>", text)
-            assert re.search(r"Packages it has to name <span[^>]*>\(namespace team\)</span></dt><dd><code>ipykernel</code>", text)
+            for title, item in (("Channels that may be used", "forge"), ("Packages it has to name", "ipykernel")):
+                assert re.search(rf"{title} <span[^>]*>\(namespace team\)</span></dt><dd><code>{item}</code>", text)
         assert "<html" not in part
         assert "ipykernel" not in viewer.get("/create/policy/", params={"namespace": "team"}).text
         developer.get("/create/packages/", params={"package": "zlib", "namespace": "team"})
