@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 _PASSED_ON = (
@@ -19,6 +17,9 @@ _PASSED_ON = (
 )  # fmt: skip
 _LINES_KEPT = 40
 _LONGEST_LINE = 1 << 20
+# The first argument is the number of a pipe's reading end. When we end, so does the pipe, and the guard kills the whole
+# group: the kernel's way (PR_SET_PDEATHSIG) would reach the program alone, and not what it has started.
+_GUARDED = '(read -r _ <"/dev/fd/$0"; kill -KILL 0) </dev/null >/dev/null 2>&1 & exec "$@"'
 
 
 @dataclass(frozen=True)
@@ -47,34 +48,43 @@ async def run_child(
 ) -> Ended:
     """Run the program in a process group of its own, which is killed when the caller is cancelled.
 
-    On Linux it does not outlive us either, however we end.
+    None of the group outlives us either, however we end.
 
     Raises:
         TimeoutError: it ran longer than `timeout` seconds, and was killed.
         OSError: it could not be started.
     """
-    process = await asyncio.create_subprocess_exec(
-        *_dying_with_parent(),
-        *command,
-        env=dict(environment),
-        cwd=directory,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,
-        limit=_LONGEST_LINE,
-    )
+    watched, kept_open = os.pipe()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *("/bin/sh", "-c", _GUARDED, str(watched)),
+            *command,
+            env=dict(environment),
+            cwd=directory,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=(watched,),
+            limit=_LONGEST_LINE,
+        )
+    except OSError:
+        os.close(kept_open)
+        raise
+    finally:
+        os.close(watched)
     tail: deque[str] = deque(maxlen=_LINES_KEPT)
     try:
         async with asyncio.timeout(timeout):
             await asyncio.gather(_feed(process, stdin), _read(process, tail, on_line))
             status = await process.wait()
     finally:
-        # also when it ended well: something that it started may still run
+        # also when it ended well: the guard is there, and something that it started may still run
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         if process.returncode is None:
             await process.wait()
+        os.close(kept_open)
     return Ended(status, tuple(tail))
 
 
@@ -100,10 +110,3 @@ async def _read(process: asyncio.subprocess.Process, tail: deque[str], on_line: 
         if line := raw.decode(errors="replace").rstrip():
             tail.append(line)
             on_line(line)
-
-
-@cache
-def _dying_with_parent() -> tuple[str, ...]:
-    """The command that has the kernel kill what it executes when we die; nothing where there is none (not Linux)."""
-    setpriv = shutil.which("setpriv")
-    return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
