@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import signal
@@ -148,19 +149,17 @@ def kill(service: Service, victim: str) -> None:
 
 
 def _job(service: Service, worker: int) -> int:
-    """The process that does the build: the one that has the program in question for a child."""
-    parents = {pid: _parent(pid) for pid in service.family() - {service.pid, worker}}
-    programs = [pid for pid in parents if "multiprocessing" not in _command(pid)]
-    assert programs, "uv or the script is running"
-    return parents[min(programs)]
+    """The process that does the build: it has started a program that is not one of ours."""
+    for pid in service.family() - {service.pid, worker}:
+        with contextlib.suppress(OSError):  # the script's own children come and go
+            parent = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+            if not _is_ours(pid) and _is_ours(parent):
+                return parent
+    raise AssertionError("neither uv nor the script is running")
 
 
-def _parent(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
-
-
-def _command(pid: int) -> str:
-    return Path(f"/proc/{pid}/cmdline").read_text()
+def _is_ours(pid: int) -> bool:
+    return b"multiprocessing" in Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 @pytest.mark.parametrize("victim", VICTIMS)
