@@ -17,6 +17,7 @@ from tests.acceptance.service import Service, serving
 from tools.channel.serve import ChannelServer
 from tools.channel.tiny import index, write_package
 
+pytestmark = pytest.mark.xdist_group("late")
 VICTIMS = ["job", "worker", "server"]
 # uv asks for the metadata while it solves, and for the wheel while it installs
 BACKEND = """

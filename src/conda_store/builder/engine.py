@@ -94,6 +94,8 @@ class RattlerBuilder:
     async def tidy(self) -> int:
         await asyncio.to_thread(self._cache.tidy)
         await asyncio.to_thread(self._check)
+        if (age := self._options.unused_packages_kept) is not None:
+            await asyncio.to_thread(self._cache.prune, age)
         return await empty_trash(self._cache.trash)
 
     def _check(self) -> None:

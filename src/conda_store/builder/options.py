@@ -20,6 +20,7 @@ class BuilderOptions:
     `download_timeout` bounds a request for repodata, `package_timeout` one for a package, `stall_timeout` how long
     an installation may go on without any progress.
     `repodata_check_interval` is how long a channel is taken to be unchanged before it is asked again.
+    `unused_packages_kept` is how long packages stay in the cache that nobody asks for; None is for ever.
     `is_offline` forbids the network: only repodata and packages in the cache are used.
     `authentication_file` is a rattler authentication file (host without port -> credentials).
     `default_index_url` and `find_links` are where pip packages come from unless the specification says otherwise;
@@ -33,6 +34,7 @@ class BuilderOptions:
     download_retries: int = 3
     repodata_check_interval: float = 5.0
     channel_check_timeout: float = 10.0
+    unused_packages_kept: float | None = 30 * 86400.0
     is_offline: bool = False
     authentication_file: Path | None = None
     uv: Path = field(default_factory=bundled_uv)

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import glob
 import hashlib
 import json
 import os
@@ -42,10 +43,11 @@ from rattler.package_cache import PackageCacheLayer
 
 from conda_store.builder.claims import Claims
 from conda_store.builder.removal import set_aside
-from conda_store.builder.seals import Seal, make_seal, matches
+from conda_store.builder.seals import Seal, is_linked, make_seal, matches
 from conda_store.domain.lock import CondaPackage
 
 _LOCK = ".cache.lock"  # rattler's, of the directory that it writes to
+_USE_INTERVAL = 3600.0  # seconds between two notes that a package is used
 
 
 class Incoming:
@@ -88,6 +90,7 @@ class PackageCache:
         for directory in (self.packages, self.sealed, self.pyc, self.incoming):
             directory.mkdir(parents=True, exist_ok=True)
         self._seals: dict[str, Seal] = {}
+        self._noted: dict[str, float] = {}
 
     def directory(self, package: CondaPackage) -> Path:
         """Where the package is extracted to."""
@@ -115,6 +118,7 @@ class PackageCache:
             was_remembered = self._seals.pop(key, None) is not None
             return self.seal_of(package) if was_remembered and self._stored(key) != seal else None
         if status.st_mtime_ns == seal.changed:
+            self._note_use(key)
             return seal
         if not matches(directory, seal):
             self.drop(package)
@@ -185,6 +189,33 @@ class PackageCache:
                 if path.lstat().st_mtime < an_hour_ago:
                     found += set_aside(path, self.trash) is not None
         return found
+
+    def prune(self, age: float) -> int:
+        """Set aside the packages that no build has asked for in `age` seconds, and that no environment shares files
+        with: keeping those costs next to nothing. How many there were.
+        """
+        found = 0
+        for path in self.sealed.glob("*.json"):
+            seal = self._stored(path.stem)
+            with contextlib.suppress(OSError):
+                if seal is None or time.time() - path.stat().st_mtime < age:
+                    continue
+                directory = self.packages / seal.directory
+                if is_linked(directory, seal) or time.time() - path.stat().st_mtime < age:
+                    continue
+                self._forget(path.stem)
+                found += set_aside(directory, self.trash) is not None
+                for compiled in self.pyc.glob(f"*/{glob.escape(seal.directory)}-*"):
+                    set_aside(compiled, self.trash)
+        return found
+
+    def _note_use(self, key: str) -> None:
+        """The time of a seal's file is when a build last asked for the package, to the hour."""
+        now = time.monotonic()
+        if now - self._noted.get(key, -_USE_INTERVAL) >= _USE_INTERVAL:
+            self._noted[key] = now
+            with contextlib.suppress(OSError):
+                os.utime(self.sealed / f"{key}.json")
 
     def check(self, *, repair: bool = True) -> Iterator[tuple[str, bool]]:
         """Compare every sealed package with its seal, one for each step: its directory's name, and if it is sound.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
@@ -124,6 +125,18 @@ def matches(directory: Path, seal: Seal) -> bool:
     except (OSError, ValueError, KeyError):
         return False
     return (files, size) == (seal.files, seal.size)
+
+
+def is_linked(directory: Path, seal: Seal) -> bool:
+    """Whether an environment shares files with the package; never where file systems have no hard links."""
+    own = set(seal.own)
+    for entry in package_paths(directory):
+        if entry["_path"] not in own:
+            with contextlib.suppress(FileNotFoundError):
+                item = os.lstat(f"{directory}/{entry['_path']}")
+                if stat.S_ISREG(item.st_mode) and item.st_nlink > 1:
+                    return True
+    return False
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -192,6 +192,14 @@ class CondaStore(LoggingConfigurable):
         help="Layers that no image has any more are kept for so long after their last use.",
         config=True,
     )
+    unused_packages_kept_days = Float(
+        30.0,
+        min=0.1,
+        allow_none=True,
+        help="Packages that no environment has are kept in the cache for so many days after their last use; None: for "
+        "ever.",
+        config=True,
+    )
     compile_noarch_pyc = Bool(
         False, help="Compile noarch Python packages, once per package and Python version.", config=True
     )
@@ -328,6 +336,9 @@ class CondaStore(LoggingConfigurable):
                 channel_check_timeout=min(BuilderOptions.channel_check_timeout, self.download_timeout),
                 stall_timeout=self.stall_timeout,
                 concurrent_downloads=self.concurrent_downloads,
+                unused_packages_kept=(
+                    None if self.unused_packages_kept_days is None else self.unused_packages_kept_days * 86400
+                ),
                 repodata_check_interval=self.repodata_check_interval,
                 authentication_file=Path(self.authentication_file).absolute() if self.authentication_file else None,
                 default_index_url=self.pip_index_url,

@@ -9,17 +9,15 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from conda_store.db.tables import lock, solve
+from conda_store.db.tables import build, lock, solve
 from conda_store.domain.lock import Lock, load_lock
 
 
 def store(connection: Connection, content: Lock) -> str:
-    """Keep a lock; returns its digest."""
-    digest = content.digest
-    if connection.execute(select(lock.c.digest).where(lock.c.digest == digest)).one_or_none() is None:
-        connection.execute(
-            insert(lock).values(digest=digest, content=zlib.compress(content.dump(), 1), created_on=datetime.now(UTC))
-        )
+    """Keep a lock, for the first time or once more; returns its digest."""
+    digest, now = content.digest, datetime.now(UTC)
+    if connection.execute(update(lock).where(lock.c.digest == digest).values(created_on=now)).rowcount == 0:
+        connection.execute(insert(lock).values(digest=digest, content=zlib.compress(content.dump(), 1), created_on=now))
     return digest
 
 
@@ -70,5 +68,16 @@ def end_solve(connection: Connection, key: str, owner: str, *, lock_digest: str 
 
 
 def forget_solves(connection: Connection, older_than: timedelta) -> None:
-    """Drop results that nobody is likely to ask for again: the channels have moved on."""
-    connection.execute(delete(solve).where(solve.c.created_on < datetime.now(UTC) - older_than))
+    """Drop results that nobody is likely to ask for again: the channels have moved on.
+
+    Locks that neither a build nor a result refers to go along; young ones stay, whose solve may still be under way.
+    """
+    now = datetime.now(UTC)
+    connection.execute(delete(solve).where(solve.c.created_on < now - older_than))
+    connection.execute(
+        delete(lock).where(
+            lock.c.created_on < now - older_than,
+            lock.c.digest.not_in(select(build.c.lock_digest).where(build.c.lock_digest.is_not(None))),
+            lock.c.digest.not_in(select(solve.c.lock_digest).where(solve.c.lock_digest.is_not(None))),
+        )
+    )

@@ -166,17 +166,17 @@ def _has_trash(context: Context) -> bool:
 
 
 async def clear(context: Context) -> tuple[LinkChange, ...]:
-    """Remove the files of what was deleted, and old results of solves. Returns which symlinks were changed before."""
+    """Remove the files of what was deleted. Returns which symlinks were changed before."""
     changed = update_links(context)
     purge_deleted(context)
-    with context.database.write() as connection:
-        locks.forget_solves(connection, _SOLVES_ARE_KEPT)
     return changed
 
 
 async def tidy(context: Context) -> None:
-    """Remove what killed processes left beside the environments, in the storage and in the package cache, and the
-    layers that no image has any more."""
+    """Remove what killed processes left beside the environments, in the storage and in the package cache, and what
+    nobody uses any more: layers, packages, old results of solves."""
+    with context.database.write() as connection:
+        locks.forget_solves(connection, _SOLVES_ARE_KEPT)
     removed = remove_abandoned_files(context) + context.blobs.remove_debris(_DEBRIS_IS_OLD)
     if swept := sweep(context):
         logger.info("unused layers removed", count=swept)

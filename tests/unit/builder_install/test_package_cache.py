@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
+import time
 
 import pytest
 
@@ -144,3 +146,37 @@ def test_tidy_sets_aside_old_temporary_files(site, package):
     os.utime(old, (0, 0))
     assert site.cache.tidy() == 1
     assert new.exists()
+
+
+DAY = 86400.0
+
+
+def unused_for(site, seconds):
+    for path in site.cache.sealed.iterdir():
+        moment = time.time() - seconds
+        os.utime(path, (moment, moment))
+
+
+def test_packages_that_nobody_has_or_asks_for_are_pruned(site, package):
+    unused_for(site, 2 * DAY)
+    assert site.cache.prune(DAY) == 0, "an environment has it"
+    shutil.rmtree(site.store / "first")
+    assert site.cache.prune(3 * DAY) == 0, "it was used not long ago"
+    assert PackageCache(site.cache.root).seal_of(package), "a build asks for it"
+    assert site.cache.prune(DAY) == 0
+    unused_for(site, 2 * DAY)
+    assert site.cache.prune(DAY) == 1
+    assert site.cache.seal_of(package) is None
+    assert not site.cache.directory(package).exists()
+    site.install("second")
+    assert (site.store / "second/share/one").read_text() == "one"
+
+
+def test_what_was_compiled_of_a_pruned_package_goes_along(site, package):
+    seal = site.cache.seal_of(package)
+    compiled = site.cache.pyc / "cpython-3.13" / f"{seal.directory}-{seal.inode}"
+    compiled.mkdir(parents=True)
+    shutil.rmtree(site.store / "first")
+    unused_for(site, 2 * DAY)
+    assert site.cache.prune(DAY) == 1
+    assert not compiled.exists()
