@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from conda_store.auth.opaque import is_token
 from tests.http.service import Service, data, refused
 
 
@@ -30,9 +31,9 @@ def test_the_link_logs_in(service: Service) -> None:
         answer = client.get("/login/", params={"token": "owner"})
         assert (answer.status_code, answer.headers["location"]) == (303, "/")
         cookie = answer.headers["set-cookie"]
-        assert cookie.startswith("conda-store-auth=owner;")
+        assert is_token(cookie.partition(";")[0].removeprefix("conda-store-auth=")), "a session, not the token"
         parts = {part.strip().lower() for part in cookie.split(";")[1:]}
-        assert {"httponly", "samesite=strict", "path=/"} <= parts
+        assert {"httponly", "samesite=lax", "path=/"} <= parts
         assert "secure" not in parts
         assert data(client.get("/api/v1/permission/"))["primary_namespace"] == "team"
 
@@ -103,7 +104,7 @@ def test_the_form_logs_in_with_the_token_as_password(service: Service) -> None:
         assert "Invalid authentication credentials" in wrong.text
         assert "nonsense" not in wrong.text
         assert client.post("/login/", data={"username": "x", "password": "viewer"}).status_code == 303
-        assert client.cookies["conda-store-auth"] == "viewer"
+        assert data(client.get("/api/v1/permission/"))["primary_namespace"] == "team"
 
 
 def test_programs_log_in_by_json(service: Service) -> None:
@@ -127,6 +128,30 @@ def test_logging_out_takes_the_cookie_away(browser: httpx.Client) -> None:
     assert "conda-store-auth" not in browser.cookies
     answer = browser.get("/user/")
     assert (answer.status_code, answer.headers["location"]) == (307, "/login/?next=%2Fuser%2F")
+
+
+def test_logging_out_ends_the_session_and_not_the_token(service: Service, browser: httpx.Client) -> None:
+    copied = browser.cookies["conda-store-auth"]
+    with service.client(copied) as other:
+        assert data(other.get("/api/v1/permission/"))["authenticated"] is True
+        browser.post("/logout/")
+        assert data(other.get("/api/v1/permission/"))["authenticated"] is False
+    with service.client("admin") as program:
+        assert program.post("/logout/").status_code == 303
+        assert data(program.get("/api/v1/permission/"))["authenticated"] is True
+
+
+def test_a_session_ends_with_the_token_that_it_came_from(service: Service) -> None:
+    with service.client("owner") as owner:
+        token = data(owner.post("/api/v1/token/", json={"role_bindings": {"team/*": ["viewer"]}}))["token"]
+        number = owner.get("/api/v1/token/", params={"order": "desc"}).json()["data"][0]["id"]
+        with logged_in(service, token) as client:
+            assert data(client.get("/api/v1/permission/"))["entity_roles"]["team/*"] == ["viewer"]
+            child = data(client.post("/api/v1/token/"))["token"]
+            assert owner.delete(f"/api/v1/token/{number}/").status_code == 200
+            assert data(client.get("/api/v1/permission/"))["authenticated"] is False
+    with service.client(child) as client:
+        assert data(client.get("/api/v1/permission/"))["authenticated"] is False
 
 
 FOREIGN = [

@@ -47,6 +47,7 @@ COMMANDS: Mapping[str, Lazy] = {
     "quota": Lazy("conda_store.cli.policy", "quota", "Show what a namespace may use and uses."),
     "serve": Lazy("conda_store.cli.serve", "serve", "Serve conda-store: web, API and a worker."),
     "worker": Lazy("conda_store.cli.serve", "worker", "Run a worker that builds environments."),
+    "password": Lazy("conda_store.cli.password", "hash_password", "Hash a password for the file of passwords."),
     "migrate": Lazy("conda_store.cli.serve", "migrate", "Bring the database to this version's tables."),
 }
 

@@ -22,9 +22,11 @@ import click
 import structlog
 
 from conda_store.auth.opaque import new_token
+from conda_store.auth.providers.base import Authentication
 from conda_store.client import credentials
 from conda_store.config.blueprint import Blueprint
 from conda_store.config.core import CondaStore, LocalStorage, data_directory
+from conda_store.config.login import is_loopback, login_of, rules_of
 from conda_store.config.logs import configure_logging
 from conda_store.config.programs import Program
 from conda_store.config.server import (
@@ -142,6 +144,7 @@ def run_server(program: Program, *, has_worker: bool, remembers_token: bool) -> 
     options: CondaStoreServer = program.part(CondaStoreServer)
     configure_logging(options.log_level)
     blueprint = blueprint_of(program)
+    login = login_of(program, options, has_admin_token=remembers_token)
     listener = _listen(options.address, options.port)
     port = listener.getsockname()[1]
     if remembers_token:
@@ -163,7 +166,7 @@ def run_server(program: Program, *, has_worker: bool, remembers_token: bool) -> 
         click.echo(f"conda-store is served at {urls[0]}/", err=True)
         if token is not None:
             click.echo(f"Log in with this link: {urls[0]}/login/?token={token}", err=True)
-        _serve(program, blueprint, options, token, listener)
+        _serve(program, blueprint, options, token, listener, login)
     finally:
         if supervisor is not None:
             supervisor.stop()
@@ -249,11 +252,15 @@ def _admin_token() -> str:
 
 
 def _serve(
-    program: Program, blueprint: Blueprint, options: CondaStoreServer, token: str | None, listener: socket.socket
+    program: Program,
+    blueprint: Blueprint,
+    options: CondaStoreServer,
+    token: str | None,
+    listener: socket.socket,
+    login: Authentication,
 ) -> None:
     import uvicorn
 
-    from conda_store.auth.signed import SignedTokens
     from conda_store.server.app import create_app
     from conda_store.server.options import ServerOptions
     from conda_store.services.context import Context
@@ -264,7 +271,6 @@ def _serve(
         tokens[token] = {"primary_namespace": "default", "role_bindings": {"*/*": ["admin"]}, "name": "admin"}
     bindings: RBACAuthorizationBackend = program.part(RBACAuthorizationBackend)
     roles = _roles(bindings)
-    signed = SignedTokens(backend.secret, backend.jwt_algorithm, roles) if backend.secret else None
     deployment = replace(blueprint.deployment, roles=roles, role_mappings_version=bindings.role_mappings_version)
     server_options = ServerOptions.of(
         url_prefix=_prefix(options),
@@ -273,7 +279,8 @@ def _serve(
         unauthenticated_role_bindings=_plain(bindings.unauthenticated_role_bindings),
         authenticated_role_bindings=_plain(bindings.authenticated_role_bindings),
         roles=roles,
-        rules={"signed": signed},
+        rules=rules_of(program, roles),
+        login=login,
         enable_api=options.enable_api,
         enable_ui=options.enable_ui,
         template_vars={name: str(value) for name, value in options.template_vars.items()},
@@ -316,7 +323,7 @@ def _plain(bindings: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 
 def _loopback_hosts(address: str) -> tuple[str, ...]:
     """On loopback only loopback's names are answered, so that no web page elsewhere can pose as one of ours."""
-    return ("localhost", "127.0.0.1", "[::1]") if address in {"127.0.0.1", "::1", "localhost"} else ()
+    return ("localhost", "127.0.0.1", "[::1]") if is_loopback(address) else ()
 
 
 def _worker_command(program: Program) -> list[str]:

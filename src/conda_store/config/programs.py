@@ -12,6 +12,14 @@ from traitlets import Bool, TraitError, Unicode
 from traitlets.config import Application
 from traitlets.config.loader import ConfigError
 
+from conda_store.auth.providers.base import Authentication
+from conda_store.auth.providers.oauth import (
+    GenericOAuthAuthentication,
+    GithubOAuthAuthentication,
+    JupyterHubOAuthAuthentication,
+)
+from conda_store.auth.providers.openid import OpenIDConnectAuthentication
+from conda_store.auth.providers.simple import DummyAuthentication, PasswordFileAuthentication
 from conda_store.config.core import CondaStore, LocalStorage
 from conda_store.config.server import (
     AuthenticationBackend,
@@ -34,6 +42,13 @@ class Program(Application):
         CondaStoreWorker,
         AuthenticationBackend,
         RBACAuthorizationBackend,
+        Authentication,
+        DummyAuthentication,
+        PasswordFileAuthentication,
+        GenericOAuthAuthentication,
+        GithubOAuthAuthentication,
+        JupyterHubOAuthAuthentication,
+        OpenIDConnectAuthentication,
     ]
     config_file = Unicode("", help="Configuration file to read.", config=True)
     standalone = Bool(False, help="Start a worker along with the server.", config=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from traitlets import Bool, Dict, Int, List, Unicode
+from traitlets import Bool, Dict, Int, List, Set, Type, Unicode
 from traitlets.config import LoggingConfigurable
+
+from conda_store.auth.providers.base import Authentication
 
 
 class CondaStoreServer(LoggingConfigurable):
@@ -30,6 +32,14 @@ class CondaStoreServer(LoggingConfigurable):
         Unicode(), [], help="Host names under which the server may be asked; empty: any, loopback names on loopback.",
         config=True,
     )  # fmt: skip
+    authentication_class = Type(
+        None,
+        klass=Authentication,
+        allow_none=True,
+        help="How people log in: one of the classes below, or a subclass. None: with a token; conda-store-server on "
+        "loopback takes DummyAuthentication.",
+        config=True,
+    )
     max_page_size = Int(100, min=1, help="Most rows on a page of a list.", config=True)
     packing_wait = Int(300, min=1, help="Seconds that a request waits for an artifact being made.", config=True)
     reload = Bool(False, help="Accepted; the server does not reload itself.", config=True)
@@ -73,3 +83,9 @@ class RBACAuthorizationBackend(LoggingConfigurable):
         help="What everybody with a login or token may do.",
         config=True,
     )
+    user_role_bindings = Dict(help="What single users may do: {user: {namespace/environment: roles}}.", config=True)
+    group_role_bindings = Dict(
+        help="What the members of groups may do: {group: {namespace/environment: roles}}.", config=True
+    )
+    admin_users = Set(Unicode(), set(), help="Users who are admin of everything.", config=True)
+    admin_groups = Set(Unicode(), set(), help="Groups whose members are admin of everything.", config=True)

@@ -16,10 +16,7 @@ def prefix_of(namespace: str | None, environment: str | None) -> str:
 
 def layer(connection: Connection, namespace: str | None = None, environment: str | None = None) -> dict[str, Any]:
     """What was set at this very level."""
-    query = select(keyvaluestore.c.key, keyvaluestore.c.value).where(
-        keyvaluestore.c.prefix == prefix_of(namespace, environment)
-    )
-    return {row.key: row.value for row in connection.execute(query)}
+    return values(connection, prefix_of(namespace, environment))
 
 
 def layers(
@@ -35,11 +32,19 @@ def layers(
 
 
 def set_layer(
-    connection: Connection, values: Mapping[str, Any], namespace: str | None = None, environment: str | None = None
+    connection: Connection, given: Mapping[str, Any], namespace: str | None = None, environment: str | None = None
 ) -> None:
     """Set these keys at this level; others stay."""
-    prefix = prefix_of(namespace, environment)
-    for key, value in values.items():
+    set_values(connection, prefix_of(namespace, environment), given)
+
+
+def values(connection: Connection, prefix: str) -> dict[str, Any]:
+    query = select(keyvaluestore.c.key, keyvaluestore.c.value).where(keyvaluestore.c.prefix == prefix)
+    return {row.key: row.value for row in connection.execute(query)}
+
+
+def set_values(connection: Connection, prefix: str, given: Mapping[str, Any]) -> None:
+    for key, value in given.items():
         same = (keyvaluestore.c.prefix == prefix, keyvaluestore.c.key == key)
         if connection.execute(update(keyvaluestore).where(*same).values(value=value)).rowcount == 0:
             connection.execute(insert(keyvaluestore).values(prefix=prefix, key=key, value=value))

@@ -111,8 +111,8 @@ def remove(connection: Connection, token_id: int, *, identity: str | None, below
     return bool(connection.execute(delete(token).where(token.c.id == token_id, _owned(identity, below))).rowcount)
 
 
-def remove_by_digest(connection: Connection, digest: str) -> None:
-    connection.execute(delete(token).where(token.c.digest == digest))
+def end_session(connection: Connection, digest: str) -> None:
+    connection.execute(delete(token).where(token.c.digest == digest, token.c.kind == TokenKind.SESSION))
 
 
 def _owned(identity: str | None, below: int | None) -> ColumnElement[bool]:

@@ -295,7 +295,7 @@ class Actor:
 
     `bindings` are all that apply to them. `limits`, where there are any, are those of a narrowed token: only what both
     its owner and they permit is permitted. `groups` are the owner's, `identity` tells whose tokens are theirs
-    (`user:alice`), `token_id` which of them was brought (none for sessions: what is made in one outlives it).
+    (`user:alice`), `token_id` which of them was brought, or logged in with; none after a login without one.
     `expires` is None where they do not expire.
     """
 

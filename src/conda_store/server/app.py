@@ -26,6 +26,7 @@ from conda_store.server.api import (
     status,
     tokens,
 )
+from conda_store.server.attempts import Attempts
 from conda_store.server.authentication import Authenticator
 from conda_store.server.background import BackgroundLoop
 from conda_store.server.guards import AllowedHosts, BodyLimit, Head, PlainText
@@ -72,6 +73,7 @@ def create_app(context: Context, options: ServerOptions | None = None) -> FastAP
         watcher,
         BuildWatch(context, watcher),
         BackgroundLoop(),
+        Attempts(),
     )
     app = FastAPI(
         title="conda-store",

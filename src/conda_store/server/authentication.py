@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from starlette.requests import HTTPConnection
 
 from conda_store.auth.credentials import presented_token
+from conda_store.auth.opaque import is_token
+from conda_store.auth.signed import LoginState
 from conda_store.domain.access import Actor
 from conda_store.errors import InvalidInput
 from conda_store.server.options import ServerOptions
 from conda_store.services.authentication import recognised
 from conda_store.services.context import Context
+from conda_store.services.logins import signing_secret, vouched_for
 from conda_store.services.sharing import find_link, with_link
 
 # links that were opened in a browser: what they share comes on top of what its user may do anyway
@@ -31,7 +36,8 @@ class Authenticator:
     def __init__(self, context: Context, options: ServerOptions) -> None:
         self._context = context
         self.rules = options.access
-        self._cookie_name = options.cookie_name
+        self.login = options.login
+        self._cookie_name = options.login.cookie_name
         self._anonymous = Actor(
             "anonymous", context.deployment.settings.default_namespace, options.access.anonymous, identity="anonymous"
         )
@@ -53,10 +59,22 @@ class Authenticator:
         return presented_token(request.cookies.get(self._cookie_name), request.headers.get("authorization"))
 
     def find(self, token: str) -> Actor | None:
-        """Whoever may use the token; None when it is not valid. A link stands for nobody, who may read one thing."""
+        """Whoever may use the token; None when it is not valid. A link stands for nobody, who may read one thing.
+
+        Raises:
+            Unavailable: the provider has to say, and does not answer.
+        """
         if (link := find_link(self._context, token)) is not None:
             return with_link(self._anonymous, link)
-        return recognised(self._context, self.rules, token)
+        found = recognised(self._context, self.rules, token)
+        if found is None and not is_token(token) and (person := self.login.recognise(token)):
+            return vouched_for(self._context, self.rules, person)
+        return found
+
+    @cached_property
+    def states(self) -> LoginState:
+        """Signs what browsers carry while people log in elsewhere."""
+        return LoginState(signing_secret(self._context))
 
     def bearer(self, token: str) -> Actor:
         """Whoever may use a token that came as a parameter.

@@ -8,6 +8,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
+from conda_store.auth.providers.base import Authentication
 from conda_store.auth.rules import AccessRules
 from conda_store.auth.tokens import Tokens, parsed_bindings, parsed_grant
 from conda_store.domain.access import BUILT_IN_ROLES, Origin, Roles, Source
@@ -41,10 +42,10 @@ class ServerOptions:
     cors_allow_origins: tuple[str, ...] = ()
     cors_allow_origin_regex: str | None = None
     registry_external_url: str = "localhost:8080"
-    cookie_name: str = "conda-store-auth"
     template_vars: Mapping[str, str] = field(default_factory=dict)
     signed_url_lifetime: timedelta = timedelta(hours=1)
     access: AccessRules = field(default_factory=AccessRules, repr=False)
+    login: Authentication = field(default_factory=Authentication, repr=False)
 
     @classmethod
     def of(
@@ -64,7 +65,10 @@ class ServerOptions:
         Raises:
             ConfigurationError: an entity or a role is none.
         """
+        login: Authentication = others.setdefault("login", Authentication())
         access = AccessRules(
+            provider=type(login).__name__,
+            session_lifetime=timedelta(seconds=login.session_seconds),
             roles=roles,
             tokens=Tokens({token: parsed_grant(grant, roles) for token, grant in tokens.items()}),
             anonymous=parsed_bindings(unauthenticated_role_bindings, roles, FOR_EVERYBODY),

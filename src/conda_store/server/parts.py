@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from conda_store.domain.access import Actor
+from conda_store.server.attempts import Attempts
 from conda_store.server.authentication import Authenticator
 from conda_store.server.background import BackgroundLoop
 from conda_store.server.options import ServerOptions
@@ -23,6 +24,7 @@ class Parts:
     watcher: Watcher
     builds: BuildWatch
     background: BackgroundLoop
+    attempts: Attempts
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def _of_stored(context: Context, rules: AccessRules, token: str) -> Actor | None
         limits=limits,
         groups=owner.groups,
         identity=found.identity,
-        token_id=found.id if found.kind is TokenKind.TOKEN else None,
+        token_id=found.id if found.kind is TokenKind.TOKEN else found.parent_id,
     )
 
 

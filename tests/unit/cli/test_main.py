@@ -142,3 +142,18 @@ def test_the_address_and_login_come_from_the_environment(
     assert run_command(["info"]) == 0
     assert server.requests[0].headers["authorization"] == "Bearer t1"
     assert "Default namespace is default" in capsys.readouterr().out
+
+
+def test_a_password_is_hashed_for_the_file(process) -> None:
+    import subprocess
+    import sys
+
+    program = "from conda_store.cli.main import main; main()"
+    arguments = ["password", "alice", "--group", "data", "--password-stdin"]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], input="wonderland\n", capture_output=True, text=True, timeout=60
+    )
+    name, hashed, groups = done.stdout.strip().split(":")
+    assert (name, groups) == ("alice", "data")
+    assert hashed.startswith("$argon2id$")
+    assert "wonderland" not in done.stdout + done.stderr

@@ -13,6 +13,7 @@ _WHEN = {
     404: "It does not exist, or may not be seen.",
     409: "The present state does not permit it.",
     413: "The body is too large.",
+    429: "Too often; try again after the seconds in `Retry-After`.",
     503: "Try again after the seconds in `Retry-After`.",
 }
 

@@ -22,13 +22,14 @@ Everybody = Annotated[bool, Query(description="Those of everybody: for admins of
 TokenId = Annotated[int, Path(ge=0, le=LARGEST, description="Id of a token.")]
 
 
-@router.post("/api/v1/token/", response_model=Answer[NewTokenShape], responses=refusals(400, 401))
+@router.post("/api/v1/token/", response_model=Answer[NewTokenShape], responses=refusals(400, 401, 429))
 def create_token(call: Caller, body: Annotated[TokenBody | None, Body()] = None) -> Response:
     """A token that can do no more than the caller and lives no longer; what is left out is as for the caller."""
     body = body or TokenBody()
     request = TokenRequest(
         body.name or "", body.primary_namespace, body.role_bindings, aware(body.expiration or body.exp)
     )
+    call.parts.attempts.count_token(call.actor.identity)
     answer = ok({"token": tokens.create_token(call.context, call.actor, request)})
     answer.headers["Cache-Control"] = "no-store"
     return answer

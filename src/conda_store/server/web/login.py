@@ -1,62 +1,129 @@
-"""Logging in with a token, and out again. It works without the other pages, too."""
+"""Logging in: with a token, a password, or elsewhere; and out again. It works without the other pages, too."""
 
 from __future__ import annotations
 
+import hmac
 import json
-from datetime import UTC, datetime
-from urllib.parse import unquote, urlsplit
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 
 from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
-from conda_store.domain.access import Actor
-from conda_store.errors import InvalidInput
+from conda_store.auth.providers.oauth import GenericOAuthAuthentication
+from conda_store.errors import CondaStoreError, Forbidden, InvalidInput, NotAuthenticated
+from conda_store.server.errors import rendered
 from conda_store.server.options import ServerOptions
-from conda_store.server.parts import Caller
+from conda_store.server.parts import Call, Caller
 from conda_store.server.rendering import JSON, refusal
 from conda_store.server.web.forms import Sent
-from conda_store.server.web.rendering import PageRoute, own_path, page, redirect
+from conda_store.server.web.rendering import PageRoute, base_url, own_path, own_target, page, redirect
+from conda_store.services import logins
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 _REFUSED = "Invalid authentication credentials"
-_LONGEST = 14 * 86400
+# what a browser carries while its owner is at the provider
+_STATE_COOKIE = "conda-store-login"
+_STATE_LASTS = timedelta(minutes=15)
 
 
 @router.get("/login/")
-def get_login(request: Request, call: Caller, next: str = "", token: str = "") -> Response:
-    """The form; with a `token`, as in the link that `conda-store serve` prints, straight in."""
+async def get_login(request: Request, call: Caller, next: str = "", token: str = "") -> Response:
+    """The form, or the way to where people log in; with a `token`, as in the link that `serve` prints, straight in."""
     target = own_target(call.options, request, next)
-    if not token:
-        return page(request, "login.html", next=target, refused="")
-    actor = call.parts.authenticator.find(token)
-    if actor is None:
-        return page(request, "login.html", status_code=403, next=target, refused=_REFUSED)
-    answer = redirect(target)
-    _set_cookie(answer, request, call.options, token, actor)
-    return answer
+    if token:
+        call.parts.attempts.check_login(request)
+        actor = await run_in_threadpool(call.parts.authenticator.find, token)
+        if actor is None or not actor.is_authenticated:
+            call.parts.attempts.note_failed_login(request)
+            return _form(request, call, target, _REFUSED)
+        session = await run_in_threadpool(logins.log_in_with_token, call.context, actor)
+        return _with_cookie(redirect(target), request, call.options, *session)
+    if call.options.login.is_elsewhere:
+        return await _send_elsewhere(request, call, target)
+    return _form(request, call, target)
 
 
 @router.post("/login/")
 async def post_login(request: Request, call: Caller, next: str = "") -> Response:
-    """JSON `{"username", "password"}` from programs, a form from the page. The password is a token."""
-    if request.headers.get("content-type", "").partition(";")[0].strip() == "application/json":
-        return _log_in_by_json(request, call, next, await request.body())
-    form = await _fields(request)
-    target = own_target(call.options, request, next or form.get("next", ""))
-    token = form.get("password", "").strip()
-    actor = call.parts.authenticator.find(token) if token else None
-    if actor is None:
-        return page(request, "login.html", status_code=403, next=target, refused=_REFUSED)
-    answer = redirect(target)
-    _set_cookie(answer, request, call.options, token, actor)
-    return answer
+    """JSON `{"username", "password"}` from programs, a form from the page. A token will do for a password."""
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        fields = await _fields(request)
+        target = own_target(call.options, request, next or fields.get("next", ""))
+        session = await _session(request, call, fields)
+        if session is None:
+            return _form(request, call, target, _REFUSED)
+        return _with_cookie(redirect(target), request, call.options, *session)
+    try:
+        session = await _session(request, call, _document(await request.body()))
+    except CondaStoreError as error:
+        return rendered(error)
+    if session is None:
+        return refusal(403, _REFUSED)
+    answer = JSON({"status": "ok", "data": {"redirect_url": own_target(call.options, request, next)}})
+    return _with_cookie(answer, request, call.options, *session)
+
+
+async def _session(request: Request, call: Call, fields: Mapping[str, str]) -> tuple[str, datetime] | None:
+    """A session, with its end, for a token or for name and password; None where they are wrong.
+
+    Raises:
+        TooManyRequests: too many were wrong.
+    """
+    name, password = fields.get("username", "").strip(), fields.get("password", "")
+    call.parts.attempts.check_login(request, name)
+    actor = await run_in_threadpool(call.parts.authenticator.find, password.strip()) if password.strip() else None
+    if actor is not None and actor.is_authenticated:
+        return await run_in_threadpool(logins.log_in_with_token, call.context, actor)
+    if not call.options.login.is_elsewhere:
+        request.state.credentials = (name, password)
+        if person := await call.options.login.authenticate(request):
+            return await run_in_threadpool(logins.log_in, call.context, call.parts.authenticator.rules, person)
+    call.parts.attempts.note_failed_login(request, name)
+    return None
+
+
+@router.get("/oauth_callback/")
+async def get_oauth_callback(request: Request, call: Caller, state: str = "", error: str = "") -> Response:
+    """Where people come back to from where they log in: with a code, in the browser that was sent there."""
+    if not call.options.login.is_elsewhere:
+        raise Forbidden("people log in here, not elsewhere", hint="Open the login page.")
+    values = await run_in_threadpool(_state_of, request, call)
+    if values is None or not hmac.compare_digest(values["state"].encode(), state.encode("utf-8", "replace")):
+        raise NotAuthenticated("OAuth states do not match", hint="Log in once more, in this browser, within minutes.")
+    if error:
+        raise Forbidden(f"the provider did not let you in: {error[:80]!r}", hint="Log in once more.")
+    request.state.login = values
+    person = await call.options.login.authenticate(request)
+    if person is None:
+        raise Forbidden(_REFUSED, hint="Log in once more.")
+    token, ends = await run_in_threadpool(logins.log_in, call.context, call.parts.authenticator.rules, person)
+    answer = redirect(own_target(call.options, request, values["next"]))
+    answer.delete_cookie(_STATE_COOKIE, path="/", httponly=True, samesite="lax", secure=_is_secure(request))
+    return _with_cookie(answer, request, call.options, token, ends)
 
 
 @router.post("/logout/")
 def post_logout(request: Request, call: Caller, sent: Sent, next: str = "") -> Response:
-    return _log_out(request, call.options, next or sent.text("next"))
+    """Ends the session here, too: its cookie is worth nothing any more, wherever it was copied to."""
+    token = call.parts.authenticator.presented(request)
+    if token:
+        logins.log_out(call.context, token)
+    login = call.options.login
+    answer = redirect(own_target(call.options, request, next or sent.text("next")))
+    answer.delete_cookie(
+        login.cookie_name,
+        path="/",
+        domain=login.cookie_domain,
+        httponly=True,
+        samesite="lax",
+        secure=_is_secure(request),
+    )
+    return answer
 
 
 @router.get("/logout/")
@@ -65,18 +132,54 @@ def get_logout(request: Request) -> Response:
     return page(request, "logout.html")
 
 
-def _log_in_by_json(request: Request, call: Caller, next: str, body: bytes) -> Response:
+async def _send_elsewhere(request: Request, call: Call, target: str) -> Response:
+    login = call.options.login
+    assert isinstance(login, GenericOAuthAuthentication)
+    callback = login.callback_url(request, f"{base_url(request, call.options)}/oauth_callback/")
+    values = {name: secrets.token_urlsafe(32) for name in ("state", "verifier", "nonce")}
+    url = await login.authorization_url(callback, values["state"], values["verifier"], values["nonce"])
+    sign = call.parts.authenticator.states.sign
+    signed = await run_in_threadpool(sign, values | {"next": target, "callback": callback}, _STATE_LASTS)
+    answer = redirect(url, 307)
+    answer.set_cookie(
+        _STATE_COOKIE,
+        signed,
+        max_age=int(_STATE_LASTS.total_seconds()),
+        path="/",
+        httponly=True,
+        samesite="lax",
+        secure=_is_secure(request),
+    )
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+def _state_of(request: Request, call: Call) -> dict[str, str] | None:
+    return call.parts.authenticator.states.read(request.cookies.get(_STATE_COOKIE, ""))
+
+
+def _form(request: Request, call: Call, target: str, refused: str = "") -> Response:
+    login = call.options.login
+    status = 403 if refused else 200
+    return page(
+        request,
+        "login.html",
+        status_code=status,
+        next=target,
+        refused=refused,
+        has_passwords=login.has_passwords,
+        elsewhere=own_path(call.options, "login", next=target) if login.is_elsewhere else "",
+    )
+
+
+def _document(body: bytes) -> dict[str, str]:
     try:
         document = json.loads(body)
     except ValueError:
-        raise InvalidInput("the body is not JSON", hint='Send {"username": ..., "password": <token>}.') from None
-    token = document.get("password") if isinstance(document, dict) else None
-    actor = call.parts.authenticator.find(token) if isinstance(token, str) and token else None
-    if actor is None:
-        return refusal(403, _REFUSED)
-    answer = JSON({"status": "ok", "data": {"redirect_url": own_target(call.options, request, next)}})
-    _set_cookie(answer, request, call.options, str(token), actor)
-    return answer
+        raise InvalidInput("the body is not JSON", hint='Send {"username": ..., "password": ...}.') from None
+    if not isinstance(document, dict):
+        return {}
+    return {name: value for name, value in document.items() if isinstance(value, str)}
 
 
 async def _fields(request: Request) -> dict[str, str]:
@@ -84,45 +187,22 @@ async def _fields(request: Request) -> dict[str, str]:
         return {name: value for name, value in form.multi_items() if isinstance(value, str)}
 
 
-def _log_out(request: Request, options: ServerOptions, next: str) -> Response:
-    answer = redirect(own_target(options, request, next))
-    answer.delete_cookie(options.cookie_name, path="/", httponly=True, samesite="strict", secure=_is_secure(request))
-    return answer
-
-
-def _set_cookie(answer: Response, request: Request, options: ServerOptions, token: str, actor: Actor) -> None:
-    """The token itself: clients read it from the cookie and send it on as a bearer's."""
-    left = _LONGEST if actor.expires is None else int((actor.expires - datetime.now(UTC)).total_seconds())
+def _with_cookie(answer: Response, request: Request, options: ServerOptions, token: str, ends: datetime) -> Response:
+    """The session's token: clients read it from the cookie and send it on as a bearer's."""
     answer.set_cookie(
-        options.cookie_name,
+        options.login.cookie_name,
         token,
-        max_age=min(left, _LONGEST),
+        max_age=max(int((ends - datetime.now(UTC)).total_seconds()), 0),
         path="/",
+        domain=options.login.cookie_domain,
         httponly=True,
-        samesite="strict",
+        # a login comes back from another site: a strict cookie would not be seen on the first page
+        samesite="lax",
         secure=_is_secure(request),
     )
     answer.headers["Cache-Control"] = "no-store"
+    return answer
 
 
 def _is_secure(request: HTTPConnection) -> bool:
     return request.url.scheme == "https"
-
-
-def own_target(options: ServerOptions, request: HTTPConnection, wanted: str) -> str:
-    """Where to go next: `wanted` if it is a path of ours, or a whole URL of this very server, else the first page."""
-    home = own_path(options)
-    try:
-        parts = urlsplit(wanted)
-    except ValueError:
-        return home
-    if parts.scheme or parts.netloc:
-        if parts.scheme not in {"http", "https"} or parts.netloc != request.url.netloc:
-            return home
-        wanted = parts.path + (f"?{parts.query}" if parts.query else "")
-    plain = unquote(wanted)
-    is_path = wanted.startswith("/") and not wanted.startswith("//")
-    # browsers read a backslash as a slash, and drop control characters
-    if not is_path or "\\" in plain or any(ord(character) < 33 or ord(character) == 127 for character in wanted):
-        return home
-    return wanted if f"{wanted.partition('?')[0]}/".startswith(f"{options.prefix}/") else home

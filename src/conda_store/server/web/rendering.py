@@ -7,12 +7,13 @@ from collections.abc import Callable, Coroutine
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import jinja2
 from fastapi import Request
 from fastapi.routing import APIRoute
 from markupsafe import Markup
+from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from conda_store import __version__
@@ -86,7 +87,7 @@ def page(
                 "asset": lambda name: f"{options.prefix}{asset_path(name)}",
                 "actor": actor,
                 "prefix": options.prefix,
-                "base_url": _base_url(request, options),
+                "base_url": base_url(request, options),
                 "version": __version__,
                 "said": SAID.get(request.query_params.get("said", ""), ""),
                 "here": _here(request, options),
@@ -111,14 +112,33 @@ def _may_create_somewhere(actor: Actor) -> bool:
     return actor.may_somewhere(Permission.ENVIRONMENT_CREATE)
 
 
-def _base_url(request: Request, options: ServerOptions) -> str:
+def base_url(request: Request, options: ServerOptions) -> str:
     """How the one who asks names this service: `https://envs.example.org/conda-store`."""
     return f"{request.url.scheme}://{request.url.netloc}{options.prefix}"
 
 
-def redirect(path: str) -> RedirectResponse:
+def own_target(options: ServerOptions, request: HTTPConnection, wanted: str) -> str:
+    """Where to go next: `wanted` if it is a path of ours, or a whole URL of this very server, else the first page."""
+    home = own_path(options)
+    try:
+        parts = urlsplit(wanted)
+    except ValueError:
+        return home
+    if parts.scheme or parts.netloc:
+        if parts.scheme not in {"http", "https"} or parts.netloc != request.url.netloc:
+            return home
+        wanted = parts.path + (f"?{parts.query}" if parts.query else "")
+    plain = unquote(wanted)
+    is_path = wanted.startswith("/") and not wanted.startswith("//")
+    # browsers read a backslash as a slash, and drop control characters
+    if not is_path or "\\" in plain or any(ord(character) < 33 or ord(character) == 127 for character in wanted):
+        return home
+    return wanted if f"{wanted.partition('?')[0]}/".startswith(f"{options.prefix}/") else home
+
+
+def redirect(path: str, status: int = 303) -> RedirectResponse:
     """After a form: to a page that can be loaded again."""
-    return RedirectResponse(path, 303)
+    return RedirectResponse(path, status)
 
 
 def error_page(request: Request, error: CondaStoreError) -> Response:

@@ -1,0 +1,66 @@
+"""How people log in, and what the operator lets them do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from conda_store.auth.providers.base import Authentication
+from conda_store.auth.providers.simple import DummyAuthentication
+from conda_store.auth.tokens import parsed_bindings
+from conda_store.config.core import CondaStore
+from conda_store.config.server import AuthenticationBackend, CondaStoreServer, RBACAuthorizationBackend
+from conda_store.domain.access import Origin, Roles, Source
+from conda_store.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from conda_store.config.programs import Program
+
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def is_loopback(address: str) -> bool:
+    return address in _LOOPBACK
+
+
+def login_of(program: Program, options: CondaStoreServer, *, has_admin_token: bool) -> Authentication:
+    """How people log in. With neither a class nor an admin's token to log in with, on loopback it is for trying out.
+
+    Raises:
+        ConfigurationError: something that it needs is missing, or it would let anybody in.
+    """
+    is_open = not is_loopback(options.address) or options.behind_proxy
+    default = Authentication if is_open or has_admin_token else DummyAuthentication
+    login: Authentication = program.part(options.authentication_class or default)
+    if problem := login.problem(is_open=is_open):
+        hint = "See docs/how-to/log-in.md."
+        if isinstance(login, DummyAuthentication):
+            hint = f"Choose another class or 127.0.0.1, or say c.DummyAuthentication.serve_to_others = True. {hint}"
+        raise ConfigurationError(problem, hint=hint)
+    return login
+
+
+def rules_of(program: Program, roles: Roles) -> dict[str, Any]:
+    """Fields of AccessRules, but for tokens and what everybody may do.
+
+    Raises:
+        ConfigurationError: a binding or the secret cannot be used.
+    """
+    from conda_store.auth.signed import SignedTokens
+
+    backend: AuthenticationBackend = program.part(AuthenticationBackend)
+    bindings: RBACAuthorizationBackend = program.part(RBACAuthorizationBackend)
+    core: CondaStore = program.part(CondaStore)
+    return {
+        "signed": SignedTokens(backend.secret, backend.jwt_algorithm, roles) if backend.secret else None,
+        "users": {
+            name: parsed_bindings(held, roles, Origin(Source.CONFIGURATION, f"user {name}"))
+            for name, held in bindings.user_role_bindings.items()
+        },
+        "groups": {
+            name: parsed_bindings(held, roles, Origin(Source.CONFIGURATION, f"group {name}"))
+            for name, held in bindings.group_role_bindings.items()
+        },
+        "admin_users": frozenset(bindings.admin_users),
+        "admin_groups": frozenset(bindings.admin_groups),
+        "shared_namespaces": frozenset({core.default_namespace, core.filesystem_namespace, "conda-store-dynamic"}),
+    }
