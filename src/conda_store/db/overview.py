@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
 
 from sqlalchemy import Connection, func, select
 
@@ -10,6 +12,7 @@ from conda_store.db.builds import columns, record
 from conda_store.db.records import BuildRecord
 from conda_store.db.tables import build, build_artifact
 from conda_store.domain.artifact import ArtifactState, ArtifactType
+from conda_store.domain.build import BuildStatus
 
 
 def builds_by_id(connection: Connection, ids: Sequence[int]) -> dict[int, BuildRecord]:
@@ -57,3 +60,26 @@ def owners(connection: Connection, environment_ids: Sequence[int]) -> dict[int, 
     )
     query = select(build.c.environment_id, build.c.submitted_by).where(build.c.id.in_(first))
     return {row[0]: row[1] for row in connection.execute(query) if row[1]}
+
+
+@dataclass(frozen=True)
+class DayOfBuilds:
+    """How many builds ended on a day (UTC) with a status."""
+
+    day: date
+    status: BuildStatus
+    count: int
+
+
+def builds_by_day(connection: Connection, since: datetime) -> tuple[DayOfBuilds, ...]:
+    """Of all builds that ended since, those of deleted environments included."""
+    day = func.date(build.c.ended_on)
+    query = select(day, build.c.status, func.count()).where(build.c.ended_on >= since).group_by(day, build.c.status)
+    return tuple(DayOfBuilds(date.fromisoformat(str(row[0])), row[1], row[2]) for row in connection.execute(query))
+
+
+def oldest_waiting(connection: Connection) -> datetime | None:
+    """When the build that waits longest was submitted."""
+    query = select(func.min(build.c.scheduled_on)).where(build.c.status == BuildStatus.QUEUED)
+    oldest: datetime | None = connection.execute(query).scalar_one()
+    return oldest

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from datetime import datetime
 
-from conda_store.db import builds, environments
+from conda_store.db import builds, environments, overview
+from conda_store.db.overview import DayOfBuilds
 from conda_store.services.context import Context
 
 
@@ -27,3 +29,14 @@ def working(context: Context) -> dict[str, tuple[int, ...]]:
     """The builds that each worker is at, by the worker's name."""
     with context.database.read() as connection:
         return builds.by_owner(connection)
+
+
+def builds_by_day(context: Context, since: datetime) -> tuple[DayOfBuilds, ...]:
+    with context.database.read() as connection:
+        return overview.builds_by_day(connection, since)
+
+
+def waiting_since(context: Context) -> datetime | None:
+    """When the build that waits longest was submitted; None where none waits."""
+    with context.database.read() as connection:
+        return overview.oldest_waiting(connection)

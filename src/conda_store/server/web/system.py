@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from conda_store.db.builds import BuildFilter
+from conda_store.db.overview import DayOfBuilds
 from conda_store.db.paging import PageRequest
+from conda_store.db.records import BuildRecord
+from conda_store.domain.access import Permission, Target
 from conda_store.domain.build import BuildStatus, Progress
-from conda_store.server.parts import Caller
+from conda_store.server.parts import Call, Caller
+from conda_store.server.web.charts import builds_chart, shares
 from conda_store.server.web.rendering import PageRoute, page
-from conda_store.services import builds, metrics
+from conda_store.services import builds, metrics, namespaces
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 _SHOWN = 20
+_DAYS = 30
+_MOST_NAMESPACES = 8
+
+Shown = dict[int, tuple[BuildRecord, dict[str, object]]]
 
 
 @router.get("/system/")
@@ -22,25 +32,54 @@ def get_system(request: Request, call: Caller) -> Response:
     """Numbers are of everything; builds are those that may be read."""
     numbers = metrics.numbers(call.context)
 
-    def newest(status: BuildStatus) -> list[tuple[object, dict[str, object]]]:
+    def newest(status: BuildStatus) -> list[tuple[BuildRecord, dict[str, object]]]:
         found = builds.list_builds(
             call.context, call.actor, BuildFilter(status), PageRequest(1, _SHOWN, ("id",), is_descending=True)
         )
         return [(row, Progress().dump() | dict(row.progress or {})) for row in found.rows]
 
+    now = datetime.now(UTC)
+    days = metrics.builds_by_day(call.context, now - timedelta(days=_DAYS))
+    held = {row.name: row.storage for row in namespaces.usage(call.context, call.actor)}
+    running = newest(BuildStatus.BUILDING)
     return page(
         request,
         "system.html",
+        chart=builds_chart(days, now.date(), _DAYS),
+        disk=shares(held, _MOST_NAMESPACES),
+        waiting_since=metrics.waiting_since(call.context),
+        busy=_busy(call, {row.id: (row, progress) for row, progress in running}),
         numbers=numbers,
         counts=[(status, numbers.get(f"build_{status.lower()}", 0)) for status in BuildStatus],
-        workers=len(metrics.working(call.context)),
-        running=newest(BuildStatus.BUILDING),
+        running=running,
         waiting=newest(BuildStatus.QUEUED),
         failed=newest(BuildStatus.FAILED)[:10],
     )
 
 
+def _busy(call: Call, shown: Shown) -> list[tuple[str, list[tuple[BuildRecord, dict[str, object]]], int]]:
+    """Each worker that builds, what it does as far as the caller may see it, and how much it does besides.
+
+    Who may not read the deployment's settings learns no names of machines.
+    """
+    is_told = call.actor.may(Permission.SETTING_READ, Target())
+    busy = []
+    for number, (owner, ids) in enumerate(sorted(metrics.working(call.context).items()), start=1):
+        seen = [shown[build_id] for build_id in ids if build_id in shown]
+        busy.append((owner if is_told else f"worker {number}", seen, len(ids) - len(seen)))
+    return busy
+
+
 @router.get("/design/")
 def get_design(request: Request) -> Response:
     """Every component once: for those who change the style sheet."""
-    return page(request, "design.html", statuses=tuple(BuildStatus))
+    day = datetime(2026, 11, 21, tzinfo=UTC).date()
+    counts = [(BuildStatus.COMPLETED, 12), (BuildStatus.FAILED, 3), (BuildStatus.CANCELED, 1)]
+    found = [DayOfBuilds(day - timedelta(days=ago), key, count) for ago in range(9) for key, count in counts]
+    return page(
+        request,
+        "design.html",
+        statuses=tuple(BuildStatus),
+        chart=builds_chart(found, day, _DAYS),
+        disk=shares({"research": 7 * 2**30, "analytics": 3 * 2**30, "default": 2**28}, _MOST_NAMESPACES),
+    )
