@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
+import sys
 import tarfile
 import time
 from collections.abc import Iterator
@@ -203,6 +205,51 @@ def test_other_forms_of_the_lock_are_handed_back_in(real: Service, tmp_path: Pat
         for number in (build_id, created["id"])
     )
     assert first == second
+
+
+CLIENTS = {  # neither PyPI nor Debian nor npm has them: they are asked where somebody has installed them
+    "micromamba": ["create", "--yes", "--no-rc", "--prefix", "{prefix}", "--file", "{lockfile}"],
+    "conda": ["create", "--yes", "--prefix", "{prefix}", "--file", "{explicit}"],
+    "mamba": ["create", "--yes", "--prefix", "{prefix}", "--file", "{explicit}"],
+}
+INSTALLED = [name for name in CLIENTS if shutil.which(name)]
+
+
+def files_for_clients(real: Service, directory: Path) -> dict[str, str]:
+    """Where the lock is, in the forms that clients read, and where they are to install it."""
+    places = {
+        "lockfile": directory / "conda-lock.yml",
+        "explicit": directory / "explicit.txt",
+        "prefix": directory / "prefix",
+    }
+    build_id = str(build_of(real, "real"))
+    real.told("download", build_id, "--output-filename", str(places["lockfile"]))
+    real.told("download", build_id, "--format", "explicit", "--output-filename", str(places["explicit"]))
+    return {name: str(place) for name, place in places.items()}
+
+
+def imports_numpy(real: Service, prefix: str) -> None:
+    told = subprocess.run([f"{prefix}/bin/python", "-c", IMPORT], capture_output=True, text=True, check=True).stdout
+    assert told.split() == [version_of_numpy(real), prefix]
+
+
+@pytest.mark.channel
+@pytest.mark.parametrize("client", INSTALLED)
+def test_condas_own_programs_install_the_lock(real: Service, tmp_path: Path, client: str) -> None:
+    files = files_for_clients(real, tmp_path)
+    command = [client, *(argument.format(**files) for argument in CLIENTS[client])]
+    subprocess.run(command, check=True, timeout=300, env={**os.environ, "MAMBA_ROOT_PREFIX": str(tmp_path / "root")})
+    imports_numpy(real, files["prefix"])
+
+
+@pytest.mark.channel
+@pytest.mark.parametrize("client", INSTALLED[:1])
+def test_conda_lock_installs_the_lock(real: Service, tmp_path: Path, client: str) -> None:
+    files = files_for_clients(real, tmp_path)
+    program = Path(sys.executable).with_name("conda-lock")
+    command = [program, "install", "--conda", shutil.which(client), "--prefix", files["prefix"], files["lockfile"]]
+    subprocess.run(command, check=True, timeout=300)  # type: ignore[arg-type]
+    imports_numpy(real, files["prefix"])
 
 
 @pytest.mark.channel
