@@ -127,8 +127,9 @@ def _add_routes(app: FastAPI, options: ServerOptions) -> None:
     @app.get(f"{options.prefix}/redoc", include_in_schema=False)
     @app.get(f"{options.prefix}/docs", include_in_schema=False)
     def get_docs(request: Request) -> Response:
-        text = docs_page.docs_page(request.app.openapi(), request.app.openapi_url)
-        return HTMLResponse(text, headers={"Content-Security-Policy": docs_page.CONTENT_SECURITY_POLICY})
+        style = f"{options.prefix}{static_files.asset_path('conda-store.css')}"
+        document, url = request.app.openapi(), request.app.openapi_url
+        return HTMLResponse(docs_page.docs_page(document, url, style=style, home=f"{options.prefix}/"))
 
 
 def _add_middleware(app: FastAPI, options: ServerOptions) -> None:

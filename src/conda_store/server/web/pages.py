@@ -9,7 +9,18 @@ from starlette.types import Receive, Scope, Send
 
 from conda_store.errors import NotFound
 from conda_store.server.parts import parts_of
-from conda_store.server.web import build, create, environment, former_paths, home, namespaces, settings, system, user
+from conda_store.server.web import (
+    build,
+    create,
+    documentation,
+    environment,
+    former_paths,
+    home,
+    namespaces,
+    settings,
+    system,
+    user,
+)
 from conda_store.server.web.rendering import error_page
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -21,6 +32,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     settings.router,
     user.router,
     system.router,
+    documentation.router,
     former_paths.router,
 )
 # what programs ask for
