@@ -25,6 +25,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 DEFAULTS = {
     "CondaStore.store_directory": "`<data>/state`",
     "CondaStore.cache_directory": "`<data>/cache`",
+    "CondaStore.credential_key_file": "`<data>/credential-keys`",
     "CondaStore.database_url": "`sqlite:///<data>/conda-store.sqlite`",
     "CondaStore.conda_solve_platforms": "this machine's",
     "CondaStore.conda_platforms": "this machine's and `noarch`",

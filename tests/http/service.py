@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import uvicorn
 
+from conda_store.auth.sealing import Sealer, new_key
 from conda_store.builder.fake import FakeBuilder
 from conda_store.builder.package_index.model import IndexedChannel, PackagePage, PackageQuery, PackageRow
 from conda_store.db import artifacts, leases, migrate
@@ -64,6 +65,8 @@ class Channel:
 
 
 class Service:
+    _keys = staticmethod(lambda: [new_key()])
+
     """`deployment` are fields of the `Deployment`, the other options those of `ServerOptions`."""
 
     def __init__(self, directory: Path, deployment: Mapping[str, Any] | None = None, **options: Any) -> None:
@@ -74,7 +77,9 @@ class Service:
         # as short as the temporary directories of tests permit: prefixes must not get longer than 255 characters
         settings = Settings(storage_threshold=0, conda_indexed_channels=("https://conda.example/forge",))
         decided = Deployment(directory / "envs", settings=settings, **(deployment or {}))
-        self.context = Context(database, local_blobs(directory / "blobs"), self.builder, self.channel, decided)
+        self.context = Context(
+            database, local_blobs(directory / "blobs"), self.builder, self.channel, decided, Sealer(self._keys)
+        )
         given: dict[str, Any] = {
             "tokens": TOKENS,
             "unauthenticated_role_bindings": {"default/*": ["viewer"]},

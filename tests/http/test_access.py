@@ -10,6 +10,7 @@ from tests.http.service import Service
 ROLES = (None, "stranger", "viewer", "developer", "owner", "admin")
 SPECIFICATION = {"specification": "name: one\nchannels: [forge]", "namespace": "team"}
 ROLE = {"other_namespace": "team", "role": "viewer"}
+CREDENTIAL = {"host": "h", "username": "u", "secret": "s"}
 
 # status for: anonymous, stranger, viewer, developer, owner (admin of the namespace), admin
 MATRIX: list[tuple[str, str, object, tuple[int, ...]]] = [
@@ -55,6 +56,13 @@ MATRIX: list[tuple[str, str, object, tuple[int, ...]]] = [
     ("GET", "/api/v1/namespace/team/policy/", None, (404, 404, 200, 200, 200, 200)),
     ("GET", "/api/v1/environment/team/one/policy/", None, (404, 404, 200, 200, 200, 200)),
     ("GET", "/api/v1/namespace/team/quota/", None, (404, 404, 200, 200, 200, 200)),
+    ("GET", "/api/v1/namespace/team/credential/", None, (404, 404, 403, 200, 200, 200)),
+    ("PUT", "/api/v1/namespace/team/credential/", CREDENTIAL, (404, 404, 403, 403, 200, 200)),
+    ("DELETE", "/api/v1/namespace/team/credential/?host=h", None, (404, 404, 403, 403, 200, 404)),
+    ("GET", "/api/v1/credential/", None, (403, 403, 403, 403, 403, 200)),
+    ("PUT", "/api/v1/credential/", CREDENTIAL, (403, 403, 403, 403, 403, 200)),
+    ("DELETE", "/api/v1/credential/?host=h", None, (403, 403, 403, 403, 403, 200)),
+    ("POST", "/api/v1/credential/seal/", None, (403, 403, 403, 403, 403, 200)),
     ("GET", "/api/v1/setting/", None, (403, 403, 403, 403, 403, 200)),
     ("PUT", "/api/v1/setting/", {}, (403, 403, 403, 403, 403, 200)),
     ("POST", "/api/v1/token/", None, (401, 200, 200, 200, 200, 200)),

@@ -31,7 +31,7 @@ class Fault:
     """What goes wrong with the answer to a request. Several may be set at once.
 
     delay: seconds before the answer. hang: never answer (until the server stops).
-    status: this status instead of the file. body: these bytes instead of the file.
+    status: this status instead of the file. body: these bytes instead of the file, of this content_type.
     truncate: close the connection after so many bytes of the body.
     corrupt: offset of one byte to change (negative: from the end). no_etag: leave the ETag out.
     times: how many requests it hits before it is over; None for all.
@@ -41,6 +41,7 @@ class Fault:
     hang: bool = False
     status: int | None = None
     body: bytes | None = None
+    content_type: str | None = None
     truncate: int | None = None
     corrupt: int | None = None
     no_etag: bool = False
@@ -160,7 +161,7 @@ class _Handler(BaseHTTPRequestHandler):
         file = (self.channel.directory / path.lstrip("/")).resolve()
         inside = file.is_relative_to(self.channel.directory) and file.is_file()
         headers = {
-            "Content-Type": mimetypes.guess_type(path)[0] or "application/octet-stream",
+            "Content-Type": fault.content_type or mimetypes.guess_type(path)[0] or "application/octet-stream",
             "Accept-Ranges": "bytes",
         }
         if fault.body is not None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from conda_store.builder.authentication import entries
 from conda_store.builder.head_requests import Answer, RequestFailed, head
 from conda_store.builder.options import BuilderOptions
 from conda_store.builder.together import together
@@ -133,7 +134,7 @@ class ChannelChecks:
         if closed is not None:
             raise ChannelNotFound(
                 f"Channel {without_credentials(url)} refused {subdir}/repodata.json with status {closed}",
-                hint="Check its name; a private channel needs an entry in the service's authentication file.",
+                hint="Check its name; a private channel needs a credential in the namespace.",
             )
         return _Subdir(ABSENT)
 
@@ -142,7 +143,7 @@ class ChannelChecks:
             return await head(
                 url,
                 limit=self._options.channel_check_timeout,
-                authentication_file=self._options.authentication_file,
+                entries=entries(self._options),
             )
         except RequestFailed as error:
             raise _unavailable(channel, f"cannot be reached ({error})") from error

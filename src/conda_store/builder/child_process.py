@@ -44,11 +44,12 @@ async def run_child(
     directory: Path,
     on_line: Callable[[str], None],
     stdin: bytes = b"",
+    descriptors: Sequence[int] = (),
     timeout: float,  # noqa: ASYNC109 - killing belongs to it
 ) -> Ended:
     """Run the program in a process group of its own, which is killed when the caller is cancelled.
 
-    None of the group outlives us either, however we end.
+    It inherits the open `descriptors`. None of the group outlives us either, however we end.
 
     Raises:
         TimeoutError: it ran longer than `timeout` seconds, and was killed.
@@ -65,7 +66,7 @@ async def run_child(
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
-            pass_fds=(watched,),
+            pass_fds=(watched, *descriptors),
             limit=_LONGEST_LINE,
         )
     except OSError:

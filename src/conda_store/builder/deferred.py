@@ -7,11 +7,14 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from conda_store.builder.ports import Builder, Installed, InstallRequest, Reporter, SolveRequest
+from conda_store.builder.ports import Access, Builder, Installed, InstallRequest, Reporter, SolveRequest
+from conda_store.domain.credential import Credentials
 from conda_store.domain.lock import Lock, PlatformLock
 from conda_store.domain.package_policy import PackagePolicy
 from conda_store.domain.specification import AnySpecification, Specification
 from conda_store.errors import Problem, Refusal
+
+_NONE = Credentials()
 
 
 class DeferredBuilder:
@@ -49,14 +52,18 @@ class DeferredBuilder:
     async def solve(self, request: SolveRequest, reporter: Reporter) -> Lock:
         return await self._builder().solve(request, reporter)
 
-    async def refusals(self, lock: Lock, policy: PackagePolicy, channel_alias: str) -> tuple[Refusal, ...]:
-        return await self._builder().refusals(lock, policy, channel_alias)
+    async def refusals(
+        self, lock: Lock, policy: PackagePolicy, channel_alias: str, access: Access
+    ) -> tuple[Refusal, ...]:
+        return await self._builder().refusals(lock, policy, channel_alias, access)
 
     async def install(self, request: InstallRequest, reporter: Reporter) -> Installed:
         return await self._builder().install(request, reporter)
 
-    async def extracted(self, lock: PlatformLock, scratch: Path, reporter: Reporter) -> Mapping[str, Path]:
-        return await self._builder().extracted(lock, scratch, reporter)
+    async def extracted(
+        self, lock: PlatformLock, scratch: Path, reporter: Reporter, credentials: Credentials = _NONE
+    ) -> Mapping[str, Path]:
+        return await self._builder().extracted(lock, scratch, reporter, credentials)
 
     async def tidy(self) -> int:
         return await self._builder().tidy()

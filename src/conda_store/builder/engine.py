@@ -6,27 +6,33 @@ import asyncio
 import hashlib
 import json
 import time
+from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from conda_store.builder import formats, matchspecs
+from conda_store.builder.access import require_access
 from conda_store.builder.channels import ChannelChecks
 from conda_store.builder.extraction import extracted
 from conda_store.builder.gateway import Repodata
 from conda_store.builder.install import install
 from conda_store.builder.options import BuilderOptions
 from conda_store.builder.package_cache import PackageCache
-from conda_store.builder.ports import Installed, InstallRequest, Reporter, SolveRequest
+from conda_store.builder.ports import Access, Installed, InstallRequest, Reporter, SolveRequest
 from conda_store.builder.removal import empty_trash
 from conda_store.builder.solve import Solver, request_channels
 from conda_store.builder.virtual_packages import virtual_packages
 from conda_store.domain.build import Phase, Progress
 from conda_store.domain.channel import without_credentials
+from conda_store.domain.credential import Credentials
 from conda_store.domain.lock import Lock, PlatformLock
 from conda_store.domain.package_policy import PackagePolicy
 from conda_store.domain.specification import AnySpecification, Specification
 from conda_store.errors import Problem, Refusal
 
+_NONE = Credentials()
+_MOST_SOLVERS = 32
 _CHECK_PAUSE = 0.005  # seconds between two packages
 
 
@@ -36,12 +42,23 @@ class RattlerBuilder:
     def __init__(self, cache_directory: Path, *, options: BuilderOptions | None = None) -> None:
         self._options = options or BuilderOptions()
         self._cache = PackageCache(cache_directory)
-        self._solver = Solver(
-            Repodata(cache_directory / "repodata", self._options),
-            ChannelChecks(self._options),
-            self._cache.uv,
-            self._options,
-        )
+        self._directory = cache_directory / "repodata"
+        self._solvers: OrderedDict[str, Solver] = OrderedDict()
+
+    def _solver(self, credentials: Credentials) -> Solver:
+        """A solver for each set of credentials: repodata that one may read is not for another."""
+        known = self._solvers.pop(credentials.identity, None)
+        if known is None:
+            options = replace(self._options, credentials=credentials)
+            directory = self._directory / credentials.identity if credentials else self._directory
+            # installations of others are as private as their solves, and so are what uv has asked its indexes
+            uv = self._cache.uv / credentials.identity if credentials else self._cache.uv
+            known = Solver(Repodata(directory, options), ChannelChecks(options), uv, options)
+        self._solvers[credentials.identity] = known
+        while len(self._solvers) > _MOST_SOLVERS:
+            _, oldest = self._solvers.popitem(last=False)
+            oldest.repodata.close()
+        return known
 
     def prepare(self) -> None:
         matchspecs.match_spec_problem("python >=3")
@@ -67,7 +84,7 @@ class RattlerBuilder:
 
     async def channel_state(self, request: SolveRequest) -> str:
         """Besides the channels it counts what the platforms are taken to provide: a solve depends on it too."""
-        states = await self._solver.states(request)
+        states = await self._solver(request.credentials).states(request)
         variables = request.specification.variables
         given = [
             str(package)
@@ -80,16 +97,24 @@ class RattlerBuilder:
 
     async def solve(self, request: SolveRequest, reporter: Reporter) -> Lock:
         reporter.progress(Progress(Phase.SOLVING))
-        return await self._solver.solve(request, reporter)
+        return await self._solver(request.credentials).solve(request, reporter)
 
-    async def refusals(self, lock: Lock, policy: PackagePolicy, channel_alias: str) -> tuple[Refusal, ...]:
-        return await self._solver.refusals(lock, policy, channel_alias)
+    async def refusals(
+        self, lock: Lock, policy: PackagePolicy, channel_alias: str, access: Access
+    ) -> tuple[Refusal, ...]:
+        solver = self._solver(access.credentials)
+        await require_access(lock, access.guarded_hosts, solver.options)
+        return await solver.refusals(lock, policy, channel_alias)
 
     async def install(self, request: InstallRequest, reporter: Reporter) -> Installed:
-        return await install(request, reporter, cache=self._cache, options=self._options)
+        options = self._solver(request.credentials).options
+        return await install(request, reporter, cache=self._cache, options=options)
 
-    async def extracted(self, lock: PlatformLock, scratch: Path, reporter: Reporter) -> Mapping[str, Path]:
-        return await extracted(lock, scratch, reporter, cache=self._cache, options=self._options)
+    async def extracted(
+        self, lock: PlatformLock, scratch: Path, reporter: Reporter, credentials: Credentials = _NONE
+    ) -> Mapping[str, Path]:
+        options = self._solver(credentials).options
+        return await extracted(lock, scratch, reporter, cache=self._cache, options=options)
 
     async def tidy(self) -> int:
         await asyncio.to_thread(self._cache.tidy)
@@ -104,4 +129,5 @@ class RattlerBuilder:
             time.sleep(_CHECK_PAUSE)
 
     async def close(self) -> None:
-        self._solver.repodata.close()
+        while self._solvers:
+            self._solvers.popitem()[1].repodata.close()

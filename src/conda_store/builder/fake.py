@@ -18,15 +18,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from conda_store.builder import formats
-from conda_store.builder.ports import Installed, InstallRequest, Reporter, SolveRequest
+from conda_store.builder.ports import Access, Installed, InstallRequest, Reporter, SolveRequest
 from conda_store.domain.build import Phase, Progress
 from conda_store.domain.channel import channel_url
+from conda_store.domain.credential import Credentials
 from conda_store.domain.lock import CondaPackage, Lock, PlatformLock, PyPIPackage
 from conda_store.domain.package_policy import PackagePolicy
 from conda_store.domain.platform import Platform
 from conda_store.domain.specification import AnySpecification, Specification
 from conda_store.errors import BuildFailed, PackageUnavailable, Problem, Refusal, Unsolvable
 
+_NONE = Credentials()
 _NAME_END = " <>=!~[;@"
 
 
@@ -97,7 +99,9 @@ class FakeBuilder:
             pip_options=specification.pip_options,
         )
 
-    async def refusals(self, lock: Lock, policy: PackagePolicy, channel_alias: str) -> tuple[Refusal, ...]:
+    async def refusals(
+        self, lock: Lock, policy: PackagePolicy, channel_alias: str, access: Access
+    ) -> tuple[Refusal, ...]:
         """By name alone; it knows no licences, and no package is old."""
         self.calls["refusals"] += 1
         names = [package.name for part in lock.platforms for package in part.conda]
@@ -125,7 +129,9 @@ class FakeBuilder:
             shutil.rmtree(request.staging, ignore_errors=True)
             raise BuildFailed(f"installing failed: {error}") from error
 
-    async def extracted(self, lock: PlatformLock, scratch: Path, reporter: Reporter) -> Mapping[str, Path]:
+    async def extracted(
+        self, lock: PlatformLock, scratch: Path, reporter: Reporter, credentials: Credentials = _NONE
+    ) -> Mapping[str, Path]:
         """Packages of one script each, in `scratch`."""
         self.calls["extracted"] += 1
         return {package.name: _extract(package, scratch) for package in lock.conda}

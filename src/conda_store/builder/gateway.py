@@ -18,7 +18,6 @@ from rattler import (
     Channel,
     ChannelPriority,
     Client,
-    Config,
     Gateway,
     GenericVirtualPackage,
     MatchSpec,
@@ -30,6 +29,7 @@ from rattler import (
 from rattler.networking.fetch_repo_data import CacheAction
 
 import conda_store
+from conda_store.builder.authentication import client_config
 from conda_store.builder.channels import ABSENT, ChannelState
 from conda_store.builder.filtering import FilteredChannel
 from conda_store.builder.guard import described, is_from_rattler
@@ -205,11 +205,8 @@ class Repodata:
 def _client(options: BuilderOptions) -> Client:
     limit = max(1, int(options.download_timeout))
     user_agent = f"conda-store/{conda_store.__version__}"
-    if options.authentication_file is None:
-        return Client.default_client(options.download_retries, user_agent=user_agent, timeout=limit)
-    path = str(options.authentication_file).replace("\\", "\\\\").replace('"', '\\"')
-    config = Config.from_toml(f'authentication-override-file = "{path}"')
-    return Client.from_config(config, options.download_retries, user_agent=user_agent, timeout=limit)
+    with client_config(options) as config:
+        return Client.from_config(config, options.download_retries, user_agent=user_agent, timeout=limit)
 
 
 def _holds(record: Path, digest: str) -> bool:

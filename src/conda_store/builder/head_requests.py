@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 import ssl
 import threading
 import urllib.error
@@ -13,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from http.client import HTTPException
-from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 _NO_HEAD = frozenset({400, 405, 501})
@@ -31,8 +30,10 @@ class RequestFailed(Exception):
     """There was no answer; the text says why in a few words."""
 
 
-async def head(url: str, *, limit: float, authentication_file: Path | None = None) -> Answer:
+async def head(url: str, *, limit: float, entries: Mapping[str, Any] | None = None) -> Answer:
     """The answer to a HEAD request, of GET where the server has no HEAD. `limit` in seconds.
+
+    `entries` are rattler's credentials, by host.
 
     Raises:
         RequestFailed: there is no answer.
@@ -52,7 +53,7 @@ async def head(url: str, *, limit: float, authentication_file: Path | None = Non
     def run() -> None:
         answer, failure = None, None
         try:
-            answer = _ask(url, limit, authentication_file)
+            answer = _ask(url, limit, entries or {})
         except Exception as error:
             failure = error
         if not loop.is_closed():
@@ -64,8 +65,8 @@ async def head(url: str, *, limit: float, authentication_file: Path | None = Non
         return await future
 
 
-def _ask(url: str, timeout: float, authentication_file: Path | None) -> Answer:
-    url, authorization = _authorized(url, authentication_file)
+def _ask(url: str, timeout: float, entries: Mapping[str, Any]) -> Answer:
+    url, authorization = _authorized(url, entries)
     answer = _open(url, "HEAD", timeout, authorization)
     return _open(url, "GET", timeout, authorization) if answer.status in _NO_HEAD else answer
 
@@ -105,13 +106,13 @@ def _opener(is_secure: bool) -> urllib.request.OpenerDirector:
     return urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
 
 
-def _authorized(url: str, file: Path | None) -> tuple[str, str | None]:
-    """The URL to ask and the Authorization header: from the URL itself or from rattler's authentication file."""
+def _authorized(url: str, entries: Mapping[str, Any]) -> tuple[str, str | None]:
+    """The URL to ask and the Authorization header: from the URL itself or from rattler's entries."""
     parts = urlsplit(url)
     if parts.username is not None:
         clean = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
         return clean, _basic(unquote(parts.username), unquote(parts.password or ""))
-    entry = _entry(file, parts.hostname or "")
+    entry = _entry(entries, parts.hostname or "")
     if token := entry.get("BearerToken"):
         return url, f"Bearer {token}"
     if token := entry.get("CondaToken"):
@@ -122,14 +123,8 @@ def _authorized(url: str, file: Path | None) -> tuple[str, str | None]:
     return url, None
 
 
-def _entry(file: Path | None, host: str) -> Mapping[str, object]:
-    """What the file holds for a host or, as `*.domain`, for a domain around it."""
-    if file is None:
-        return {}
-    try:
-        entries = json.loads(file.read_text())
-    except (OSError, ValueError):
-        return {}
+def _entry(entries: Mapping[str, Any], host: str) -> Mapping[str, object]:
+    """What there is for a host or, as `*.domain`, for a domain around it."""
     labels = host.split(".")
     names = [host, *(f"*.{'.'.join(labels[count:])}" for count in range(1, len(labels)))]
     found: object = next((entries[name] for name in names if name in entries), {})

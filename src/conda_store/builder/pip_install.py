@@ -22,6 +22,7 @@ from tempfile import TemporaryDirectory
 from urllib.parse import urldefrag
 from uuid import uuid4
 
+from conda_store.builder.authentication import uv_credentials
 from conda_store.builder.child_process import Ended, child_environment, run_child
 from conda_store.builder.failures import disk_full, redacted
 from conda_store.builder.options import BuilderOptions
@@ -121,13 +122,15 @@ async def _run_uv(
         **index_variables(request.pip_options, options),
     )
     try:
-        return await run_child(
-            command,
-            environment=environment,
-            directory=request.staging,
-            on_line=lambda line: reporter.log(f"uv: {redacted(line)}"),
-            timeout=options.pip_timeout,
-        )
+        with uv_credentials(options) as (variables, descriptors):
+            return await run_child(
+                command,
+                environment=environment | variables,
+                directory=request.staging,
+                on_line=lambda line: reporter.log(f"uv: {redacted(line)}"),
+                descriptors=descriptors,
+                timeout=options.pip_timeout,
+            )
     except TimeoutError:
         raise PipFailed(
             f"installing the pip packages took longer than {options.pip_timeout:g} seconds",

@@ -15,6 +15,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from conda_store.builder.authentication import uv_credentials
 from conda_store.builder.child_process import child_environment, run_child
 from conda_store.builder.failures import redacted
 from conda_store.builder.options import BuilderOptions
@@ -124,13 +125,15 @@ async def _run(
         reporter.log(text)
 
     try:
-        await run_child(
-            command,
-            environment=child_environment(directory, UV_HTTP_RETRIES=str(options.download_retries)),
-            directory=directory,
-            on_line=on_line,
-            timeout=options.pip_timeout,
-        )
+        with uv_credentials(options) as (variables, descriptors):
+            await run_child(
+                command,
+                environment=child_environment(directory, UV_HTTP_RETRIES=str(options.download_retries), **variables),
+                directory=directory,
+                on_line=on_line,
+                descriptors=descriptors,
+                timeout=options.pip_timeout,
+            )
     except TimeoutError as error:
         raise PipFailed(
             f"The pip part was not solved within {options.pip_timeout:g} seconds",

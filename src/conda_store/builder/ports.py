@@ -12,11 +12,14 @@ from typing import Protocol
 
 from conda_store.builder.package_index.model import IndexedChannel, PackagePage, PackageQuery
 from conda_store.domain.build import Progress
+from conda_store.domain.credential import Credentials
 from conda_store.domain.lock import Lock, PlatformLock
 from conda_store.domain.package_policy import PackagePolicy
 from conda_store.domain.platform import Platform
 from conda_store.domain.specification import AnySpecification, Specification
 from conda_store.errors import Problem, Refusal
+
+_NONE = Credentials()
 
 
 class Reporter(Protocol):
@@ -43,6 +46,15 @@ class SolveRequest:
     timeout: float = 300.0
     policy: PackagePolicy = field(default_factory=PackagePolicy)
     is_explained: bool = True
+    credentials: Credentials = _NONE
+
+
+@dataclass(frozen=True)
+class Access:
+    """`guarded_hosts` are those that somebody has credentials for; `credentials` are ours."""
+
+    credentials: Credentials = _NONE
+    guarded_hosts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -67,6 +79,7 @@ class InstallRequest:
     uid: int | None = None
     gid: int | None = None
     trash: Path | None = None
+    credentials: Credentials = _NONE
 
 
 @dataclass(frozen=True)
@@ -132,10 +145,13 @@ class Builder(Protocol):
             ChannelUnavailable: the repodata cannot be had.
         """
 
-    async def refusals(self, lock: Lock, policy: PackagePolicy, channel_alias: str) -> tuple[Refusal, ...]:
+    async def refusals(
+        self, lock: Lock, policy: PackagePolicy, channel_alias: str, access: Access
+    ) -> tuple[Refusal, ...]:
         """What a policy refuses of a lock that was handed in; licence and age are those that the channels tell.
 
         Raises:
+            PackageNotFound: a package lies on a guarded host that refuses it to us, although it may be in the cache.
             ChannelUnavailable: a channel cannot be asked.
         """
 
@@ -148,7 +164,9 @@ class Builder(Protocol):
             BuildFailed: its subclass says what, and whether trying again may help.
         """
 
-    async def extracted(self, lock: PlatformLock, scratch: Path, reporter: Reporter) -> Mapping[str, Path]:
+    async def extracted(
+        self, lock: PlatformLock, scratch: Path, reporter: Reporter, credentials: Credentials = _NONE
+    ) -> Mapping[str, Path]:
         """Where the extracted conda packages of a lock lie, by package name: to be read only.
 
         What is not there is fetched. `scratch` is a directory on the cache's file system, not there yet, which may be

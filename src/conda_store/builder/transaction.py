@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
@@ -17,6 +17,7 @@ from rattler.install import InstallerReporter
 from rattler.networking import Client
 
 import conda_store
+from conda_store.builder.authentication import client_config
 from conda_store.builder.claims import Claims
 from conda_store.builder.conda_meta import extracted_directory, rename_in_records
 from conda_store.builder.failures import install_failure
@@ -33,21 +34,16 @@ from conda_store.errors import BuildFailed, PackageNotFound, PackageUnavailable
 _TICK = 0.1  # seconds between two looks at what rattler has done
 
 
-@cache
+@lru_cache(maxsize=32)
 def package_client(options: BuilderOptions) -> Client:
     """The process's client for downloading packages: it tries 5xx, 429 and refused connections again, with backoff."""
-    file = options.authentication_file
-    config = Config() if file is None else Config.from_toml(f"authentication-override-file = {_toml(str(file))}")
-    return Client.from_config(
-        config,
-        max_retries=options.download_retries,
-        user_agent=f"conda-store/{conda_store.__version__}",
-        timeout=int(options.package_timeout),
-    )
-
-
-def _toml(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    with client_config(options) as config:
+        return Client.from_config(
+            config,
+            max_retries=options.download_retries,
+            user_agent=f"conda-store/{conda_store.__version__}",
+            timeout=int(options.package_timeout),
+        )
 
 
 class Transaction:

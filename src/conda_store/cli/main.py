@@ -45,6 +45,7 @@ COMMANDS: Mapping[str, Lazy] = {
     "namespace": Lazy("conda_store.cli.sharing", "namespace", "Give those of other namespaces roles."),
     "policy": Lazy("conda_store.cli.policy", "policy", "Show the rules that builds have to keep."),
     "quota": Lazy("conda_store.cli.policy", "quota", "Show what a namespace may use and uses."),
+    "credential": Lazy("conda_store.cli.credential", "credential", "Set credentials of channels and indexes."),
     "serve": Lazy("conda_store.cli.serve", "serve", "Serve conda-store: web, API and a worker."),
     "worker": Lazy("conda_store.cli.serve", "worker", "Run a worker that builds environments."),
     "password": Lazy("conda_store.cli.password", "hash_password", "Hash a password for the file of passwords."),

@@ -109,6 +109,22 @@ class Session:
             path = f"/api/v1/environment/{path_segment(namespace)}/{path_segment(environment)}"
         return parsed(lambda row: list(row["data"]), self.transport.get(f"{path}/policy/"))
 
+    def credentials(self, namespace: str | None = None) -> list[dict[str, Any]]:
+        """Which credentials builds use: `host`, `namespace`, `kind`, `set_by`, `set_on`."""
+        return parsed(lambda row: list(row["data"]), self.transport.get(_credential_path(namespace)))
+
+    def set_credential(self, body: Mapping[str, str], namespace: str | None = None) -> None:
+        """`body` has host, kind, username and secret."""
+        self.transport.change("PUT", _credential_path(namespace), dict(body))
+
+    def delete_credential(self, host: str, namespace: str | None = None) -> None:
+        self.transport.change("DELETE", f"{_credential_path(namespace)}?host={path_segment(host)}")
+
+    def seal_anew(self) -> int:
+        """Seal all credentials with the server's first key; how many there were."""
+        answer = self.transport.change("POST", "/api/v1/credential/seal/")
+        return parsed(lambda row: int(row["data"]["count"]), answer)
+
     def quotas(self, namespace: str) -> list[dict[str, Any]]:
         """What a namespace may use (`limit`, None for no limit) and what it uses (`used`), by `name`."""
         path = f"/api/v1/namespace/{path_segment(namespace)}/quota/"
@@ -333,3 +349,7 @@ def _environment_path(name: EnvironmentName) -> str:
 
 def _build_id(answer: Any) -> int:
     return parsed(lambda row: int(row["data"]["build_id"]), answer)
+
+
+def _credential_path(namespace: str | None) -> str:
+    return "/api/v1/credential/" if namespace is None else f"/api/v1/namespace/{path_segment(namespace)}/credential/"

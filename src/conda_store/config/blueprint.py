@@ -11,6 +11,9 @@ from conda_store.builder.options import BuilderOptions
 from conda_store.domain.deployment import Deployment
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from conda_store.auth.sealing import Sealer
     from conda_store.builder.ports import Builder, PackageSearch
     from conda_store.db.engine import Database
     from conda_store.storage.blobs import BlobStore
@@ -26,6 +29,8 @@ class Blueprint:
     deployment: Deployment
     builder_options: BuilderOptions = field(default_factory=BuilderOptions)
     upgrades_database: bool = True
+    credential_keys: tuple[str, ...] = field(default=(), repr=False)
+    credential_key_file: Path | None = None
 
     def database(self) -> Database:
         from conda_store.db.engine import Database
@@ -36,6 +41,18 @@ class Blueprint:
         from conda_store.storage.local import local_blobs
 
         return local_blobs(self.storage_path)
+
+    def sealer(self) -> Sealer:
+        from conda_store.auth.sealing import Sealer
+
+        return Sealer(self._credential_keys)
+
+    def _credential_keys(self) -> Sequence[str]:
+        from conda_store.auth.sealing import keys_of_file
+
+        if self.credential_keys or self.credential_key_file is None:
+            return self.credential_keys
+        return keys_of_file(self.credential_key_file)
 
     def builder(self) -> Builder:
         return DeferredBuilder(self._engine)

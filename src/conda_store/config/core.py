@@ -218,6 +218,15 @@ class CondaStore(LoggingConfigurable):
         help="File with the credentials of private channels, in rattler's form: host without port -> credentials.",
         config=True,
     )
+    credential_keys = List(
+        Unicode(),
+        [],
+        help="Keys that seal credentials of namespaces; the first seals, all open. Instead of credential_key_file.",
+        config=True,
+    )
+    credential_key_file = Unicode(
+        help="File with these keys, one a line; made with one key where there is none.", config=True
+    )
     pip_index_url = Unicode(None, allow_none=True, help="Python package index of pip parts.", config=True)
     pip_find_links = List(Unicode(), [], help="Further places with Python packages.", config=True)
     pip_timeout = Float(600.0, min=1, help="Seconds for solving or installing a pip part.", config=True)
@@ -243,6 +252,9 @@ class CondaStore(LoggingConfigurable):
 
     def _store_directory_default(self) -> str:
         return str(data_directory() / "state")
+
+    def _credential_key_file_default(self) -> str:
+        return str(data_directory() / "credential-keys")
 
     def _cache_directory_default(self) -> str:
         return str(cache_directory())
@@ -347,4 +359,6 @@ class CondaStore(LoggingConfigurable):
                 virtual_packages=tuple(self.virtual_packages),
             ),
             upgrades_database=self.upgrade_db,
+            credential_keys=tuple(self.credential_keys),
+            credential_key_file=Path(self.credential_key_file).absolute(),
         )

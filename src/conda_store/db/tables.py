@@ -395,3 +395,19 @@ login_grant = Table(
     Column("is_denied", Boolean, nullable=False),
     Column("expires_on", Moment, nullable=False, index=True),
 )
+
+# credentials of channels and indexes; sealed with keys that are not in here. Namespace "": usable in all
+credential = Table(
+    "credential",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("namespace", String(255), nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("username", Text, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("version", String(32), nullable=False),
+    Column("set_by", String(255), nullable=False),
+    Column("set_on", Moment, nullable=False),
+    UniqueConstraint("namespace", "host"),
+)

@@ -16,6 +16,7 @@ from conda_store.server import blobs, docs_page, errors
 from conda_store.server.api import (
     artifacts,
     builds,
+    credentials,
     environments,
     metrics,
     namespaces,
@@ -52,6 +53,7 @@ API = tuple(
         artifacts,
         packages,
         settings,
+        credentials,
         tokens,
         sharing,
     )

@@ -92,10 +92,12 @@ def _framework(_request: Request, error: Exception) -> Response:
     return JSON({"detail": error.detail}, status_code=error.status_code, headers=error.headers)
 
 
-def _invalid(_request: Request, error: Exception) -> Response:
+def _invalid(request: Request, error: Exception) -> Response:
     """The framework's shape, without repeating megabytes of input or what is no text."""
     assert isinstance(error, RequestValidationError)
-    return JSON({"detail": [_problem(item) for item in error.errors()[:100]]}, status_code=422)
+    is_secret = "/credential/" in request.url.path  # what was sent is not to be repeated
+    problems = [_problem(item | {"input": None} if is_secret else item) for item in error.errors()[:100]]
+    return JSON({"detail": problems}, status_code=422)
 
 
 def _problem(item: Any) -> dict[str, Any]:

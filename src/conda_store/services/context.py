@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from conda_store.auth.sealing import Sealer, no_keys
 from conda_store.builder.ports import Builder, PackageSearch
 from conda_store.db.engine import Database
 from conda_store.domain.deployment import Deployment
@@ -25,6 +26,8 @@ class Parts(Protocol):
 
     def packages(self) -> PackageSearch: ...
 
+    def sealer(self) -> Sealer: ...
+
 
 @dataclass(frozen=True)
 class Context:
@@ -33,10 +36,11 @@ class Context:
     builder: Builder
     packages: PackageSearch
     deployment: Deployment
+    sealer: Sealer = field(default_factory=lambda: Sealer(no_keys))
 
     @classmethod
     def assemble(cls, parts: Parts) -> Context:
-        return cls(parts.database(), parts.blobs(), parts.builder(), parts.packages(), parts.deployment)
+        return cls(parts.database(), parts.blobs(), parts.builder(), parts.packages(), parts.deployment, parts.sealer())
 
     async def close(self) -> None:
         await self.builder.close()

@@ -26,6 +26,7 @@ from conda_store.domain.artifact import layer_blob_key
 from conda_store.domain.image import Activation, ImagePython, Layer, LayerPlan, image_python
 from conda_store.domain.lock import PlatformLock
 from conda_store.services.context import Context
+from conda_store.services.credentials import usable_credentials
 from conda_store.services.solving import Silent
 
 logger = structlog.get_logger()
@@ -35,12 +36,14 @@ _LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 
 class LayerMaker:
-    """Makes the layers of one image; `scratch` is a directory for files on the way."""
+    """Makes the layers of one image; `scratch` is a directory for files on the way. Packages that are not in the cache
+    any more are fetched with the credentials of the namespace."""
 
-    def __init__(self, context: Context, lock: PlatformLock, scratch: Path) -> None:
+    def __init__(self, context: Context, lock: PlatformLock, scratch: Path, namespace: str) -> None:
         self._context = context
         self._lock = lock
         self._scratch = scratch
+        self._namespace = namespace
 
     def base_layers(self, base: BaseImage) -> list[Layer]:
         known = self._known([layer.key for layer in base.layers])
@@ -66,7 +69,9 @@ class LayerMaker:
         # the python record is needed to place noarch packages
         wanted = {package.name for plan in plans.values() for package in plan.packages} | {"python"}
         part = replace(self._lock, conda=tuple(package for package in self._lock.conda if package.name in wanted))
-        directories = asyncio.run(self._context.builder.extracted(part, self._scratch / "packages", Silent()))
+        credentials = usable_credentials(self._context, self._namespace)
+        scratch = self._scratch / "packages"
+        directories = asyncio.run(self._context.builder.extracted(part, scratch, Silent(), credentials))
         largest_first = sorted(plans.items(), key=lambda item: -sum(package.size or 0 for package in item[1].packages))
         with _quick_turns(), ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="layers") as threads:
             made = threads.map(

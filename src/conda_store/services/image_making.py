@@ -37,6 +37,7 @@ from conda_store.domain.lock import Lock, PlatformLock
 from conda_store.domain.platform import Platform, current_platform
 from conda_store.errors import ArtifactFailed, CondaStoreError, NotFound
 from conda_store.services.context import Context
+from conda_store.services.credentials import usable_credentials
 from conda_store.services.image_layers import LayerMaker
 from conda_store.services.solving import Silent
 from conda_store.storage.blobs import StoredBlob
@@ -115,7 +116,7 @@ class _Making:
         self._scratch.mkdir()
         reference, kept = deployment.base_image, deployment.base_image_directory
         base = read_base_image(reference, architecture(self._lock.platform), kept, deployment.registry_logins)
-        maker = LayerMaker(self._context, self._lock, self._scratch)
+        maker = LayerMaker(self._context, self._lock, self._scratch, self._build.namespace)
         below = maker.base_layers(base)
         # one more for the environment's own files
         budget = max(deployment.layer_budget - len(below) - 1, 1)
@@ -159,6 +160,7 @@ class _Making:
             requested=tuple(line for line in dependencies if isinstance(line, str)),
             variables=self._description.variables,
             trash=self._context.deployment.trash_directory,
+            credentials=usable_credentials(self._context, self._build.namespace),
         )
         asyncio.run(self._context.builder.install(request, Silent()))
         return prefix

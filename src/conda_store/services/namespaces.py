@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from conda_store.db import namespaces, settings
+from conda_store.db import credentials, namespaces, settings
 from conda_store.db.paging import Page, PageRequest
 from conda_store.db.records import NamespaceRecord, NamespaceUsage
 from conda_store.domain.access import Actor, Permission, Target
@@ -48,6 +48,7 @@ def delete_namespace(context: Context, actor: Actor, name: str) -> None:
     with context.database.write() as connection:
         namespaces.mark_deleted(connection, namespaces.get(connection, name).id, datetime.now(UTC))
         settings.forget(connection, name)
+        credentials.forget(connection, name)
 
 
 def usage(context: Context, actor: Actor) -> tuple[NamespaceUsage, ...]:

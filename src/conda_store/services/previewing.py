@@ -14,6 +14,7 @@ from conda_store.domain.settings import InForce
 from conda_store.domain.specification import AnySpecification, Specification
 from conda_store.errors import InvalidInput
 from conda_store.services.context import Context
+from conda_store.services.credentials import usable_credentials
 from conda_store.services.settings import effective_settings, rules_in_force
 from conda_store.services.solving import solve_once, solve_request
 from conda_store.services.specifications import (
@@ -81,7 +82,8 @@ def preview_request(context: Context, actor: Actor, submission: Submission) -> t
     namespace, specification, rules = _checked(context, actor, submission)
     if not isinstance(specification, Specification):
         raise InvalidInput("a lock is taken as it is: there is nothing to solve", hint="Submit it to have it built.")
-    return namespace, solve_request(context, specification, rules)
+    credentials = usable_credentials(context, namespace)
+    return namespace, solve_request(context, specification, rules, credentials=credentials)
 
 
 async def preview(context: Context, actor: Actor, submission: Submission) -> Preview:

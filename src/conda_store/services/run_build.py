@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 
 from conda_store.artifacts import conda_lock, environment_yaml
-from conda_store.builder.ports import Installed, InstallRequest
+from conda_store.builder.ports import Access, Installed, InstallRequest
 from conda_store.db import artifacts, builds, environments, leases, locks, logs, packages, search, specifications
 from conda_store.db.environments import LinkChange
 from conda_store.db.leases import Lease
@@ -38,6 +38,7 @@ from conda_store.errors import (
 )
 from conda_store.services.clearing import discard_prefix
 from conda_store.services.context import Context
+from conda_store.services.credentials import guarded_hosts, usable_credentials
 from conda_store.services.ending import give_up
 from conda_store.services.links import update_links
 from conda_store.services.logs import keep_log
@@ -112,6 +113,7 @@ class _Pipeline:
         self.specification: AnySpecification = stored_specification(stored.spec)
         self.rules = rules_in_force(context.database, context.deployment, build.namespace, build.environment)
         self.settings: Settings = self.rules.settings
+        self.credentials = usable_credentials(context, build.namespace)
 
     async def run(self) -> tuple[LinkChange, ...]:
         self.reporter.log(f"starting build of conda environment {stamp()}\n")
@@ -161,15 +163,14 @@ class _Pipeline:
         if isinstance(self.specification, LockfileSpecification):
             lock = lock_from_document(self.specification.lockfile)
             refuse_channels_of_lock(lock, self.rules)
-            refuse(
-                await self.context.builder.refusals(lock, package_policy(self.rules), self.settings.conda_channel_alias)
-            )
+            policy, alias = package_policy(self.rules), self.settings.conda_channel_alias
+            access = Access(self.credentials, guarded_hosts(self.context))
+            refuse(await self.context.builder.refusals(lock, policy, alias, access))
             return lock
         self.reporter.progress(Progress(Phase.SOLVING))
         self.reporter.flush()
-        return await solve_once(
-            self.context, solve_request(self.context, self.specification, self.rules), self.reporter
-        )
+        request = solve_request(self.context, self.specification, self.rules, credentials=self.credentials)
+        return await solve_once(self.context, request, self.reporter)
 
     def _keep_lock(self, lock: Lock) -> None:
         """The lock is to be had while the packages are still being installed."""
@@ -211,6 +212,7 @@ class _Pipeline:
             uid=self.settings.default_uid,
             gid=self.settings.default_gid,
             trash=self.context.deployment.trash_directory,
+            credentials=self.credentials,
         )
 
     def _put_yaml(self, lock: Lock) -> StoredBlob | None:

@@ -17,6 +17,7 @@ import structlog
 from conda_store.builder.ports import Reporter, SolveRequest
 from conda_store.db import locks
 from conda_store.domain.build import Progress
+from conda_store.domain.credential import Credentials
 from conda_store.domain.lock import Lock
 from conda_store.domain.platform import Platform
 from conda_store.domain.policy import package_policy
@@ -34,6 +35,9 @@ _LOOK_AGAIN = 0.05
 _PIP_SECONDS = 60
 
 
+_NONE = Credentials()
+
+
 class Silent:
     """A reporter for work that nobody watches."""
 
@@ -45,9 +49,16 @@ class Silent:
 
 
 def solve_request(
-    context: Context, specification: Specification, rules: InForce, platforms: tuple[Platform, ...] = ()
+    context: Context,
+    specification: Specification,
+    rules: InForce,
+    platforms: tuple[Platform, ...] = (),
+    credentials: Credentials = _NONE,
 ) -> SolveRequest:
-    """What to ask the builder under these settings. No platforms: those of the specification, else of the settings."""
+    """What to ask the builder under these settings, with these credentials.
+
+    No platforms: those of the specification, else of the settings.
+    """
     settings = rules.settings
     names = platforms or specification.platforms or settings.conda_solve_platforms
     return SolveRequest(
@@ -57,6 +68,7 @@ def solve_request(
         context.deployment.is_strict_channel_priority,
         settings.conda_max_solve_time,
         replace(package_policy(rules), until=specification.until),
+        credentials=credentials,
     )
 
 
@@ -77,6 +89,7 @@ def solve_key(request: SolveRequest, channel_state: str) -> str:
         "channel_state": channel_state,
         "moment": moment,
         "policy": request.policy.question(),
+        "credentials": request.credentials.identity,
         # what was too new is old enough some time later
         "hour": int(time.time() // 3600) if request.policy.cooldown else None,
     }

@@ -14,6 +14,7 @@ from conda_store.db.records import SpecificationRecord
 from conda_store.domain.access import SYSTEM, Actor, Permission, Target
 from conda_store.domain.build import BuildOrigin
 from conda_store.domain.conda_lock import lock_from_document
+from conda_store.domain.credential import Credentials
 from conda_store.domain.deployment import Deployment
 from conda_store.domain.lock import Lock, PlatformLock
 from conda_store.domain.names import parse_name
@@ -24,6 +25,7 @@ from conda_store.domain.settings import InForce, Settings, in_force
 from conda_store.domain.specification import AnySpecification, LockfileSpecification, Specification
 from conda_store.errors import Conflict, Forbidden, InvalidSpecification, NotFound, QuotaExceeded
 from conda_store.services.context import Context
+from conda_store.services.credentials import usable_credentials
 from conda_store.services.settings import effective_settings, rules_in_force
 from conda_store.services.solving import solve_once, solve_request
 
@@ -229,7 +231,10 @@ async def solve(context: Context, actor: Actor, question: SolveQuestion) -> Lock
     wanted = Specification("solve", question.channels, question.conda, question.pip or None)
     specification = checked(context, wanted, rules)
     assert isinstance(specification, Specification)
-    return await solve_once(context, solve_request(context, specification, rules, question.platforms))
+    # a token may name any namespace as its own: the credentials there are for those who may build in it
+    may_use = actor.may(Permission.ENVIRONMENT_CREATE, Target(namespace))
+    credentials = usable_credentials(context, namespace) if may_use else Credentials()
+    return await solve_once(context, solve_request(context, specification, rules, question.platforms, credentials))
 
 
 def preferred_platform(lock: Lock) -> PlatformLock | None:

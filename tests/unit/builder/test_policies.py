@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from conda_store.builder.ports import SolveRequest
+from conda_store.builder.ports import Access, SolveRequest
 from conda_store.domain.lock import Lock, load_lock
 from conda_store.domain.package_policy import PackagePolicy
 from conda_store.errors import PolicyViolation, Unsolvable
@@ -148,22 +148,24 @@ def test_strict_priority_holds_under_policies(bench: Bench) -> None:
 def test_a_lock_is_judged_by_what_its_channel_tells(bench: Bench) -> None:
     lock = bench.solve("tool", "unlicensed")
     policy = PackagePolicy(cooldown=WEEK, allowed_licenses=("MIT",), layers=LAYERS)
-    found = run(bench.builder.refusals(lock, policy, bench.alias))
+    found = run(bench.builder.refusals(lock, policy, bench.alias, Access()))
     assert [(item.rule, item.layer, item.value) for item in found] == [
         ("package_cooldown_days", "namespace team", "tool 3.0 0"),
         ("allowed_licenses", "deployment", "unlicensed 1.0 0"),
     ]
-    assert run(bench.builder.refusals(bench.solve("tool=1"), policy, bench.alias)) == ()
+    assert run(bench.builder.refusals(bench.solve("tool=1"), policy, bench.alias, Access())) == ()
 
 
 def test_a_locked_package_that_its_channel_does_not_have_is_unknown(bench: Bench) -> None:
     lock = bench.solve("tool=1")
     document = json.loads(lock.dump().decode().replace("tool-1.0-0", "tool-1.0-1"))
     other = load_lock(json.dumps(document).encode())
-    assert len(run(bench.builder.refusals(other, PackagePolicy(cooldown=WEEK), bench.alias))) == 1
-    assert run(bench.builder.refusals(other, PackagePolicy(forbidden_licenses=("AGPL-*",)), bench.alias)) == ()
+    assert len(run(bench.builder.refusals(other, PackagePolicy(cooldown=WEEK), bench.alias, Access()))) == 1
+    assert (
+        run(bench.builder.refusals(other, PackagePolicy(forbidden_licenses=("AGPL-*",)), bench.alias, Access())) == ()
+    )
     forbidden = PackagePolicy(conda_forbidden=("tool <2",))
-    assert [item.rule for item in run(bench.builder.refusals(other, forbidden, bench.alias))] == [
+    assert [item.rule for item in run(bench.builder.refusals(other, forbidden, bench.alias, Access()))] == [
         "conda_forbidden_packages"
     ]
 

@@ -121,6 +121,29 @@ class PolicyShape(BaseModel):
     layer: str
 
 
+class CredentialBody(BaseModel):
+    """`kind`: `basic` (with `username`), `bearer` (a token in a header) or `path` (a token in `/t/<token>/`)."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    host: str
+    kind: str = "basic"
+    username: str = ""
+    secret: str = Field(repr=False)
+
+
+class CredentialShape(BaseModel):
+    host: str
+    namespace: str | None
+    kind: str
+    set_by: str
+    set_on: datetime
+
+
+class SealedShape(BaseModel):
+    count: int
+
+
 class QuotaShape(BaseModel):
     """`used` is null where it is not a sum, but holds for each build."""
 

@@ -1,0 +1,52 @@
+"""Whether the packages of a lock may be had: they may be in the cache because others may have them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from conda_store.builder.authentication import entries
+from conda_store.builder.head_requests import RequestFailed, head
+from conda_store.builder.options import BuilderOptions
+from conda_store.builder.together import together
+from conda_store.domain.channel import without_credentials
+from conda_store.domain.lock import Lock
+from conda_store.errors import PackageNotFound, PackageUnavailable
+
+_CLOSED = frozenset({401, 403, 404, 407, 410})
+_AT_ONCE = 16
+
+
+async def require_access(lock: Lock, hosts: frozenset[str], options: BuilderOptions) -> None:
+    """Ask each of these hosts, with our credentials, for the packages of a lock that was handed in.
+
+    Raises:
+        PackageNotFound: it refuses one to us.
+        PackageUnavailable: it does not answer.
+    """
+    urls = {package.url for part in lock.platforms for package in part.conda}
+    urls |= {package.url for part in lock.platforms for package in part.pypi}
+    guarded = [url for url in sorted(urls) if _is_of(urlsplit(url).hostname or "", hosts)]
+    known, gate = entries(options), asyncio.Semaphore(_AT_ONCE)
+    await together(_ask(url, known, options.channel_check_timeout, gate) for url in guarded)
+
+
+def _is_of(host: str, hosts: frozenset[str]) -> bool:
+    labels = host.split(".")
+    return host in hosts or any(f"*.{'.'.join(labels[count:])}" in hosts for count in range(1, len(labels)))
+
+
+async def _ask(url: str, known: Mapping[str, Any], limit: float, gate: asyncio.Semaphore) -> None:
+    shown = without_credentials(url)
+    try:
+        async with gate:
+            answer = await head(url, limit=limit, entries=known)
+    except (RequestFailed, TimeoutError) as error:
+        raise PackageUnavailable(f"{shown} cannot be asked for", hint="Its host may be down for the moment.") from error
+    if answer.status in _CLOSED:
+        raise PackageNotFound(
+            f"{shown} is refused to this namespace with status {answer.status}",
+            hint="Set a credential for its host in the namespace: conda-store credential set.",
+        )
