@@ -73,7 +73,7 @@ class LayerMaker:
         scratch = self._scratch / "packages"
         directories = asyncio.run(self._context.builder.extracted(part, scratch, Silent(), credentials))
         largest_first = sorted(plans.items(), key=lambda item: -sum(package.size or 0 for package in item[1].packages))
-        with _quick_turns(), ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="layers") as threads:
+        with quick_turns(), ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="layers") as threads:
             made = threads.map(
                 lambda item: (
                     item[0],
@@ -117,7 +117,7 @@ class LayerMaker:
 
 
 @contextmanager
-def _quick_turns() -> Iterator[None]:
+def quick_turns() -> Iterator[None]:
     """Threads that come back from compressing get their turn at once: half the time on two processors."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(_TURN)

@@ -1,0 +1,225 @@
+"""Images: making layers, answering for them, handing them out, and what they take on the disk.
+
+Every part gives processor seconds beside seconds, since the machine may be busy with other things.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import http.client
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from isal import isal_zlib
+
+from benchmarks import downloads
+from benchmarks.builds import ROOT, environments, served_channel, summary
+from benchmarks.service import Service, service
+from benchmarks.shared_storage import shared_storage
+from conda_store.artifacts.oci.package_layer import write_package_layer
+from conda_store.builder.engine import RattlerBuilder
+from conda_store.builder.ports import SolveRequest
+from conda_store.domain.image import LayerPlan, image_python, plan_layers
+from conda_store.domain.lock import PlatformLock
+from conda_store.domain.platform import current_platform
+from conda_store.domain.specification import Specification
+from conda_store.services.image_layers import quick_turns
+from conda_store.services.solving import Silent
+
+OCI = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
+BASE = ROOT / ".cache" / "base-image.tar"
+BUDGET = 92
+_BLOCK = 256 << 10
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, help="where to write the results")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--environment", default="large", choices=list(environments()))
+    parser.add_argument("--requests", type=int, default=2000, help="manifests to ask for")
+    options = parser.parse_args()
+    results: dict[str, Any] = {"storage": shared_storage()}
+    with served_channel() as url, tempfile.TemporaryDirectory(prefix="bench-images-", dir=ROOT / ".cache") as work:
+        specs = environments()[options.environment]
+        results["layers"] = layers(url, Path(work), specs, options.runs)
+        base = f"--CondaStore.default_docker_base_image=tar:{BASE}"
+        with service(Path(work) / "service", base) as running:
+            results["manifest"] = first_manifest(running, url, specs, options.runs)
+            results["manifest"] |= manifest_requests(running, options.requests)
+            results["downloads"] = downloads.compared(running, Path(work) / "downloads", options.runs)
+    text = json.dumps(results, indent=1)
+    if options.json:
+        options.json.write_text(text)
+    print(text)
+    return 0
+
+
+# --- making layers ----------------------------------------------------------------------------------------------
+
+
+def layers(url: str, work: Path, specs: Sequence[str], runs: int) -> dict[str, Any]:
+    """The layers of an environment, beside reading and compressing the same files once; in turns, with as many threads,
+    by the same compressor."""
+    lock, directories = asyncio.run(_extracted(url, work / "packages", specs))
+    plans = plan_layers(lock, BUDGET)
+    python = image_python(lock)
+    target = work / "layer-files"
+    target.mkdir()
+
+    def make(plan: LayerPlan) -> int:
+        with (target / plan.packages[0].name).open("wb", buffering=0) as file:
+            return write_package_layer(plan, directories, python, file)[0].size
+
+    def compress(plan: LayerPlan) -> int:
+        with (target / plan.packages[0].name).open("wb", buffering=0) as file:
+            return _compressed([directories[package.name] for package in plan.packages], file.write)
+
+    results: dict[str, list[dict[str, float]]] = {"made": [], "compressed": []}
+    _all(make, plans)  # what is read is in memory from here on
+    for _ in range(runs):
+        results["compressed"].append(_all(compress, plans))
+        results["made"].append(_all(make, plans))
+    return {
+        "layers": len(plans),
+        "packages": len(lock.conda),
+        **{
+            f"{name}_{unit}": summary([run[unit] for run in found])
+            for name, found in results.items()
+            for unit in ("seconds", "processor", "megabytes")
+        },
+        "ratio": _median_ratio(results, "seconds"),
+        "processor_ratio": _median_ratio(results, "processor"),
+    }
+
+
+def _median_ratio(results: dict[str, list[dict[str, float]]], unit: str) -> float:
+    pairs = zip(results["made"], results["compressed"], strict=True)
+    return summary([made[unit] / compressed[unit] for made, compressed in pairs])["median"]
+
+
+async def _extracted(url: str, cache: Path, specs: Sequence[str]) -> tuple[PlatformLock, dict[str, Path]]:
+    builder = RattlerBuilder(cache)
+    request = SolveRequest(Specification("bench", (url,), tuple(specs)), (current_platform(),), url)
+    lock = (await builder.solve(request, Silent())).platforms[0]
+    found = await builder.extracted(lock, cache / "scratch", Silent())
+    await builder.close()
+    return lock, dict(found)
+
+
+def _all(work: Callable[[LayerPlan], int], plans: Sequence[LayerPlan]) -> dict[str, float]:
+    largest_first = sorted(plans, key=lambda plan: -sum(package.size or 0 for package in plan.packages))
+    began, before = time.perf_counter(), time.process_time()
+    with quick_turns(), ThreadPoolExecutor(os.cpu_count() or 1) as threads:
+        size = sum(threads.map(work, largest_first))
+    return {
+        "seconds": time.perf_counter() - began,
+        "processor": time.process_time() - before,
+        "megabytes": size / 1e6,
+    }
+
+
+def _compressed(directories: Sequence[Path], write: Callable[[bytes], object]) -> int:
+    """Bytes of all files of the packages, one after the other, as one gzip stream."""
+    compressor = isal_zlib.compressobj(2, isal_zlib.DEFLATED, 31)
+    block = memoryview(bytearray(_BLOCK))
+    used = size = 0
+    for directory in directories:
+        for folder, folders, names in os.walk(directory):
+            if folder == str(directory):
+                folders.remove("info")
+            for name in names:
+                path = f"{folder}/{name}"
+                if os.path.islink(path):  # noqa: PTH114 - tens of thousands of them
+                    continue
+                descriptor = os.open(path, os.O_RDONLY)
+                while count := os.readv(descriptor, [block[used:]]):
+                    used += count
+                    if used == _BLOCK:
+                        data = compressor.compress(block)
+                        size, used = size + len(data), 0
+                        write(data)
+                os.close(descriptor)
+    data = compressor.compress(block[:used]) + compressor.flush()
+    write(data)
+    return size + len(data)
+
+
+# --- manifests --------------------------------------------------------------------------------------------------
+
+
+def first_manifest(running: Service, url: str, specs: Sequence[str], runs: int) -> dict[str, Any]:
+    """From POST to a complete manifest where every package's layer is known; and what of it was solving."""
+    running.wait(running.post("first", list(specs), url))
+    began = time.perf_counter()
+    _manifest(running, "first")
+    layers_made = time.perf_counter() - began
+    found: list[tuple[float, float]] = []
+    for run in range(runs):
+        name = f"again-{run}"
+        began = time.perf_counter()
+        # another specification, so that it is solved
+        build_id = running.post(name, [*specs, f"python >=3.{run}"], url)
+        _manifest(running, name)
+        found.append((time.perf_counter() - began, _solve_seconds(running, build_id)))
+    return {
+        "layers_made_seconds": layers_made,
+        "post_to_manifest": summary([total for total, _ in found]),
+        "solve": summary([solve for _, solve in found]),
+        "beyond_solve": summary([total - solve for total, solve in found]),
+    }
+
+
+def _manifest(running: Service, name: str) -> dict[str, Any]:
+    answer = running.client.get(f"/v2/bench/{name}/manifests/latest", headers=OCI, timeout=600)
+    found: dict[str, Any] = answer.raise_for_status().json()
+    return found
+
+
+def _solve_seconds(running: Service, build_id: int) -> float:
+    text = running.client.get(f"/api/v1/build/{build_id}/logs/", follow_redirects=True).text
+    words = next(line for line in text.splitlines() if "lock: completed in" in line).split()
+    return float(words[words.index("in") + 1])
+
+
+def manifest_requests(running: Service, number: int) -> dict[str, Any]:
+    """Milliseconds of a GET, one after the other on one connection, by tag and by digest."""
+    digest = running.client.head("/v2/bench/first/manifests/latest", headers=OCI).headers["Docker-Content-Digest"]
+    found = {}
+    for kind, reference in (("tag", "latest"), ("digest", digest)):
+        before = running.processor_seconds()
+        times = _timed(running, f"/v2/bench/first/manifests/{reference}", number)
+        found[f"get_by_{kind}_ms"] = {
+            "median": times[len(times) // 2] * 1000,
+            "p95": times[len(times) * 95 // 100] * 1000,
+            "p99": times[len(times) * 99 // 100] * 1000,
+            "processor": (running.processor_seconds() - before) / number * 1000,
+        }
+    return found
+
+
+def _timed(running: Service, path: str, number: int) -> list[float]:
+    address = urlsplit(str(running.client.base_url)).netloc
+    headers = {**OCI, "Authorization": running.client.headers["Authorization"]}
+    connection = http.client.HTTPConnection(address, timeout=60)
+    times = []
+    for _ in range(number):
+        began = time.perf_counter()
+        connection.request("GET", path, headers=headers)
+        connection.getresponse().read()
+        times.append(time.perf_counter() - began)
+    connection.close()
+    return sorted(times)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
