@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks import builds
 
 HERE = Path(__file__).parent
-PARTS = ["warm", "cold", "lists", "packages"]
+PARTS = ["warm", "cold", "lists", "packages", "images"]
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 
 
@@ -42,6 +42,8 @@ def main() -> int:
         results["lists"] = _other("benchmarks.lists", "--output")
     if "packages" in wanted:
         results["packages"] = _other("benchmarks.package_search", "--json")
+    if "images" in wanted:
+        results["images"] = _other("benchmarks.images", "--json")
     kept.parent.mkdir(exist_ok=True)
     kept.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
     PAGE.write_text(page(results))
@@ -76,7 +78,43 @@ def page(results: dict[str, Any]) -> str:
         lines += ["## Package search", "", "500,078 records; milliseconds.", ""]
         searches = {name: row for name, row in results["packages"].items() if isinstance(row, dict)}
         lines += _table(searches, "median", "p95")
+    if "images" in results:
+        lines += _images(results["images"])
     return "\n".join(lines)
+
+
+def _images(results: dict[str, Any]) -> list[str]:
+    made, manifest, storage = results["layers"], results["manifest"], results["storage"]
+    fetched = results["downloads"]
+    lines = ["## Images", ""]
+    lines += [
+        f"- {made['layers']} layers of the {made['packages']} packages of the large environment: "
+        f"{made['made_seconds']['median']:.1f} s, {made['ratio']:.2f} x reading and compressing the same files once "
+        f"with the same compressor ({made['processor_ratio']:.2f} x the processor's time)",
+        f"- POST to the first manifest, every package known: {manifest['post_to_manifest']['median']:.2f} s, "
+        f"of which solving {manifest['solve']['median']:.2f} s",
+        f"- manifest by tag: {manifest['get_by_tag_ms']['median']:.1f} ms, 99 % within "
+        f"{manifest['get_by_tag_ms']['p99']:.1f} ms; by digest {manifest['get_by_digest_ms']['median']:.1f} and "
+        f"{manifest['get_by_digest_ms']['p99']:.1f} ms",
+        f"- {storage['environments']} related environments of conda-forge: "
+        f"{storage['layers_by_package_megabytes']:.0f} MB in layers by package, "
+        f"{storage['one_layer_each_megabytes']:.0f} MB in one layer each (estimated by the sizes of packages)",
+        "",
+        f"A blob of {fetched['blob_megabytes']:.0f} MB: MB/s, processor seconds of the server for a gigabyte, and its "
+        "memory in MB.",
+        "",
+        "| | 1 client | 16 clients |",
+        "|---|---|---|",
+    ]
+    for name in fetched["clients_1"]:
+        cells = [fetched[f"clients_{number}"][name] for number in (1, 16)]
+        shown = [
+            f"{cell['megabytes_a_second']['median']:.0f}, {cell['processor_a_gigabyte']['median']:.2f} s, "
+            f"{cell['memory_megabytes']['median']:.0f} MB"
+            for cell in cells
+        ]
+        lines.append(f"| {name} | {shown[0]} | {shown[1]} |")
+    return [*lines, ""]
 
 
 def _builds(results: dict[str, Any]) -> list[str]:

@@ -26,6 +26,7 @@ from conda_store.domain.settings import Settings
 from conda_store.errors import Conflict
 from conda_store.server.app import create_app
 from conda_store.server.options import ServerOptions
+from conda_store.server.sending import FileSendingProtocol
 from conda_store.services import namespaces, specifications
 from conda_store.services.context import Context
 from conda_store.services.packing import make_artifact
@@ -91,7 +92,9 @@ class Service:
         self.port = listener.getsockname()[1]
         self.url = f"http://localhost:{self.port}{self.options.prefix}"
         app = create_app(self.context, self.options)
-        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
+        config = uvicorn.Config(
+            app, http=FileSendingProtocol, log_config=None, access_log=False, timeout_graceful_shutdown=1
+        )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listener]}, daemon=True)
 

@@ -263,6 +263,7 @@ def _serve(
 
     from conda_store.server.app import create_app
     from conda_store.server.options import ServerOptions
+    from conda_store.server.sending import FileSendingProtocol
     from conda_store.services.context import Context
 
     backend: AuthenticationBackend = program.part(AuthenticationBackend)
@@ -295,6 +296,7 @@ def _serve(
     app = create_app(Context.assemble(replace(blueprint, deployment=deployment)), server_options)
     config = uvicorn.Config(
         app,
+        http=FileSendingProtocol,
         log_config=None,
         access_log=False,
         proxy_headers=options.behind_proxy,

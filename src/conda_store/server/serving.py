@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Mapping
 from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
 
 import anyio
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
+from conda_store.server.sending import EXTENSION, SendFile
 from conda_store.storage.blobs import BlobInfo, BlobStore
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
@@ -43,17 +47,30 @@ def blob_answer(
     given["Content-Length"] = str(end - start)
     if request.method == "HEAD":
         return Response(status_code=status, headers=given, media_type=media_type)
-    content = _stream(blobs, info.key, start, end)
+    path = blobs.local_path(info.key)
+    if path is not None and end > start and EXTENSION in request.scope.get("extensions", {}):
+        return _FileAnswer(path, start, end, status_code=status, headers=given, media_type=media_type)
+    content = blobs.stream(info.key, start, end) if path is None else _read(path, start, end)
     return StreamingResponse(content, status_code=status, headers=given, media_type=media_type)
 
 
-async def _stream(blobs: BlobStore, key: str, start: int, end: int) -> AsyncIterator[bytes]:
-    """A file of this machine is read piece by piece as the client takes it; stores elsewhere read ahead."""
-    path = blobs.local_path(key)
-    if path is None:
-        async for chunk in blobs.stream(key, start, end):
-            yield chunk
-        return
+class _FileAnswer(Response):
+    """A part of a file of this machine, sent by the kernel."""
+
+    def __init__(self, path: Path, start: int, end: int, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self._path, self._start, self._end = path, start, end
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        send_file: SendFile = scope["extensions"][EXTENSION]
+        with self._path.open("rb") as file:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            await send_file(file, self._start, self._end - self._start)
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _read(path: Path, start: int, end: int) -> AsyncIterator[bytes]:
+    """A file is read piece by piece as the client takes it."""
     async with await anyio.open_file(path, "rb") as file:
         await file.seek(start)
         while start < end and (chunk := await file.read(min(_CHUNK, end - start))):

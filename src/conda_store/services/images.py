@@ -83,16 +83,11 @@ def request_image(
         # an index before the image of this machine's platform, and that before others
         order = ("", current_platform().value)
         return ImageRequest(min(found, key=lambda item: order.index(item.platform) if item.platform in order else 2))
-    if build.status is not BuildStatus.COMPLETED:
-        return _unfinished(build)
-    return _requested(context, build, retries=retries)
-
-
-def _unfinished(build: BuildRecord) -> ImageRequest:
-    if build.status.has_ended:
+    if build.status.has_ended and build.status is not BuildStatus.COMPLETED:
         raise Conflict(f"build {build.id} of {build.namespace}/{build.environment} is {build.status}: "
                        f"{build.status_info or 'see its log'}")  # fmt: skip
-    return ImageRequest(None)
+    # while it is being built too, so that it is made as soon as it can be
+    return _requested(context, build, retries=retries)
 
 
 def _requested(context: Context, build: BuildRecord, *, retries: bool) -> ImageRequest:
