@@ -3,7 +3,7 @@
 What a specification names decides what happens: `fail-always` cannot be solved, `fail-install` cannot be installed,
 `fail-transient` fails to install the first time (a file in `memory` remembers it, for builders in several processes),
 `sleep-5` takes five seconds to install (decimals are possible: `sleep-0.5`), `hang` takes for ever, `missing-*` is
-in no channel, and of `clash-*` with versions only one can be installed.
+in no channel, and of `clash-*` only one can be installed in another version than 1.0.
 """
 
 from __future__ import annotations
@@ -82,7 +82,9 @@ class FakeBuilder:
             raise Unsolvable("`fail-always` cannot be installed", hint="Remove it.")
         if specification.until is not None and specification.until < "2020-09-13":
             raise Unsolvable(f"nothing had been made by {specification.until}")
-        clashing = sorted(text for name, text in names.items() if name.startswith("clash-") and text != name)
+        clashing = sorted(
+            text for name, text in names.items() if name.startswith("clash-") and text not in {name, f"{name}=1.0"}
+        )
         if len(clashing) > 1:
             raise Unsolvable(f"`{clashing[0]}` and `{clashing[1]}` cannot be installed together")
         channels = tuple(channel_url(name, request.channel_alias) for name in specification.channels)

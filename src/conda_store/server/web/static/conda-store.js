@@ -102,26 +102,41 @@ const logSearch = document.getElementById("log-search");
 if (logSearch) {
   const log = document.getElementById("log-text");
   let last = -1;
-  const next = () => {
-    const word = logSearch.value.toLowerCase();
-    const text = log.textContent.toLowerCase();
-    last = word ? text.indexOf(word, last + 1) : -1;
-    if (word && last < 0) last = text.indexOf(word);
+  const show = (start, length) => {
     const selection = getSelection();
     selection.removeAllRanges();
-    if (last < 0) return;
+    if (start < 0) return;
     const nodes = document.createTreeWalker(log, NodeFilter.SHOW_TEXT);
-    for (let node = nodes.nextNode(), left = last; node; left -= node.length, node = nodes.nextNode()) {
+    for (let node = nodes.nextNode(), left = start; node; left -= node.length, node = nodes.nextNode()) {
       if (left >= node.length) continue;
       const range = document.createRange();
       range.setStart(node, left);
-      range.setEnd(node, Math.min(left + word.length, node.length));
+      range.setEnd(node, Math.min(left + length, node.length));
       selection.addRange(range);
       log.scrollTop += range.getBoundingClientRect().top - log.getBoundingClientRect().top - log.clientHeight / 2;
       return;
     }
   };
+  const next = () => {
+    const word = logSearch.value.toLowerCase();
+    const text = log.textContent.toLowerCase();
+    last = word ? text.indexOf(word, last + 1) : -1;
+    if (word && last < 0) last = text.indexOf(word);
+    show(last, word.length);
+  };
   logSearch.hidden = false;
+  /* the last line before "build failed" that speaks of a failure, else the last one */
+  const jump = document.getElementById("log-error");
+  if (jump) {
+    jump.hidden = false;
+    jump.addEventListener("click", () => {
+      const lines = [...log.textContent.matchAll(/.+/g)].filter((line) => !line[0].startsWith("build failed"));
+      const wrong = lines.filter((line) => /error|fail|cannot|not found|unavailable|no solution/i.test(line[0]));
+      const line = wrong.pop() || lines.pop();
+      if (line) show(line.index, line[0].length);
+      log.focus();
+    });
+  }
   logSearch.addEventListener("keydown", (event) => {
     if (event.key !== "Enter") return;
     event.preventDefault();
@@ -138,11 +153,15 @@ if (live) {
   const text = document.getElementById("progress-text");
   const bar = document.getElementById("progress");
   const events = new EventSource(live.dataset.events);
+  const follow = document.getElementById("log-follow");
+  follow.parentElement.hidden = false;
+  log.addEventListener("wheel", () => { follow.checked = log.scrollHeight - log.scrollTop - log.clientHeight < 40; }, { passive: true });
+  follow.addEventListener("change", () => { if (follow.checked) log.scrollTop = log.scrollHeight; });
   let isFresh = true;
   const megabytes = (count) => `${(count / 1048576).toFixed(1)} MiB`;
 
   events.addEventListener("log", (event) => {
-    const follows = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+    const follows = follow.checked;
     if (isFresh) log.textContent = "";
     isFresh = false;
     log.append(JSON.parse(event.data).text);
@@ -158,11 +177,17 @@ if (live) {
       if (item.dataset.phase === now.phase) item.setAttribute("aria-current", "step");
       else item.removeAttribute("aria-current");
     });
+    const current = document.querySelector("[data-phase][aria-current]");
+    let isDone = Boolean(current);
+    forEach("[data-phase]", (item) => {
+      if (item === current) isDone = false;
+      item.classList.toggle("done", isDone);
+    });
     bar.max = now.packages_total || 1;
     bar.value = now.packages_done;
     let words = now.status === "QUEUED" ? "Waiting for a worker." : "Working.";
     if (now.packages_total) {
-      words = `${now.packages_done} of ${now.packages_total} packages`;
+      words = `${now.packages_done} of ${now.packages_total} packages, ${now.packages_total - now.packages_done} remain`;
       if (now.bytes_total) words += `, ${megabytes(now.bytes_done)} of ${megabytes(now.bytes_total)}`;
     }
     text.textContent = words;
