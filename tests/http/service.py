@@ -91,9 +91,9 @@ class Service:
         listener.bind(("127.0.0.1", 0))
         self.port = listener.getsockname()[1]
         self.url = f"http://localhost:{self.port}{self.options.prefix}"
-        app = create_app(self.context, self.options)
+        self.app = create_app(self.context, self.options)
         config = uvicorn.Config(
-            app, http=FileSendingProtocol, log_config=None, access_log=False, timeout_graceful_shutdown=1
+            self.app, http=FileSendingProtocol, log_config=None, access_log=False, timeout_graceful_shutdown=1
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listener]}, daemon=True)
