@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from conda_store.domain.access import SYSTEM, Target
-from conda_store.services import sharing
+from conda_store.services import artifacts, sharing
 from tests.architecture.test_docs_routes import routes_of
 from tests.http.service import Service, data
 
@@ -26,8 +26,10 @@ TOKENS = {
     "elsewhere": {"primary_namespace": "elsewhere", "role_bindings": {"elsewhere/*": ["admin"]}},
     "everything": {"primary_namespace": "default", "role_bindings": {"*/*": ["admin"]}},
 }
-SPECIFICATION = "name: one\nchannels: [forge]\ndependencies: [zlib]"
-SHA256 = re.compile(r"[0-9a-f]{64}")
+# an environment of which nobody hears who may not read it
+NAME = "hidden-one"
+SPECIFICATION = f"name: {NAME}\nchannels: [forge]\ndependencies: [zlib]"
+OUTSIDERS = {"anonymous", "elsewhere"}
 
 
 def rows() -> dict[tuple[str, str], tuple[str, ...]]:
@@ -57,6 +59,8 @@ class Sent:
 SHARE = {"kind": "user", "name": "ada", "role": "viewer"}
 ROLE = {"other_namespace": "elsewhere", "role": "viewer"}
 HOLDER = {"kind": "user", "holder": "ada"}
+SETTING = {"conda_default_channels": '["{new}"]'}
+SUBMITTED = {"namespace": "team", "specification": SPECIFICATION}
 FRESH = Sent(is_fresh=True)
 SENT: dict[tuple[str, str], Sent] = {
     ("PUT", "/api/v1/build/{build_id}/cancel/"): FRESH,
@@ -72,7 +76,7 @@ SENT: dict[tuple[str, str], Sent] = {
     ("DELETE", "/api/v1/namespace/{namespace}/role"): Sent(json={"other_namespace": "elsewhere"}),
     ("DELETE", "/api/v1/namespace/{namespace}/roles"): FRESH,
     ("GET", "/api/v1/permission/explain/"): Sent(
-        {"permission": "environment::read", "namespace": "team", "environment": "one", "user": "ada"}
+        {"permission": "environment::read", "namespace": "team", "environment": NAME, "user": "ada"}
     ),
     ("PUT", "/api/v1/setting/"): Sent(json={}),
     ("PUT", "/api/v1/setting/{namespace}/"): Sent(json={}),
@@ -88,19 +92,23 @@ SENT: dict[tuple[str, str], Sent] = {
     ("DELETE", "/api/v1/token/{token_id}/"): FRESH,
     ("POST", "/build/{build_id}/cancel/"): FRESH,
     ("POST", "/build/{build_id}/delete/"): FRESH,
-    ("POST", "/create/"): Sent(form={"namespace": "team", "specification": SPECIFICATION}),
-    ("POST", "/create/check/"): Sent(form={"namespace": "team", "specification": SPECIFICATION}),
-    ("POST", "/create/preview/"): Sent(form={"namespace": "team", "specification": SPECIFICATION}),
-    ("POST", "/environment/{namespace}/{name}/delete/"): Sent(form={"typed": "one"}, is_fresh=True),
+    ("POST", "/create/"): Sent(form=SUBMITTED),
+    ("POST", "/create/check/"): Sent(form=SUBMITTED),
+    ("POST", "/create/preview/"): Sent(form=SUBMITTED),
+    ("POST", "/create/suggestions/"): Sent(form=SUBMITTED),
+    ("GET", "/create/newer/"): Sent({"build": "{build_id}", "newest_seen": "0"}),
+    ("GET", "/create/packages/"): Sent({"package": "zlib", "namespace": "team"}),
+    ("GET", "/create/policy/"): Sent({"namespace": "team"}),
+    ("POST", "/environment/{namespace}/{name}/delete/"): Sent(form={"typed": NAME}, is_fresh=True),
     ("POST", "/environment/{namespace}/{name}/description/"): Sent(form={"description": "described"}),
     ("GET", "/environment/{namespace}/{name}/difference/"): Sent({"before": "{build_id}", "after": "{build_id}"}),
     ("POST", "/login/"): Sent(form={"username": "ada", "password": "wrong"}),
     ("POST", "/namespace/"): Sent(form={"namespace": "{new}"}),
     ("POST", "/api/v1/namespace/{namespace}/"): Sent(query={}),
     ("POST", "/namespace/{name}/delete/"): Sent(form={"typed": "{namespace}"}, is_fresh=True),
-    ("POST", "/setting/"): Sent(form={}),
-    ("POST", "/setting/{namespace}/"): Sent(form={}),
-    ("POST", "/setting/{namespace}/{name}/"): Sent(form={}),
+    ("POST", "/setting/"): Sent(form=SETTING),
+    ("POST", "/setting/{namespace}/"): Sent(form=SETTING),
+    ("POST", "/setting/{namespace}/{name}/"): Sent(form=SETTING),
     ("GET", "/share/"): Sent({"link": "{link}"}),
 }
 
@@ -114,14 +122,16 @@ class Walker:
         for name in ("elsewhere", "default"):
             service.make_namespaces(name)
         self.everything = service.client("everything")
-        service.build("default", "one", "zlib")
+        service.build("default", "one", "python")
         self.known = self._values("team")
         for path in ("/api/v1/build/{build_id}/archive/", "/api/v1/build/{build_id}/installer/"):
             self.everything.get(path.format(**self.known))
-        self.everything.get("/v2/team/one/manifests/latest")
+        self.everything.get(f"/v2/team/{NAME}/manifests/latest")
         assert service.pack() > 2
+        self.tag = artifacts.image_name(service.context, SYSTEM, self.known["build_id"]).partition(":")[2]
+        self.digest = self.everything.get(f"/v2/team/{NAME}/manifests/{self.tag}").json()["layers"][0]["digest"]
         with service.client("admin") as admin:
-            limits = {"role_bindings": {"team*/one": ["developer"]}}
+            limits = {"role_bindings": {f"team*/{NAME}": ["developer"]}}
             narrowed = data(admin.post("/api/v1/token/", json=limits))["token"]
         tokens = {"anonymous": None, "narrowed": narrowed}
         self.clients = {caller: service.client(tokens.get(caller, caller)) for caller in CALLERS}
@@ -132,12 +142,12 @@ class Walker:
 
     def _values(self, namespace: str) -> dict[str, Any]:
         """What stands for the names in paths: an environment with a build, shared with ada, and a link to it."""
-        build_id = self.service.build(namespace, "one", "zlib")
+        build_id = self.service.build(namespace, NAME, "zlib")
         context = self.service.context
         holder = sharing.Holder(sharing.HolderKind.USER, "ada")
-        for target in (Target(namespace), Target(namespace, "one")):
+        for target in (Target(namespace), Target(namespace, NAME)):
             sharing.share(context, SYSTEM, target, holder, "viewer")
-        link, token = sharing.create_link(context, SYSTEM, Target(namespace, "one"))
+        link, token = sharing.create_link(context, SYSTEM, Target(namespace, NAME))
         lockfile = self.everything.get(f"/api/v1/build/{build_id}/lockfile/").headers["location"]
         build = data(self.everything.get(f"/api/v1/build/{build_id}/"))
         self.everything.post(f"/api/v1/namespace/{namespace}/role", json=ROLE | {"other_namespace": "default"})
@@ -147,33 +157,31 @@ class Walker:
         assert made
         return {
             "namespace": namespace,
-            "name": "one",
-            "environment_name": "one",
+            "name": NAME,
+            "environment_name": NAME,
             "build_id": build_id,
             "link_id": link.id,
             "link": token,
             "token_id": token_id,
             "sha256": build["specification"]["sha256"],
             "key": lockfile.removeprefix("/storage/"),
-            "rest": "team/one",
+            "rest": f"team/{NAME}",
         }
 
     def path(self, path: str, values: Mapping[str, Any]) -> str:
         """The path with its names filled in; what `name` and `rest` mean depends on where they stand."""
         special: dict[str, Any] = {}
         if path.startswith("/v2/{name}"):
-            special = {"name": f"{values['namespace']}/one", "reference": "latest", "digest": self._digest()}
+            special = {"name": f"team/{NAME}", "reference": self.tag, "digest": self.digest}
+        elif path == "/api/v1/environment/{name}/":  # of the default namespace
+            special = {"name": "one"}
         elif path.startswith("/namespace/"):
             special = {"name": values["namespace"]}
         elif path.startswith("/static/"):
-            special = {"name": "pages.css"}
+            special = {"name": "icon.svg"}
         elif path.startswith("/v2/"):
             special = {"rest": "team"}
         return path.format(**(values | special))
-
-    def _digest(self) -> str:
-        manifest = self.everything.get("/v2/team/one/manifests/latest").json()
-        return str(manifest["layers"][0]["digest"])
 
     def outcomes(self, method: str, path: str) -> tuple[str, ...]:
         sent = SENT.get((method, path), Sent())
@@ -182,7 +190,7 @@ class Walker:
             number = next(self._numbers)
             values = self._values(f"team-{number}") if sent.is_fresh else dict(self.known)
             if "cancel" in path:
-                values["build_id"] = self.service.submit(values["namespace"], "one", "zlib")
+                values["build_id"] = self.service.submit(values["namespace"], NAME, "zlib")
             values["new"] = f"team-new-{number}"
 
             def filled(given: Mapping[str, str] | None, values: dict[str, Any] = values) -> dict[str, str] | None:
@@ -197,7 +205,11 @@ class Walker:
     def _send(self, caller: str, method: str, path: str, sent: Sent, filled: Any) -> httpx.Response:
         client = self.clients[caller]
         client.cookies.clear()
-        return client.request(method, path, params=filled(sent.query), json=sent.json, data=filled(sent.form))
+        answer = client.request(method, path, params=filled(sent.query), json=sent.json, data=filled(sent.form))
+        asked = f"{answer.request.url} {answer.request.content.decode()}"
+        if caller in OUTSIDERS and NAME not in asked and path != "/share/":
+            assert NAME not in answer.text, f"{caller} hears of an environment that they may not read"
+        return answer
 
 
 @pytest.fixture(scope="module")

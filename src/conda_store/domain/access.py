@@ -380,6 +380,14 @@ class Actor:
         what = "namespace" if target.environment is None else "environment"
         raise NotFound(unseen or f"{what} does not exist", reason=reason)
 
+    def require_somewhere(self, permission: Permission) -> None:
+        """
+        Raises:
+            Forbidden: there is nothing to which the actor may do this.
+        """
+        if not self.may_somewhere(permission):
+            raise Forbidden(reason=f"{self.name} may {permission} nowhere")
+
     def require_all(self, permissions: Iterable[Permission], target: Target) -> None:
         for permission in permissions:
             self.require(permission, target)

@@ -1,4 +1,4 @@
-"""Numbers for monitoring: open to everybody who reaches the service, so they name nothing."""
+"""What monitoring asks for. The numbers are open to everybody who reaches the service, so they name nothing."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import datetime
 
 from conda_store.db import builds, environments, overview
 from conda_store.db.overview import DayOfBuilds
+from conda_store.domain.access import Actor, Permission, Target
 from conda_store.services.context import Context
 
 
@@ -25,10 +26,15 @@ def numbers(context: Context) -> dict[str, int]:
     )
 
 
-def working(context: Context) -> dict[str, tuple[int, ...]]:
-    """The builds that each worker is at, by the worker's name."""
+def working(context: Context, actor: Actor) -> dict[str, tuple[int, ...]]:
+    """The builds that each worker is at, by the worker's name, in its order.
+
+    Who may not read the deployment's settings learns no names of machines: to them they are `worker 1` and so on.
+    """
+    is_told = actor.may(Permission.SETTING_READ, Target())
     with context.database.read() as connection:
-        return builds.by_owner(connection)
+        found = sorted(builds.by_owner(connection).items())
+    return {owner if is_told else f"worker {number}": ids for number, (owner, ids) in enumerate(found, start=1)}
 
 
 def builds_by_day(context: Context, since: datetime) -> tuple[DayOfBuilds, ...]:

@@ -10,7 +10,7 @@ from conda_store.builder.package_index.model import PackageQuery, PackageRow
 from conda_store.db import channels
 from conda_store.db.paging import Page, PageRequest
 from conda_store.db.records import ChannelRecord
-from conda_store.domain.access import Actor
+from conda_store.domain.access import Actor, Permission
 from conda_store.domain.channel import channel_url
 from conda_store.errors import ChannelUnavailable
 from conda_store.services.context import Context
@@ -29,8 +29,8 @@ def indexed_channels(context: Context) -> tuple[str, ...]:
 
 
 def list_channels(context: Context, actor: Actor, request: PageRequest) -> Page[ChannelRecord]:
-    """Open to everybody who reaches the service, as `actor` documents."""
-    del actor
+    """For everybody who may read anything at all."""
+    actor.require_somewhere(Permission.ENVIRONMENT_READ)
     with context.database.read() as connection:
         return channels.list_all(connection, request)
 
@@ -39,7 +39,7 @@ def search_packages(
     context: Context, actor: Actor, query: PackageQuery
 ) -> tuple[tuple[tuple[PackageRow, ChannelRecord], ...], int]:
     """The packages of a page, each with its channel, and how many there are on all pages."""
-    del actor
+    actor.require_somewhere(Permission.ENVIRONMENT_READ)
     with context.database.read() as connection:
         known = channels.ids(connection)
     page = context.packages.search(query)
@@ -58,7 +58,7 @@ class Offered:
 
 def find_packages(context: Context, actor: Actor, text: str, channels: tuple[str, ...] | None = None) -> Offered:
     """A few packages to choose from; `channels` are URLs, None for all that are indexed."""
-    del actor
+    actor.require_somewhere(Permission.ENVIRONMENT_READ)
     name = text.strip().lower()
     if not name:
         return Offered((), ())

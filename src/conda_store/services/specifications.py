@@ -23,7 +23,7 @@ from conda_store.domain.policy import apply_policy, refuse_channels_of_lock
 from conda_store.domain.quota import require_quota
 from conda_store.domain.settings import InForce, Settings, in_force
 from conda_store.domain.specification import AnySpecification, LockfileSpecification, Specification
-from conda_store.errors import Conflict, Forbidden, InvalidSpecification, NotFound, QuotaExceeded
+from conda_store.errors import Conflict, InvalidSpecification, NotFound, QuotaExceeded
 from conda_store.services.context import Context
 from conda_store.services.credentials import usable_credentials
 from conda_store.services.settings import effective_settings, rules_in_force
@@ -224,9 +224,8 @@ async def solve(context: Context, actor: Actor, question: SolveQuestion) -> Lock
         InvalidSpecification, PolicyViolation: as for `submit`.
         Unsolvable: with the explanation.
     """
+    actor.require_somewhere(Permission.ENVIRONMENT_SOLVE)
     namespace = _home(context, actor)
-    if not actor.may_somewhere(Permission.ENVIRONMENT_SOLVE):
-        raise Forbidden(reason=f"{actor.name} may {Permission.ENVIRONMENT_SOLVE} nowhere")
     rules = rules_in_force(context.database, context.deployment, namespace)
     wanted = Specification("solve", question.channels, question.conda, question.pip or None)
     specification = checked(context, wanted, rules)

@@ -24,7 +24,7 @@ def get_metrics(call: Caller) -> Response:
 @router.get("/celery", response_model=dict[str, Any])
 def get_workers(call: Caller) -> Response:
     """The workers that are building at this moment; every value is null where there are none."""
-    working = metrics.working(call.context)
+    working = metrics.working(call.context, call.actor)
     tasks = {
         owner: [{"id": f"build-{build_id}-environment", "name": "task_build_conda_environment"} for build_id in builds]
         for owner, builds in working.items()

@@ -11,7 +11,6 @@ from conda_store.db.builds import BuildFilter
 from conda_store.db.overview import DayOfBuilds
 from conda_store.db.paging import PageRequest
 from conda_store.db.records import BuildRecord
-from conda_store.domain.access import Permission, Target
 from conda_store.domain.build import BuildStatus, Progress
 from conda_store.server.parts import Call, Caller
 from conda_store.server.web.charts import builds_chart, shares
@@ -58,15 +57,11 @@ def get_system(request: Request, call: Caller) -> Response:
 
 
 def _busy(call: Call, shown: Shown) -> list[tuple[str, list[tuple[BuildRecord, dict[str, object]]], int]]:
-    """Each worker that builds, what it does as far as the caller may see it, and how much it does besides.
-
-    Who may not read the deployment's settings learns no names of machines.
-    """
-    is_told = call.actor.may(Permission.SETTING_READ, Target())
+    """Each worker that builds, what it does as far as the caller may see it, and how much it does besides."""
     busy = []
-    for number, (owner, ids) in enumerate(sorted(metrics.working(call.context).items()), start=1):
+    for owner, ids in metrics.working(call.context, call.actor).items():
         seen = [shown[build_id] for build_id in ids if build_id in shown]
-        busy.append((owner if is_told else f"worker {number}", seen, len(ids) - len(seen)))
+        busy.append((owner, seen, len(ids) - len(seen)))
     return busy
 
 
