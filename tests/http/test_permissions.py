@@ -60,6 +60,8 @@ SHARE = {"kind": "user", "name": "ada", "role": "viewer"}
 ROLE = {"other_namespace": "elsewhere", "role": "viewer"}
 HOLDER = {"kind": "user", "holder": "ada"}
 SETTING = {"conda_default_channels": '["{new}"]'}
+CREDENTIAL = {"host": "channel.example", "username": "ada", "secret": "planted"}
+HOST = {"host": "channel.example"}
 SUBMITTED = {"namespace": "team", "specification": SPECIFICATION}
 FRESH = Sent(is_fresh=True)
 SENT: dict[tuple[str, str], Sent] = {
@@ -67,6 +69,10 @@ SENT: dict[tuple[str, str], Sent] = {
     ("DELETE", "/api/v1/build/{build_id}/"): FRESH,
     ("DELETE", "/api/v1/environment/{namespace}/{name}/"): FRESH,
     ("DELETE", "/api/v1/namespace/{namespace}/"): FRESH,
+    ("PUT", "/api/v1/credential/"): Sent(json=CREDENTIAL),
+    ("DELETE", "/api/v1/credential/"): Sent(HOST, is_fresh=True),
+    ("PUT", "/api/v1/namespace/{namespace}/credential/"): Sent(json=CREDENTIAL),
+    ("DELETE", "/api/v1/namespace/{namespace}/credential/"): Sent(HOST, is_fresh=True),
     ("PUT", "/api/v1/environment/{namespace}/{name}/"): Sent(json={"description": "described"}),
     ("PUT", "/api/v1/namespace/{namespace}/"): Sent(json={}),
     ("PUT", "/api/v1/namespace/{namespace}/metadata"): Sent(json={}),
@@ -148,6 +154,8 @@ class Walker:
         for target in (Target(namespace), Target(namespace, NAME)):
             sharing.share(context, SYSTEM, target, holder, "viewer")
         link, token = sharing.create_link(context, SYSTEM, Target(namespace, NAME))
+        for place in ("", f"namespace/{namespace}/"):
+            assert self.everything.put(f"/api/v1/{place}credential/", json=CREDENTIAL).status_code == 200
         lockfile = self.everything.get(f"/api/v1/build/{build_id}/lockfile/").headers["location"]
         build = data(self.everything.get(f"/api/v1/build/{build_id}/"))
         self.everything.post(f"/api/v1/namespace/{namespace}/role", json=ROLE | {"other_namespace": "default"})
@@ -166,6 +174,7 @@ class Walker:
             "sha256": build["specification"]["sha256"],
             "key": lockfile.removeprefix("/storage/"),
             "rest": f"team/{NAME}",
+            "path": "tutorial.md",
         }
 
     def path(self, path: str, values: Mapping[str, Any]) -> str:
