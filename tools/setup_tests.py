@@ -6,6 +6,7 @@ left out.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -29,12 +30,15 @@ PROGRAMS = {
     "podman": ("podman", "conmon", "golang-github-containers-common"),
     "runc": ("runc",),
     "ctr": ("containerd",),
+    "node": ("nodejs",),
+    "npm": ("npm",),
     "chromium": ("chromium", "fonts-dejavu-core"),
 }
 
 
 def main() -> int:
     _programs()
+    _identity_providers()
     try:
         make_channel(ROOT / ".cache" / "test-channel", ROOT / "tools" / "channel" / "test.toml")
         make_base_image(ROOT / ".cache" / "base-image.tar")
@@ -43,6 +47,26 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _identity_providers() -> None:
+    """JupyterHub with its proxy, and an OpenID provider: made anew when what is locked has changed."""
+    wanted, directory = ROOT / "tests" / "identity", ROOT / ".cache" / "identity"
+    files = ("requirements.txt", "package.json", "package-lock.json")
+    locked = hashlib.sha256(b"".join((wanted / name).read_bytes() for name in files)).hexdigest()
+    ready = directory / ".ready"
+    if shutil.which("npm") is None or (ready.exists() and ready.read_text() == locked):
+        return
+    directory.mkdir(parents=True, exist_ok=True)
+    uv = str(Path(sys.executable).with_name("uv"))
+    python = str(directory / "venv" / "bin" / "python")
+    subprocess.run([uv, "venv", "-q", "--clear", "--python", sys.executable, str(directory / "venv")], check=True)
+    requirements = ["--require-hashes", "-r", str(wanted / "requirements.txt")]
+    subprocess.run([uv, "pip", "install", "-q", "--python", python, *requirements], check=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(wanted / name, directory / name)
+    subprocess.run(["npm", "ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=directory, check=True)
+    ready.write_text(locked)
 
 
 def _programs() -> None:

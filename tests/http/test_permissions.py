@@ -63,6 +63,7 @@ SETTING = {"conda_default_channels": '["{new}"]'}
 CREDENTIAL = {"host": "channel.example", "username": "ada", "secret": "planted"}
 HOST = {"host": "channel.example"}
 SUBMITTED = {"namespace": "team", "specification": SPECIFICATION}
+PROGRAM = {"redirect_uri": "http://127.0.0.1:9/", "code_challenge": "c" * 43, "code_challenge_method": "S256"}
 FRESH = Sent(is_fresh=True)
 SENT: dict[tuple[str, str], Sent] = {
     ("PUT", "/api/v1/build/{build_id}/cancel/"): FRESH,
@@ -108,6 +109,10 @@ SENT: dict[tuple[str, str], Sent] = {
     ("POST", "/environment/{namespace}/{name}/delete/"): Sent(form={"typed": NAME}, is_fresh=True),
     ("POST", "/environment/{namespace}/{name}/description/"): Sent(form={"description": "described"}),
     ("GET", "/environment/{namespace}/{name}/difference/"): Sent({"before": "{build_id}", "after": "{build_id}"}),
+    ("GET", "/login/authorize/"): Sent(PROGRAM),
+    ("POST", "/login/authorize/"): Sent(form=PROGRAM | {"answer": "allow"}),
+    ("POST", "/login/device/"): Sent(form={"user_code": "BBBB-BBBB", "answer": "allow"}),
+    ("POST", "/login/token/"): Sent(form={"grant_type": "authorization_code", "code": "x"}),
     ("POST", "/login/"): Sent(form={"username": "ada", "password": "wrong"}),
     ("POST", "/namespace/"): Sent(form={"namespace": "{new}"}),
     ("POST", "/api/v1/namespace/{namespace}/"): Sent(query={}),

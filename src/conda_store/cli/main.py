@@ -30,6 +30,9 @@ class Lazy:
 
 COMMANDS: Mapping[str, Lazy] = {
     "info": Lazy("conda_store.cli.access", "info", "Show who you are and what you may do."),
+    "login": Lazy("conda_store.cli.login", "login", "Log in, in the browser or with a code."),
+    "logout": Lazy("conda_store.cli.login", "logout", "End the login."),
+    "whoami": Lazy("conda_store.cli.login", "whoami", "Show who you are."),
     "token": Lazy("conda_store.cli.access", "token", "Make, list and revoke tokens."),
     "list": Lazy("conda_store.cli.listing", "list_group", "List namespaces, environments or builds."),
     "env": Lazy("conda_store.cli.environment", "env", "Create, describe, activate and delete environments."),
@@ -87,7 +90,8 @@ class LazyGroup(click.Group):
     default=None,
     help=(
         "How to log in. token takes CONDA_STORE_TOKEN, basic takes CONDA_STORE_USERNAME and CONDA_STORE_PASSWORD. "
-        "Without it: with the token remembered for a server started here, else anonymously. [CONDA_STORE_AUTH]"
+        "Without it: as `conda-store login` has done, or for a server started here; else anonymously. "
+        "[CONDA_STORE_AUTH]"
     ),
 )
 @click.option(

@@ -10,7 +10,7 @@ import httpx
 from conda_store.client.address import without_credentials
 from conda_store.errors import ServerError
 
-_LOG_IN = "Log in: --auth token with CONDA_STORE_TOKEN, or --auth basic with CONDA_STORE_USERNAME and _PASSWORD."
+_LOG_IN = "Log in with `conda-store login`, or bring a token: --auth token with CONDA_STORE_TOKEN."
 
 
 def data_of(response: httpx.Response) -> Any:

@@ -60,6 +60,23 @@ class Permissions:
 
 
 @dataclass(frozen=True)
+class User:
+    """`token_id` is that of the token that was brought; None where the server did not make it."""
+
+    name: str
+    is_authenticated: bool
+    groups: tuple[str, ...]
+    expiration: datetime | None
+    token_id: int | None
+    raw: Row = field(repr=False, compare=False, default_factory=dict)
+
+    @staticmethod
+    def read(row: Row) -> User:
+        groups, ends = tuple(map(str, row["groups"])), parsed_time(row["expiration"])
+        return User(str(row["name"]), bool(row["authenticated"]), groups, ends, row["token_id"], row)
+
+
+@dataclass(frozen=True)
 class Token:
     """`kind` is `token` or `session`; `role_bindings` None: whatever its owner may do."""
 

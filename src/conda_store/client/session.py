@@ -23,6 +23,7 @@ from conda_store.client.models import (
     Row,
     SolvedPackage,
     Token,
+    User,
     parsed,
 )
 from conda_store.client.transport import Parameters, Transport
@@ -86,6 +87,9 @@ class Session:
             body["expiration"] = expiration.isoformat()
         answer = self.transport.change("POST", "/api/v1/token/", body)
         return parsed(lambda row: str(row["data"]["token"]), answer)
+
+    def user(self) -> User:
+        return self._one("/api/v1/user/", User.read)
 
     def tokens(self, *, everybody: bool = False) -> Iterator[Token]:
         return self._pages("/api/v1/token/", {"everybody": "true"} if everybody else {}, Token.read)

@@ -38,7 +38,7 @@ from conda_store.server.registry import tokens as registry_tokens
 from conda_store.server.request_log import RequestLog
 from conda_store.server.slashes import QuerySlash, SlashRedirect
 from conda_store.server.watching import BuildWatch, Watcher
-from conda_store.server.web import login, pages, share, static_files
+from conda_store.server.web import authorize, login, pages, share, static_files
 from conda_store.server.web.protection import SameOrigin, SecurityHeaders
 from conda_store.services.context import Context
 
@@ -58,7 +58,7 @@ API = tuple(
         sharing,
     )
 )
-LOGIN = (login.router, share.router, static_files.router)
+LOGIN = (login.router, authorize.router, authorize.programs, share.router, static_files.router)
 REGISTRY = (registry_tokens.router, registry.router)
 _PREPARE_DELAY = 0.5  # seconds, for those who wait for the first answer
 ROUTERS = (*API, blobs.router, metrics.router, *LOGIN, *pages.ROUTERS, *REGISTRY)

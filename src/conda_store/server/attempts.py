@@ -17,6 +17,7 @@ class Attempts:
     by_address: RateLimit = field(default_factory=lambda: RateLimit(60, 300))
     by_name: RateLimit = field(default_factory=lambda: RateLimit(20, 300))
     tokens: RateLimit = field(default_factory=lambda: RateLimit(120, 60))
+    devices: RateLimit = field(default_factory=lambda: RateLimit(20, 300))
 
     def check_login(self, request: HTTPConnection, name: str = "") -> None:
         """
@@ -39,6 +40,14 @@ class Attempts:
         """
         if wait := self.tokens.take(identity):
             raise TooManyRequests("too many tokens are being made", hint="Wait a little.", retry_after=int(wait) + 1)
+
+    def count_device(self, request: HTTPConnection) -> None:
+        """
+        Raises:
+            TooManyRequests: too many programs ask to be logged in from this address.
+        """
+        if wait := self.devices.take(address_of(request)):
+            raise TooManyRequests("too many logins are asked for", hint="Wait a little.", retry_after=int(wait) + 1)
 
 
 def address_of(request: HTTPConnection) -> str:

@@ -395,3 +395,12 @@ class TokenShape(BaseModel):
     created_on: datetime
     expiration: datetime | None
     last_used_on: datetime | None
+
+
+class UserShape(BaseModel):
+    name: str
+    authenticated: bool
+    primary_namespace: str
+    groups: list[str]
+    expiration: datetime | None
+    token_id: int | None

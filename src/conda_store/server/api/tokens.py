@@ -10,7 +10,15 @@ from starlette.responses import Response
 from conda_store.db.records import TokenRecord
 from conda_store.server.api.documented import refusals
 from conda_store.server.api.parameters import LARGEST, Number, Order, Size, SortBy, aware, page_request
-from conda_store.server.api.schemas import Acknowledgement, Answer, NewTokenShape, PageOf, TokenBody, TokenShape
+from conda_store.server.api.schemas import (
+    Acknowledgement,
+    Answer,
+    NewTokenShape,
+    PageOf,
+    TokenBody,
+    TokenShape,
+    UserShape,
+)
 from conda_store.server.parts import Caller
 from conda_store.server.rendering import acknowledged, moment, ok, page
 from conda_store.services import tokens
@@ -48,6 +56,22 @@ def list_tokens(
     wanted = page_request(call.options, page_number, size, order, sort_by)
     found = tokens.list_tokens(call.context, call.actor, wanted, everybody=everybody)
     return page([_shape(record) for record in found.rows], found.page, found.size, found.count)
+
+
+@router.get("/api/v1/user/", response_model=Answer[UserShape])
+def get_user(call: Caller) -> Response:
+    """Who the caller is, and which of their tokens they brought."""
+    actor = call.actor
+    return ok(
+        {
+            "name": actor.name,
+            "authenticated": actor.is_authenticated,
+            "primary_namespace": actor.primary_namespace,
+            "groups": list(actor.groups),
+            "expiration": moment(actor.expires),
+            "token_id": actor.token_id,
+        }
+    )
 
 
 @router.delete("/api/v1/token/{token_id}/", response_model=Acknowledgement, responses=refusals(401, 404))
