@@ -12,8 +12,12 @@ from typing import Any
 import httpx
 import pytest
 
+from conda_store.auth.opaque import digest, new_token
+from conda_store.auth.rules import AccessRules
 from conda_store.cli.main import run_command
-from conda_store.domain.access import Actor, Permission, Target
+from conda_store.db import tokens
+from conda_store.db.records import AccountRecord
+from conda_store.domain.access import Actor, Permission, Target, TokenKind
 from conda_store.services.access import with_given_roles
 from tests.http.service import Service, data, refused
 
@@ -106,6 +110,16 @@ def test_a_group_holds_a_role(service: Service, owner: httpx.Client) -> None:
     assert with_given_roles(service.context, somebody).may(Permission.ENVIRONMENT_READ, target)
     stranger = Actor("/science/physics", "/science/physics", is_authenticated=True, groups=("/science",))
     assert not with_given_roles(service.context, stranger).may(Permission.ENVIRONMENT_READ, target)
+    # as in a request of somebody who has logged in
+    token, now = new_token(), datetime.now(UTC)
+    with service.context.database.write() as connection:
+        tokens.set_account(connection, AccountRecord("eve", AccessRules().provider, ("/science/physics",), {}), now)
+        tokens.create(connection, digest(token), TokenKind.SESSION, "", "user:eve", "eve", now=now, expires_on=None)
+    assert reads(service, token)
+    found = explained(owner, "environment::read", namespace="team", environment="one", user="eve")
+    assert found["granting"][0]["whom"] == "group /science/physics"
+    assert owner.delete(ONE, params={"kind": "group", "holder": "/science/physics"}).status_code == 200
+    assert not reads(service, token)
     nobody = Actor("eve", "eve", groups=("/science/physics",))
     assert not with_given_roles(service.context, nobody).may(Permission.ENVIRONMENT_READ, target)
 
