@@ -49,6 +49,7 @@ COMMANDS: Mapping[str, Lazy] = {
     "policy": Lazy("conda_store.cli.policy", "policy", "Show the rules that builds have to keep."),
     "quota": Lazy("conda_store.cli.policy", "quota", "Show what a namespace may use and uses."),
     "credential": Lazy("conda_store.cli.credential", "credential", "Set credentials of channels and indexes."),
+    "audit": Lazy("conda_store.cli.audit", "audit", "Show who did what."),
     "serve": Lazy("conda_store.cli.serve", "serve", "Serve conda-store: web, API and a worker."),
     "worker": Lazy("conda_store.cli.serve", "worker", "Run a worker that builds environments."),
     "password": Lazy("conda_store.cli.password", "hash_password", "Hash a password for the file of passwords."),

@@ -129,6 +129,11 @@ class Session:
         answer = self.transport.change("POST", "/api/v1/credential/seal/")
         return parsed(lambda row: int(row["data"]["count"]), answer)
 
+    def audit(self, filters: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Who did what, the newest first. `filters`: actor, action, namespace, allowed, since, until."""
+        given = {key: value for key, value in filters.items() if value is not None}
+        return self._pages("/api/v1/audit/", given, dict)
+
     def quotas(self, namespace: str) -> list[dict[str, Any]]:
         """What a namespace may use (`limit`, None for no limit) and what it uses (`used`), by `name`."""
         path = f"/api/v1/namespace/{path_segment(namespace)}/quota/"

@@ -218,6 +218,9 @@ class CondaStore(LoggingConfigurable):
         help="File with the credentials of private channels, in rattler's form: host without port -> credentials.",
         config=True,
     )
+    audit_retention_days = Int(
+        None, allow_none=True, min=30, help="Days after which the audit log forgets; None: never.", config=True
+    )
     credential_keys = List(
         Unicode(),
         [],
@@ -328,6 +331,7 @@ class CondaStore(LoggingConfigurable):
             packs_on_completion=self.pack_on_completion,
             compiles_pyc=self.compile_noarch_pyc,
             link_script_packages=frozenset(self.link_script_packages),
+            audit_retention_days=self.audit_retention_days,
             base_image=self.default_docker_base_image,
             layer_budget=self.image_layer_budget,
             registry_logins=Path(self.registry_auth_file).absolute() if self.registry_auth_file else None,

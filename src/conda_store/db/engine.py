@@ -15,6 +15,8 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, InterfaceError, NoSuchModuleError, OperationalError
 
+from conda_store.db import audit
+from conda_store.domain.audit import current_trail
 from conda_store.errors import ConfigurationError, Unavailable
 
 __all__ = ["Changes", "Connection", "Database"]
@@ -67,8 +69,11 @@ class Database:
             yield connection
 
     @contextmanager
-    def write(self, *, is_own: bool = False) -> Iterator[Connection]:
+    def write(self, *, is_own: bool = False, is_act: bool = True) -> Iterator[Connection]:
         """A connection whose changes are committed together, or not at all.
+
+        What the request has been permitted so far is written to the audit log with them; without `is_act` they are
+        nothing that anybody has asked for, such as the result of a solve that is kept.
 
         `is_own`: only rows are changed that a lease makes the caller's; where the database can, other writers are not
         waited for then.
@@ -80,6 +85,9 @@ class Database:
             if not self.is_sqlite and not is_own:
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS})")
             yield connection
+            trail = current_trail()
+            if trail is not None and is_act and not is_own:
+                audit.add(connection, trail.take_allowed())
 
     def check(self) -> None:
         """

@@ -411,3 +411,23 @@ credential = Table(
     Column("set_on", Moment, nullable=False),
     UniqueConstraint("namespace", "host"),
 )
+
+# who did what: rows are added, never changed; triggers refuse both changes and, for 30 days, deletion
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("moment", Moment, nullable=False),
+    Column("actor", String(255), nullable=False),
+    Column("token", String(255), nullable=False),
+    Column("address", String(255), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("namespace", String(255)),
+    Column("environment", String(255)),
+    Column("detail", Words, nullable=False),
+    Column("is_allowed", Boolean, nullable=False),
+    Column("request_id", String(64), nullable=False),
+    Index("ix_audit_moment", "moment"),
+    Index("ix_audit_actor", "actor", "id"),
+    Index("ix_audit_namespace", "namespace", "id"),
+)

@@ -15,6 +15,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import ClassVar
 
+from conda_store.domain import audit
 from conda_store.domain.names import ALLOWED_CHARACTERS
 from conda_store.errors import Forbidden, InvalidInput, NotFound
 
@@ -40,6 +41,11 @@ class Permission(StrEnum):
     NAMESPACE_ROLE_MAPPING_DELETE = "namespace-role-mapping::delete"
     SETTING_READ = "setting::read"
     SETTING_UPDATE = "setting::update"
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether nothing changes by it."""
+        return self.value.endswith(("::read", "::solve"))
 
 
 @dataclass(frozen=True)
@@ -373,7 +379,11 @@ class Actor:
             Forbidden: they see it, but may not do this.
         """
         if self.may(permission, target):
+            if not permission.is_reading:
+                self._note(permission, target, is_allowed=True)
             return
+        if self.is_authenticated or not permission.is_reading:
+            self._note(permission, target, is_allowed=False)
         reason = str(self.decide(permission, target))
         if is_new or self.sees(target):
             raise Forbidden(reason=reason)
@@ -387,6 +397,12 @@ class Actor:
         """
         if not self.may_somewhere(permission):
             raise Forbidden(reason=f"{self.name} may {permission} nowhere")
+
+    def _note(self, permission: Permission, target: Target, *, is_allowed: bool) -> None:
+        token = f"token {self.token_id}" if self.token_id is not None else ""
+        audit.note(
+            self.name, permission.value, target.namespace, target.environment, is_allowed=is_allowed, token=token
+        )
 
     def require_all(self, permissions: Iterable[Permission], target: Target) -> None:
         for permission in permissions:

@@ -39,6 +39,7 @@ class Deployment:
     packs_on_completion: bool = False
     compiles_pyc: bool = False
     link_script_packages: frozenset[str] = frozenset()
+    audit_retention_days: int | None = None
     base_image: str = "scratch"
     roles: Roles = BUILT_IN_ROLES
     role_mappings_version: int = 1

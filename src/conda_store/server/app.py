@@ -15,6 +15,7 @@ from conda_store import __version__
 from conda_store.server import blobs, docs_page, errors
 from conda_store.server.api import (
     artifacts,
+    audit,
     builds,
     credentials,
     environments,
@@ -28,6 +29,7 @@ from conda_store.server.api import (
     tokens,
 )
 from conda_store.server.attempts import Attempts
+from conda_store.server.audit_trail import AuditTrail
 from conda_store.server.authentication import Authenticator
 from conda_store.server.background import BackgroundLoop
 from conda_store.server.guards import AllowedHosts, BodyLimit, Head, PlainText
@@ -54,6 +56,7 @@ API = tuple(
         packages,
         settings,
         credentials,
+        audit,
         tokens,
         sharing,
     )
@@ -89,7 +92,7 @@ def create_app(context: Context, options: ServerOptions | None = None) -> FastAP
     app.state.parts = parts
     errors.install(app)
     _add_routes(app, options)
-    _add_middleware(app, options)
+    _add_middleware(app, options, context)
     app.router.default = SlashRedirect(app.router, pages.not_found if options.enable_ui else None)
     return app
 
@@ -134,7 +137,7 @@ def _add_routes(app: FastAPI, options: ServerOptions) -> None:
         return HTMLResponse(docs_page.docs_page(document, url, style=style, home=f"{options.prefix}/"))
 
 
-def _add_middleware(app: FastAPI, options: ServerOptions) -> None:
+def _add_middleware(app: FastAPI, options: ServerOptions, context: Context) -> None:
     """The last one added is asked first."""
     api = f"{options.prefix}/api/"
     app.add_middleware(QuerySlash, path=api)
@@ -153,4 +156,5 @@ def _add_middleware(app: FastAPI, options: ServerOptions) -> None:
         )
     app.add_middleware(AllowedHosts, names=options.allowed_hosts)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(AuditTrail, context=context)
     app.add_middleware(RequestLog)

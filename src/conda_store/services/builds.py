@@ -19,6 +19,7 @@ from conda_store.db.records import (
     SpecificationRecord,
 )
 from conda_store.domain.access import Actor, Permission, Target
+from conda_store.domain.audit import about
 from conda_store.domain.build import BuildOrigin, BuildStatus
 from conda_store.domain.specification import stored_specification
 from conda_store.errors import Conflict, InvalidInput, NotFound
@@ -49,6 +50,8 @@ def find_build(
     if found is None:
         raise NotFound(_UNSEEN)
     actor.require(permission, Target(found.namespace, found.environment), unseen=_UNSEEN)
+    if not permission.is_reading:
+        about(f"build {build_id}")
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from conda_store.db import credentials
 from conda_store.domain.access import Actor, Permission, Target
+from conda_store.domain.audit import about
 from conda_store.domain.credential import Credential, CredentialNote, Credentials, checked_credential
 from conda_store.domain.names import parse_name
 from conda_store.errors import NotFound
@@ -26,6 +27,7 @@ def set_credential(context: Context, actor: Actor, values: Mapping[str, Any], na
     if namespace is not None:
         parse_name(namespace, "namespace")
     given = checked_credential(values)
+    about(f"credential for {given.host} set")
     sealed = context.sealer.seal(given.secret, _about(namespace, given.host))
     with context.database.write() as connection:
         credentials.put(connection, namespace, given, sealed, actor.name)
@@ -41,6 +43,7 @@ def list_credentials(context: Context, actor: Actor, namespace: str | None = Non
 
 def delete_credential(context: Context, actor: Actor, host: str, namespace: str | None = None) -> None:
     actor.require(Permission.SETTING_UPDATE, Target(namespace))
+    about(f"credential for {host.lower()} removed")
     with context.database.write() as connection:
         if not credentials.remove(connection, namespace, host.lower()):
             raise NotFound("there is no credential for this host")

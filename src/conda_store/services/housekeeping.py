@@ -20,6 +20,7 @@ from conda_store.db.leases import Lease
 from conda_store.db.records import ArtifactRecord
 from conda_store.domain.build import BuildStatus
 from conda_store.errors import Interrupted
+from conda_store.services.auditing import forget_old
 from conda_store.services.clearing import purge_deleted
 from conda_store.services.context import Context
 from conda_store.services.ending import discard_if_possible, give_up
@@ -180,6 +181,7 @@ async def tidy(context: Context) -> None:
     removed = remove_abandoned_files(context) + context.blobs.remove_debris(_DEBRIS_IS_OLD)
     if swept := sweep(context):
         logger.info("unused layers removed", count=swept)
+    forget_old(context)
     removed += await context.builder.tidy()
     if removed:
         logger.info("leftovers removed", count=removed)

@@ -13,6 +13,7 @@ from conda_store.auth.rules import AccessRules, as_mapping
 from conda_store.db import namespaces, settings, tokens
 from conda_store.db.records import AccountRecord
 from conda_store.domain.access import Actor, TokenKind
+from conda_store.domain.audit import note
 from conda_store.domain.names import name_problem
 from conda_store.errors import Forbidden
 from conda_store.services.access import with_given_roles
@@ -38,6 +39,7 @@ def log_in(context: Context, rules: AccessRules, person: AuthenticationToken) ->
     now = datetime.now(UTC)
     ends = min(now + rules.session_lifetime, _aware(person.exp) or now + rules.session_lifetime)
     token = new_token()
+    note(account.name, "log-in")
     with context.database.write() as connection:
         tokens.set_account(connection, account, now)
         if rules.has_own_namespace(account.name) and namespaces.find(connection, account.name) is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from conda_store.db import settings as stored
 from conda_store.db.engine import Database
 from conda_store.domain.access import Actor, Permission, Target
+from conda_store.domain.audit import about
 from conda_store.domain.deployment import Deployment
 from conda_store.domain.names import parse_name
 from conda_store.domain.policy import POLICIES
@@ -62,6 +64,7 @@ def update_settings(
             parse_name(name, what)
     checked = checked_settings(values, is_global=namespace is None, is_of_environment=environment is not None)
     _check_grammar(context, checked)
+    about(", ".join(f"{key}={json.dumps(value)}" for key, value in checked.items()))
     with context.database.write() as connection:
         stored.set_layer(connection, checked, namespace, environment)
     return tuple(checked)

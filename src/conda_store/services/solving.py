@@ -110,7 +110,7 @@ async def solve_once(context: Context, request: SolveRequest, reporter: Reporter
         with context.database.read() as connection:
             ticket = locks.find_solve(connection, key)
         if ticket is None:
-            with context.database.write() as connection:
+            with context.database.write(is_act=False) as connection:
                 ticket = locks.begin_solve(connection, key, owner, _LEASE)
         if ticket.lock_digest:
             reporter.log("solve: taken from the cache\n")
@@ -132,7 +132,7 @@ async def _solve(context: Context, request: SolveRequest, reporter: Reporter, ke
     error: str | None = None
     try:
         lock = await context.builder.solve(request, reporter)
-        with context.database.write() as connection:
+        with context.database.write(is_act=False) as connection:
             digest = locks.store(connection, lock)
         return lock
     except SolveTimedOut:
@@ -142,7 +142,7 @@ async def _solve(context: Context, request: SolveRequest, reporter: Reporter, ke
         raise
     finally:
         renewal.cancel()
-        with context.database.write() as connection:
+        with context.database.write(is_act=False) as connection:
             locks.end_solve(connection, key, owner, lock_digest=digest, error=error)
 
 

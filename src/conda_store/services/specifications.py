@@ -12,6 +12,7 @@ from conda_store.db.engine import Connection
 from conda_store.db.paging import Page, PageRequest
 from conda_store.db.records import SpecificationRecord
 from conda_store.domain.access import SYSTEM, Actor, Permission, Target
+from conda_store.domain.audit import about
 from conda_store.domain.build import BuildOrigin
 from conda_store.domain.conda_lock import lock_from_document
 from conda_store.domain.credential import Credentials
@@ -166,6 +167,7 @@ def _queue(
         stored = specifications.ensure(connection, specification, now)
         version = context.deployment.build_key_version
         build_id = builds.create(connection, environment, stored, now, version, actor.name, origin)
+        about(f"build {build_id}")
         if environment.current_build_id is None:
             environments.set_current(connection, environment.id, build_id)
     return build_id

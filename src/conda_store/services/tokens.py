@@ -12,6 +12,7 @@ from conda_store.db import tokens
 from conda_store.db.paging import Page, PageRequest
 from conda_store.db.records import TokenRecord
 from conda_store.domain.access import Actor, Permission, RoleBinding, Roles, Target, TokenKind, parse_binding
+from conda_store.domain.audit import note
 from conda_store.domain.names import parse_name
 from conda_store.errors import InvalidInput, NotAuthenticated, NotFound
 from conda_store.services.authentication import SIGNED
@@ -52,6 +53,7 @@ def create_token(
     limits = asked or actor.limits
     if not limits and actor.identity.startswith(SIGNED):
         limits = actor.bindings
+    note(actor.name, "token::create", detail=request.name.strip()[:_LONGEST_NAME])
     with context.database.write() as connection:
         tokens.create(
             connection,
@@ -82,6 +84,7 @@ def revoke_token(context: Context, actor: Actor, token_id: int) -> None:
         NotFound: there is none, or it is another's.
     """
     identity, below = _reach(actor, everybody=_is_admin(actor))
+    note(actor.name, "token::revoke", detail=f"token {token_id}")
     with context.database.write() as connection:
         if not tokens.remove(connection, token_id, identity=identity, below=below):
             raise NotFound("token does not exist", hint="It may have expired or been revoked already.")

@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select, text
+from sqlalchemy.exc import DBAPIError
 
 from conda_store.db import environments, leases
 from conda_store.db.engine import Database
 from conda_store.db.tables import build, conda_package, environment, lock, namespace, specification
 from conda_store.domain.access import SYSTEM
+from conda_store.domain.audit import AuditEntry, Trail
 from conda_store.domain.build import BuildStatus
 from conda_store.errors import ConfigurationError, QuotaExceeded, Unavailable
+from conda_store.services.auditing import write_refusals
 from conda_store.services.builds import cancel_build
 from conda_store.services.context import Context
 from conda_store.services.quotas import claim_build
@@ -101,6 +104,17 @@ def test_submissions_at_once_keep_the_quota_of_a_namespace(context: Context) -> 
 
     at_once(submit, 16)
     assert (counted(context, environment), len(refused)) == (4, 12)
+
+
+def test_the_audit_log_is_only_added_to(context: Context) -> None:
+    write_refusals(context, Trail(refused=[AuditEntry("ada", "kept", None, None, False)]))
+    for change in ("UPDATE audit SET actor = 'x'", "DELETE FROM audit", "TRUNCATE audit"):
+        with pytest.raises(DBAPIError, match="only added to"), context.database.write() as connection:
+            connection.execute(text(change))
+    with context.database.write() as connection:
+        old = "INSERT INTO audit (moment, actor, token, address, action, detail, is_allowed, request_id) "
+        connection.execute(text(old + "VALUES ('2001-01-01', 'a', '', '', 'old', '', true, '')"))
+        assert connection.execute(text("DELETE FROM audit WHERE action = 'old'")).rowcount == 1
 
 
 def test_a_database_that_went_away_is_said_to_be_unavailable(database: Database, server: str) -> None:

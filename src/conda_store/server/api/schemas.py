@@ -144,6 +144,22 @@ class SealedShape(BaseModel):
     count: int
 
 
+class AuditShape(BaseModel):
+    """`token` and `detail` may be empty; `request_id` is that of the server's log."""
+
+    id: int
+    time: datetime
+    actor: str
+    token: str
+    address: str
+    action: str
+    namespace: str | None
+    environment: str | None
+    detail: str
+    allowed: bool
+    request_id: str
+
+
 class QuotaShape(BaseModel):
     """`used` is null where it is not a sum, but holds for each build."""
 

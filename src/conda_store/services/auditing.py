@@ -1,0 +1,54 @@
+"""Reading the audit log, and ending what nobody has written down yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from conda_store.db import audit
+from conda_store.db.paging import Page, PageRequest
+from conda_store.domain.access import Actor, Permission, Target
+from conda_store.domain.audit import AuditFilter, AuditRecord, Trail
+from conda_store.services.context import Context
+
+_AT_ONCE = 1000
+
+
+def list_audit(context: Context, actor: Actor, wanted: AuditFilter, request: PageRequest) -> Page[AuditRecord]:
+    """What was done and refused, the newest first: for admins of everything."""
+    actor.require(Permission.SETTING_UPDATE, Target())
+    with context.database.read() as connection:
+        return audit.list_matching(connection, wanted, request)
+
+
+def export_audit(context: Context, actor: Actor, wanted: AuditFilter) -> Iterator[AuditRecord]:
+    """All of it, the oldest first, read piece by piece."""
+    actor.require(Permission.SETTING_UPDATE, Target())
+    return _pieces(context, wanted)
+
+
+def _pieces(context: Context, wanted: AuditFilter) -> Iterator[AuditRecord]:
+    last = 0
+    while True:
+        with context.database.read() as connection:
+            found = audit.after(connection, wanted, last, _AT_ONCE)
+        yield from found
+        if len(found) < _AT_ONCE:
+            return
+        last = found[-1].id
+
+
+def write_refusals(context: Context, trail: Trail) -> None:
+    """Write down what the request was refused: no transaction of its own has done that."""
+    refused, trail.refused = trail.refused, []
+    with context.database.write(is_act=False) as connection:
+        audit.add(connection, refused)
+
+
+def forget_old(context: Context) -> int:
+    """Drop what is older than the deployment keeps it; how much that was."""
+    days = context.deployment.audit_retention_days
+    if days is None:
+        return 0
+    with context.database.write() as connection:
+        return audit.forget_older(connection, datetime.now(UTC) - timedelta(days=days))
