@@ -1,0 +1,1 @@
+"""What configuration files import of the server."""
