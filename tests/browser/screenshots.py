@@ -25,10 +25,13 @@ SHOWN = (
     "environment-light-wide",
     "build-failed-light-wide",
     "create-refused-light-wide",
+    "create-suggestions-light-wide",
     "difference-light-wide",
+    "system-light-wide",
 )
 WIDE = {"width": 1120, "height": 760}
 NARROW = {"width": 390, "height": 760}
+CONFLICT = "name: plots\nchannels:\n  - conda-forge\ndependencies:\n  - clash-numpy=2.4\n  - clash-pandas=1.5\n"
 BROKEN = "name: geo\nchannels:\n  - conda-forge\ndependencies:\n  - python=3.13\n  - gdal >=3.1 <\n  - 5\n"
 
 
@@ -48,6 +51,8 @@ def pages(ids: dict[str, int]) -> dict[str, str]:
         "user": "/user/",
         "system": "/system/",
         "design": "/design/",
+        "documentation": "/documentation/",
+        "document": "/documentation/how-to/pages.md",
         "delete": "/environment/analytics/science/delete/",
         "not-found": "/nothing/",
     }
@@ -85,6 +90,10 @@ def take(
     page.get_by_role("button", name="Submit").click()
     page.locator("#problems").wait_for()
     page.screenshot(path=into / f"create-refused-{scheme}-{width}.png")
+    page.locator("#specification").fill(CONFLICT)
+    page.get_by_role("button", name="Preview").click()
+    page.get_by_text("These changes have been tried").wait_for()
+    page.screenshot(path=into / f"create-suggestions-{scheme}-{width}.png")
     context.close()
 
 
