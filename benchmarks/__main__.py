@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks import builds
 
 HERE = Path(__file__).parent
-PARTS = ["warm", "cold", "lists", "packages", "images"]
+PARTS = ["warm", "cold", "lists", "packages", "images", "access"]
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 
 
@@ -42,6 +42,8 @@ def main() -> int:
         results["lists"] = _other("benchmarks.lists", "--output")
     if "packages" in wanted:
         results["packages"] = _other("benchmarks.package_search", "--json")
+    if "access" in wanted:
+        results["access"] = _other("benchmarks.access", "--json")
     if "images" in wanted:
         results["images"] = _other("benchmarks.images", "--json")
     kept.parent.mkdir(exist_ok=True)
@@ -74,6 +76,11 @@ def page(results: dict[str, Any]) -> str:
     if "lists" in results:
         lines += ["## Lists", "", "10,000 environments, 100,000 builds, pages of 100; milliseconds.", ""]
         lines += _table(results["lists"], "median_ms", "p95_ms")
+    if "access" in results:
+        lines += ["## Who asks, and what they may do", "", "Processor time of one request; milliseconds.", ""]
+        lines += ["| | median | more than anonymous |", "|---|---|---|"]
+        lines += [f"| {name} | {row['median']:.2f} | {row['added']:.2f} |" for name, row in results["access"].items()]
+        lines.append("")
     if "packages" in results:
         lines += ["## Package search", "", "500,078 records; milliseconds.", ""]
         searches = {name: row for name, row in results["packages"].items() if isinstance(row, dict)}

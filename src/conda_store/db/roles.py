@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, insert, or_, select, update
 
 from conda_store.db.records import RoleRecord
 from conda_store.db.tables import namespace, role_binding
@@ -36,21 +36,25 @@ def _record(row: Any) -> RoleRecord:
     )
 
 
+# every request asks this: putting it together each time would take as long as its answer
+_HELD = select(
+    role_binding.c.way,
+    role_binding.c.holder,
+    role_binding.c.entity_namespace,
+    role_binding.c.entity_environment,
+    role_binding.c.role,
+).where(
+    role_binding.c.holder.in_(bindparam("holders", expanding=True)),
+    role_binding.c.way.in_(bindparam("ways", expanding=True)),
+)
+
+
 def held_by(
     connection: Connection, holders: Sequence[Holder], ways: Sequence[Way]
 ) -> list[tuple[Way, Holder, str, str, str]]:
     """What these holders have been given: way, holder, namespace, environment and name of the role."""
-    columns = (
-        role_binding.c.way,
-        role_binding.c.holder,
-        role_binding.c.entity_namespace,
-        role_binding.c.entity_environment,
-        role_binding.c.role,
-    )
-    query = select(*columns).where(
-        role_binding.c.holder.in_([_key(holder) for holder in holders]), role_binding.c.way.in_(ways)
-    )
-    return [(row[0], _holder(row[1]), row[2], row[3], row[4]) for row in connection.execute(query)]
+    rows = connection.execute(_HELD, {"holders": [_key(holder) for holder in holders], "ways": list(ways)})
+    return [(row[0], _holder(row[1]), row[2], row[3], row[4]) for row in rows]
 
 
 def _list(connection: Connection, *conditions: ColumnElement[bool]) -> tuple[RoleRecord, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, insert, or_, select, update
 
 from conda_store.db.paging import Page, PageRequest, fetch_page
 from conda_store.db.records import AccountRecord, TokenRecord
@@ -36,14 +36,17 @@ def _record(row: Any) -> TokenRecord:
     )
 
 
+# many requests ask this: putting it together each time would take as long as its answer
+_FIND = (
+    select(token, account.c.name.label("account_name"), account.c.provider, account.c.groups, account.c.bindings)
+    .join_from(token, account, token.c.identity == USER + account.c.name, isouter=True)
+    .where(token.c.digest == bindparam("wanted"))
+)
+
+
 def find(connection: Connection, digest: str) -> TokenRecord | None:
     """The token with its account, whether or not it has expired."""
-    query = (
-        select(token, account.c.name.label("account_name"), account.c.provider, account.c.groups, account.c.bindings)
-        .join_from(token, account, token.c.identity == USER + account.c.name, isouter=True)
-        .where(token.c.digest == digest)
-    )
-    row = connection.execute(query).one_or_none()
+    row = connection.execute(_FIND, {"wanted": digest}).one_or_none()
     return _record(row) if row else None
 
 
