@@ -49,6 +49,7 @@ class Service:
             "XDG_CONFIG_HOME": str(directory / "config"),
             "XDG_CACHE_HOME": str(directory / "cache"),
             "COLUMNS": "200",
+            "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
         }
         self.process: subprocess.Popen[bytes] | None = None
         self._family: set[int] = set()

@@ -19,7 +19,8 @@ from conda_store.errors import CondaStoreError, ConfigurationError, InvalidInput
 def login(asked: Asked, device: bool, has_token: bool) -> None:
     """Log in, so that later commands need not be told who you are.
 
-    By default your browser is opened. What is kept is a token, in a file that only you can read.
+    By default your browser is opened. What is kept is a token, in the system's keyring or in a file that only
+    you can read.
     """
     from conda_store.client import credentials
     from conda_store.client.authorizing import by_browser, by_device
@@ -38,7 +39,7 @@ def login(asked: Asked, device: bool, has_token: bool) -> None:
         user = session.user()
         if not user.is_authenticated:
             raise InvalidInput("the server does not know this token", hint="It may have expired, or been mistyped.")
-    credentials.remember(asked.url, token)
+    credentials.remember(asked.url, token, keyring=credentials.system_keyring())
     click.echo(f"Logged in as {printable(user.name)} at {asked.url}", err=True)
 
 
@@ -61,12 +62,12 @@ def logout(asked: Asked) -> None:
             if token_id is not None:  # a token of the server's configuration has none
                 session.revoke_token(token_id)
     except ServerError as error:
-        credentials.forget(remembered.url)
+        credentials.forget(remembered.url, keyring=credentials.system_keyring())
         raise ServerError(
             f"forgotten here, but not ended at the server: {error.message}",
             hint="End it with `conda-store token revoke` when you are logged in again.",
         ) from error
-    credentials.forget(remembered.url)
+    credentials.forget(remembered.url, keyring=credentials.system_keyring())
     click.echo(f"Logged out at {remembered.url}", err=True)
 
 

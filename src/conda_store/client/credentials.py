@@ -4,7 +4,7 @@
 authentication is asked for. A token belongs to one address and is sent to no other.
 
 The file is `<user's configuration directory>/conda-store/credentials.json`, mode 0600:
-`{"http://127.0.0.1:8080": {"token": "..."}}`.
+`{"http://127.0.0.1:8080": {"token": "..."}}`. What the system's keyring keeps is `{"keyring": true}` there.
 """
 
 from __future__ import annotations
@@ -12,13 +12,37 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from conda_store.client.address import loopback_spellings, parse_address
 from conda_store.client.locking import locked
 from conda_store.errors import ConfigurationError
+
+_SERVICE = "conda-store"
+
+
+class Keyring(Protocol):
+    """The part of the keyring library that is used; errors are its own."""
+
+    def get_password(self, service: str, username: str) -> str | None: ...
+
+    def set_password(self, service: str, username: str, password: str) -> None: ...
+
+    def delete_password(self, service: str, username: str) -> None: ...
+
+
+def system_keyring() -> Keyring | None:
+    """The keyring of the desktop; None where there is none, or the library is not installed."""
+    try:
+        import keyring
+    except ImportError:
+        return None
+    found = keyring.get_keyring()
+    return found if found.priority >= 1 else None
 
 
 @dataclass(frozen=True)
@@ -36,35 +60,47 @@ def credentials_path() -> Path:
     return Path(platformdirs.user_config_dir("conda-store", appauthor=False)) / "credentials.json"
 
 
-def remember(url: str, token: str, *, path: Path | None = None) -> None:
-    """Remember the token for the server at `url`, in place of an earlier one.
+def remember(url: str, token: str, *, path: Path | None = None, keyring: Keyring | None = None) -> None:
+    """Remember the token for the server at `url`, in place of an earlier one: in the keyring if it takes it.
 
     Raises:
         InvalidInput: `url` is no http or https URL.
         ConfigurationError: the file cannot be written or is not JSON.
     """
-    _change(path or credentials_path(), parse_address(url), {"token": token})
+    address = parse_address(url)
+    entry: dict[str, Any] = {"token": token}
+    if keyring is not None:
+        # each backend has errors of its own; what cannot be kept there is kept in the file
+        with suppress(Exception):
+            keyring.set_password(_SERVICE, address, token)
+            entry = {"keyring": True}
+    _change(path or credentials_path(), address, entry)
 
 
-def forget(url: str, *, token: str | None = None, path: Path | None = None) -> None:
-    """Forget the token for `url`; where `token` is given only if it is still that one.
+def forget(url: str, *, token: str | None = None, path: Path | None = None, keyring: Keyring | None = None) -> None:
+    """Forget the token for `url`; where `token` is given only if it is still that one, in the file.
 
     Raises:
         ConfigurationError: the file cannot be written or is not JSON.
     """
     path = path or credentials_path()
     if path.exists():
+        if keyring is not None and token is None:
+            with suppress(Exception):  # it may have been taken out by hand
+                keyring.delete_password(_SERVICE, parse_address(url))
         _change(path, parse_address(url), None, only_token=token)
 
 
-def recall(url: str, *, path: Path | None = None) -> Remembered | None:
+def recall(
+    url: str, *, path: Path | None = None, find_keyring: Callable[[], Keyring | None] = system_keyring
+) -> Remembered | None:
     """The token remembered for `url`, None where there is none.
 
     `localhost`, `127.0.0.1` and `::1` are names of one machine but different listeners, so the answer says which of
     them the token was remembered for, and the request has to go there.
 
     Raises:
-        ConfigurationError: the file cannot be read or is not JSON.
+        ConfigurationError: the file cannot be read or is not JSON, or the keyring does not hand the token out.
     """
     address = parse_address(url)
     entries = _read(path or credentials_path())
@@ -72,10 +108,24 @@ def recall(url: str, *, path: Path | None = None) -> Remembered | None:
         entry = entries.get(candidate)
         if isinstance(entry, dict) and isinstance(entry.get("token"), str):
             return Remembered(candidate, entry["token"])
+        if isinstance(entry, dict) and entry.get("keyring") is True:
+            return Remembered(candidate, _from_keyring(candidate, find_keyring()))
     return None
 
 
-def _change(path: Path, address: str, entry: dict[str, str] | None, *, only_token: str | None = None) -> None:
+def _from_keyring(address: str, keyring: Keyring | None) -> str:
+    token = None
+    with suppress(Exception):  # locked, or its service is not running
+        token = keyring.get_password(_SERVICE, address) if keyring is not None else None
+    if token is None:
+        raise ConfigurationError(
+            f"the keyring does not hand out the token for {address}",
+            hint="Unlock it, or log in again with `conda-store login`.",
+        )
+    return token
+
+
+def _change(path: Path, address: str, entry: dict[str, Any] | None, *, only_token: str | None = None) -> None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locked(path.with_suffix(".lock")):

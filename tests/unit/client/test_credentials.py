@@ -119,3 +119,59 @@ def test_a_login_without_its_secret_says_which_variable_is_missing(
 ) -> None:
     with pytest.raises(ConfigurationError, match=missing):
         choose_login("http://a.test", kind, environ, credentials=path)
+
+
+class Keys:
+    """A keyring in memory; `is_locked`: it refuses, as those of desktops do."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str], str] = {}
+        self.is_locked = False
+
+    def get_password(self, service: str, username: str) -> str | None:
+        self._check()
+        return self.kept.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self._check()
+        self.kept[service, username] = password
+
+    def delete_password(self, service: str, username: str) -> None:
+        self._check()
+        del self.kept[service, username]
+
+    def _check(self) -> None:
+        if self.is_locked:
+            raise RuntimeError("locked")
+
+
+def test_a_keyring_keeps_the_token_and_the_file_does_not(path: Path) -> None:
+    keys = Keys()
+    remember("http://localhost:8080", "t1", path=path, keyring=keys)
+    assert keys.kept == {("conda-store", "http://localhost:8080"): "t1"}
+    assert "t1" not in path.read_text()
+    found = recall("http://127.0.0.1:8080", path=path, find_keyring=lambda: keys)
+    assert found is not None
+    assert (found.url, found.token) == ("http://localhost:8080", "t1")
+    forget("http://localhost:8080", path=path, keyring=keys)
+    assert keys.kept == {}
+    assert recall("http://localhost:8080", path=path, find_keyring=lambda: keys) is None
+    forget("http://localhost:8080", path=path, keyring=keys)
+
+
+def test_a_keyring_that_refuses_leaves_the_token_to_the_file(path: Path) -> None:
+    keys = Keys()
+    keys.is_locked = True
+    remember("http://localhost:8080", "t1", path=path, keyring=keys)
+    found = recall("http://localhost:8080", path=path, find_keyring=lambda: keys)
+    assert found is not None
+    assert found.token == "t1"
+
+
+def test_a_keyring_that_was_locked_since_is_told(path: Path) -> None:
+    keys = Keys()
+    remember("http://localhost:8080", "t1", path=path, keyring=keys)
+    keys.is_locked = True
+    for find_keyring in (lambda: keys, lambda: None):
+        with pytest.raises(ConfigurationError, match="keyring does not hand out"):
+            recall("http://localhost:8080", path=path, find_keyring=find_keyring)
