@@ -22,6 +22,7 @@
         │   └── SolveTimedOut     or none was found in the time allowed
         ├── ChannelUnavailable    transient: repodata cannot be had
         │   └── ChannelNotFound   not transient: there is no such channel, or it is closed to us
+        ├── AddressRefused        a host that lies inside, and is not asked on behalf of others
         ├── PackageUnavailable    transient: a package cannot be downloaded
         │   └── PackageNotFound   not transient: the channel has no such file, or refuses it to us
         ├── PackageCorrupt        downloaded twice, and not what the lock says
@@ -208,6 +209,10 @@ class ChannelUnavailable(BuildFailed):
 class ChannelNotFound(ChannelUnavailable):
     code = "channel-not-found"
     transient = False
+
+
+class AddressRefused(BuildFailed):
+    code = "address-refused"
 
 
 class PackageUnavailable(BuildFailed):

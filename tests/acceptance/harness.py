@@ -58,6 +58,7 @@ class Store:
             "database_url": f"sqlite:///{self.directory}/conda-store.sqlite",
             "cache_directory": str(self.directory / "cache"),
             "storage_threshold": 0,
+            "allowed_inside": ["*"],
             **self.options,
         }
         core = CondaStore(**given)
@@ -91,6 +92,7 @@ class Store:
             "database_url": f"sqlite:///{self.directory}/conda-store.sqlite",
             "cache_directory": self.directory / "cache",
             "storage_threshold": 0,
+            "allowed_inside": ["*"],
             **self.options,
         }
         listed = [

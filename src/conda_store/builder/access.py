@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,12 +11,14 @@ from conda_store.builder.authentication import entries
 from conda_store.builder.head_requests import RequestFailed, head
 from conda_store.builder.options import BuilderOptions
 from conda_store.builder.together import together
+from conda_store.domain.addresses import AddressPolicy
 from conda_store.domain.channel import without_credentials
 from conda_store.domain.lock import Lock
-from conda_store.errors import PackageNotFound, PackageUnavailable
+from conda_store.errors import AddressRefused, InvalidInput, PackageNotFound, PackageUnavailable
 
 _CLOSED = frozenset({401, 403, 404, 407, 410})
 _AT_ONCE = 16
+_HTTP = frozenset({"http", "https", "git+http", "git+https"})
 
 
 async def require_access(lock: Lock, hosts: frozenset[str], options: BuilderOptions) -> None:
@@ -30,7 +32,8 @@ async def require_access(lock: Lock, hosts: frozenset[str], options: BuilderOpti
     urls |= {package.url for part in lock.platforms for package in part.pypi}
     guarded = [url for url in sorted(urls) if _is_of(urlsplit(url).hostname or "", hosts)]
     known, gate = entries(options), asyncio.Semaphore(_AT_ONCE)
-    await together(_ask(url, known, options.channel_check_timeout, gate) for url in guarded)
+    limit, addresses = options.channel_check_timeout, options.addresses
+    await together(_ask(url, known, limit, gate, addresses) for url in guarded)
 
 
 def _is_of(host: str, hosts: frozenset[str]) -> bool:
@@ -38,11 +41,13 @@ def _is_of(host: str, hosts: frozenset[str]) -> bool:
     return host in hosts or any(f"*.{'.'.join(labels[count:])}" in hosts for count in range(1, len(labels)))
 
 
-async def _ask(url: str, known: Mapping[str, Any], limit: float, gate: asyncio.Semaphore) -> None:
+async def _ask(
+    url: str, known: Mapping[str, Any], limit: float, gate: asyncio.Semaphore, addresses: AddressPolicy
+) -> None:
     shown = without_credentials(url)
     try:
         async with gate:
-            answer = await head(url, limit=limit, entries=known)
+            answer = await head(url, limit=limit, entries=known, addresses=addresses)
     except (RequestFailed, TimeoutError) as error:
         raise PackageUnavailable(f"{shown} cannot be asked for", hint="Its host may be down for the moment.") from error
     if answer.status in _CLOSED:
@@ -50,3 +55,19 @@ async def _ask(url: str, known: Mapping[str, Any], limit: float, gate: asyncio.S
             f"{shown} is refused to this namespace with status {answer.status}",
             hint="Set a credential for its host in the namespace: conda-store credential set.",
         )
+
+
+async def require_addresses(urls: Iterable[str], options: BuilderOptions) -> None:
+    """Whether the hosts of these URLs may be asked on behalf of others; for programs that ask by themselves.
+
+    Raises:
+        AddressRefused: one lies inside.
+    """
+    hosts = {(parts.hostname or "", parts.port or 443) for url in urls if (parts := urlsplit(url)).scheme in _HTTP}
+    for host, port in sorted(hosts):
+        try:
+            await asyncio.to_thread(options.addresses.resolve, host, port)
+        except InvalidInput as error:
+            raise AddressRefused(error.message, hint=error.hint) from error
+        except OSError:
+            continue  # whoever asks will say so

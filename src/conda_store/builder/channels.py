@@ -144,6 +144,7 @@ class ChannelChecks:
                 url,
                 limit=self._options.channel_check_timeout,
                 entries=entries(self._options),
+                addresses=self._options.addresses,
             )
         except RequestFailed as error:
             raise _unavailable(channel, f"cannot be reached ({error})") from error

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from conda_store.builder import formats, matchspecs
-from conda_store.builder.access import require_access
+from conda_store.builder.access import require_access, require_addresses
 from conda_store.builder.channels import ChannelChecks
 from conda_store.builder.extraction import extracted
 from conda_store.builder.gateway import Repodata
@@ -34,6 +34,11 @@ from conda_store.errors import Problem, Refusal
 _NONE = Credentials()
 _MOST_SOLVERS = 32
 _CHECK_PAUSE = 0.005  # seconds between two packages
+
+
+def _urls(lock: Lock) -> list[str]:
+    conda = [package.url for part in lock.platforms for package in part.conda]
+    return conda + [package.url for part in lock.platforms for package in part.pypi]
 
 
 class RattlerBuilder:
@@ -103,6 +108,7 @@ class RattlerBuilder:
         self, lock: Lock, policy: PackagePolicy, channel_alias: str, access: Access
     ) -> tuple[Refusal, ...]:
         solver = self._solver(access.credentials)
+        await require_addresses(_urls(lock), solver.options)
         await require_access(lock, access.guarded_hosts, solver.options)
         return await solver.refusals(lock, policy, channel_alias)
 

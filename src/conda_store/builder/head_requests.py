@@ -15,6 +15,11 @@ from http.client import HTTPException
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+from conda_store.domain.addresses import AddressPolicy
+from conda_store.domain.requests import guarded_opener
+from conda_store.errors import AddressRefused, InvalidInput
+
+_ANY = AddressPolicy()
 _NO_HEAD = frozenset({400, 405, 501})
 
 
@@ -30,7 +35,9 @@ class RequestFailed(Exception):
     """There was no answer; the text says why in a few words."""
 
 
-async def head(url: str, *, limit: float, entries: Mapping[str, Any] | None = None) -> Answer:
+async def head(
+    url: str, *, limit: float, entries: Mapping[str, Any] | None = None, addresses: AddressPolicy = _ANY
+) -> Answer:
     """The answer to a HEAD request, of GET where the server has no HEAD. `limit` in seconds.
 
     `entries` are rattler's credentials, by host.
@@ -53,7 +60,7 @@ async def head(url: str, *, limit: float, entries: Mapping[str, Any] | None = No
     def run() -> None:
         answer, failure = None, None
         try:
-            answer = _ask(url, limit, entries or {})
+            answer = _ask(url, limit, entries or {}, addresses)
         except Exception as error:
             failure = error
         if not loop.is_closed():
@@ -65,24 +72,26 @@ async def head(url: str, *, limit: float, entries: Mapping[str, Any] | None = No
         return await future
 
 
-def _ask(url: str, timeout: float, entries: Mapping[str, Any]) -> Answer:
+def _ask(url: str, timeout: float, entries: Mapping[str, Any], addresses: AddressPolicy) -> Answer:
     url, authorization = _authorized(url, entries)
-    answer = _open(url, "HEAD", timeout, authorization)
-    return _open(url, "GET", timeout, authorization) if answer.status in _NO_HEAD else answer
+    answer = _open(url, "HEAD", timeout, authorization, addresses)
+    return _open(url, "GET", timeout, authorization, addresses) if answer.status in _NO_HEAD else answer
 
 
-def _open(url: str, method: str, timeout: float, authorization: str | None) -> Answer:
+def _open(url: str, method: str, timeout: float, authorization: str | None, addresses: AddressPolicy) -> Answer:
     request = urllib.request.Request(url, method=method, headers={"User-Agent": "conda-store", "Accept": "*/*"})  # noqa: S310
     if authorization:
         request.add_unredirected_header("Authorization", authorization)
     try:
-        with _opener(url.startswith("https:")).open(request, timeout=timeout) as response:
+        with _opener(url.startswith("https:"), addresses).open(request, timeout=timeout) as response:
             return Answer(response.status, {name.lower(): value for name, value in response.headers.items()})
     except urllib.error.HTTPError as error:
         error.close()
         return Answer(error.code, {})
     except TimeoutError:
         raise
+    except InvalidInput as error:
+        raise AddressRefused(error.message, hint=error.hint) from error
     except urllib.error.URLError as error:
         if isinstance(error.reason, TimeoutError):
             raise TimeoutError from error
@@ -91,11 +100,11 @@ def _open(url: str, method: str, timeout: float, authorization: str | None) -> A
         raise RequestFailed(_reason(error)) from error
 
 
-@lru_cache(maxsize=2)
-def _opener(is_secure: bool) -> urllib.request.OpenerDirector:
+@lru_cache(maxsize=8)
+def _opener(is_secure: bool, addresses: AddressPolicy) -> urllib.request.OpenerDirector:
     """It follows redirects and takes proxies from the environment. The TLS context costs 20 ms, so only when needed."""
     if not is_secure:
-        return urllib.request.build_opener()
+        return guarded_opener(addresses)
     context = ssl.create_default_context()
     try:
         import certifi
@@ -103,7 +112,7 @@ def _opener(is_secure: bool) -> urllib.request.OpenerDirector:
         pass
     else:
         context.load_verify_locations(certifi.where())
-    return urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
+    return guarded_opener(addresses, context)
 
 
 def _authorized(url: str, entries: Mapping[str, Any]) -> tuple[str, str | None]:

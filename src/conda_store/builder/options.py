@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from conda_store.domain.addresses import AddressPolicy
 from conda_store.domain.credential import Credentials
 
 
@@ -25,7 +26,7 @@ class BuilderOptions:
     `unused_packages_kept` is how long packages stay in the cache that nobody asks for; None is for ever.
     `is_offline` forbids the network: only repodata and packages in the cache are used.
     `authentication_file` is a rattler authentication file (host without port -> credentials).
-    `credentials` are those of the namespace that is built for.
+    `addresses` says what may be asked on behalf of others. `credentials` are those of the namespace that is built for.
     `default_index_url` and `find_links` are where pip packages come from unless the specification says otherwise;
     None is uv's own default, an empty `default_index_url` no index at all.
     """
@@ -45,5 +46,6 @@ class BuilderOptions:
     default_index_url: str | None = None
     find_links: tuple[str, ...] = ()
     virtual_packages: tuple[str, ...] = ()
+    addresses: AddressPolicy = field(default_factory=AddressPolicy)
     credentials: Credentials = field(default_factory=Credentials)
     max_specification_size: int = 10 * 1024**2

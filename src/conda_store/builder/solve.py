@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rattler import GenericVirtualPackage, RepoDataRecord
 
+from conda_store.builder.access import require_addresses
 from conda_store.builder.channels import ChannelChecks, ChannelState
 from conda_store.builder.explain import Failure, explanation, missing_names, smallest_conflict
 from conda_store.builder.filtering import FilteredChannel, Judge, LeftOut, pypi_refusals
@@ -66,6 +67,8 @@ class Solver:
             reporter.log(f"solved for {lock.platform.value}: {len(lock.conda)} packages")
         reporter.log(f"conda part solved in {time.monotonic() - started:.3f} s")
         if request.specification.pip_requirements:
+            lines = (*request.specification.pip_options, *request.specification.pip_requirements)
+            await require_addresses(re.findall(r"[a-z+]+://[^\s#;,]+", " ".join(lines)), self.options)
             locks = await solve_pip(
                 request.specification, locks, self.uv_cache, self.options, reporter, request.policy.cooldown
             )

@@ -108,7 +108,8 @@ def read_program(name: str, arguments: Sequence[str]) -> Program:
 def blueprint_of(program: Program) -> Blueprint:
     core: CondaStore = program.part(CondaStore)
     storage: LocalStorage = program.part(LocalStorage)
-    return core.blueprint(storage)
+    server: CondaStoreServer = program.part(CondaStoreServer)
+    return core.blueprint(storage, is_local=bool(_loopback_hosts(server.address)))
 
 
 def is_standalone(program: Program) -> bool:
@@ -332,6 +333,8 @@ def _worker_command(program: Program) -> list[str]:
     command = [sys.executable, "-m", "conda_store", "worker", "--die-with-parent"]
     if program.config_file:
         command.append(f"--config={Path(program.config_file).absolute()}")
+    # the worker asks what the server would
+    command.append(f"--CondaStoreServer.address={program.part(CondaStoreServer).address}")
     for section, values in program.cli_config.items():
         if section in {"Program", "CondaStoreServer"}:
             continue

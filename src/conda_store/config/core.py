@@ -16,6 +16,7 @@ from conda_store.artifacts.oci.base_image import base_problem
 from conda_store.artifacts.oci.remote import parse_reference
 from conda_store.builder.options import BuilderOptions
 from conda_store.config.blueprint import Blueprint
+from conda_store.domain.addresses import AddressPolicy, address_problem
 from conda_store.domain.artifact import ArtifactType
 from conda_store.domain.deployment import Deployment
 from conda_store.domain.image import DEFAULT_LAYER_BUDGET, MAX_LAYER_BUDGET, image_reference
@@ -218,6 +219,14 @@ class CondaStore(LoggingConfigurable):
         help="File with the credentials of private channels, in rattler's form: host without port -> credentials.",
         config=True,
     )
+    allowed_inside = List(
+        Unicode(),
+        None,
+        allow_none=True,
+        help="Hosts and networks that are asked although they lie inside (private, loopback, link-local); `*`: all. "
+        "None: all where the server listens on loopback only, else none.",
+        config=True,
+    )
     audit_retention_days = Int(
         None, allow_none=True, min=30, help="Days after which the audit log forgets; None: never.", config=True
     )
@@ -341,7 +350,16 @@ class CondaStore(LoggingConfigurable):
             unused_layers_are_kept=timedelta(seconds=self.unused_layers_kept_seconds),
         )
 
-    def blueprint(self, storage: LocalStorage) -> Blueprint:
+    @validate("allowed_inside")
+    def _check_allowed_inside(self, proposal: dict[str, list[str] | None]) -> list[str] | None:
+        for text in proposal["value"] or ():
+            if problem := address_problem(text):
+                raise ConfigurationError(f"c.CondaStore.allowed_inside: {problem}")
+        return proposal["value"]
+
+    def blueprint(self, storage: LocalStorage, *, is_local: bool = True) -> Blueprint:
+        """`is_local`: the server listens on loopback only."""
+        inside = self.allowed_inside if self.allowed_inside is not None else ["*"] if is_local else []
         return Blueprint(
             database_url=self.database_url,
             storage_path=Path(storage.storage_path).absolute(),
@@ -361,6 +379,7 @@ class CondaStore(LoggingConfigurable):
                 find_links=tuple(self.pip_find_links),
                 pip_timeout=self.pip_timeout,
                 virtual_packages=tuple(self.virtual_packages),
+                addresses=AddressPolicy(tuple(text.lower() for text in inside)),
             ),
             upgrades_database=self.upgrade_db,
             credential_keys=tuple(self.credential_keys),

@@ -36,6 +36,7 @@ STATUSES: dict[type[CondaStoreError], int] = {
     errors.SolveTimedOut: 400,
     errors.ChannelUnavailable: 503,
     errors.ChannelNotFound: 400,
+    errors.AddressRefused: 400,
     errors.PackageUnavailable: 503,
     errors.PackageNotFound: 400,
     errors.PackageCorrupt: 502,

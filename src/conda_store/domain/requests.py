@@ -1,0 +1,54 @@
+"""HTTP over addresses that the policy permits: looked up once, checked, and connected to, at every redirect anew."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+import urllib.request
+from typing import Any
+
+from conda_store.domain.addresses import AddressPolicy
+
+
+def guarded_opener(policy: AddressPolicy, context: ssl.SSLContext | None = None) -> urllib.request.OpenerDirector:
+    """An opener whose connections go to permitted addresses only. Proxies of the environment are asked as they are:
+    they have a policy of their own.
+
+    Opening raises InvalidInput for a host that lies inside.
+    """
+
+    def connected(address: tuple[str, int], *arguments: Any, **options: Any) -> socket.socket:
+        host, port = address
+        failure: OSError = OSError("its host has no address")
+        for found in policy.resolve(host, port):
+            try:
+                return socket.create_connection((found, port), *arguments, **options)
+            except OSError as error:
+                failure = error
+        raise failure
+
+    class Plain(http.client.HTTPConnection):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            self._create_connection = connected
+
+    class Secure(http.client.HTTPSConnection):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            self._create_connection = connected
+
+    class PlainHandler(urllib.request.HTTPHandler):
+        def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+            return self.do_open(_class_for(request, Plain, http.client.HTTPConnection), request)
+
+    class SecureHandler(urllib.request.HTTPSHandler):
+        def https_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+            chosen = _class_for(request, Secure, http.client.HTTPSConnection)
+            return self.do_open(chosen, request, context=context)
+
+    return urllib.request.build_opener(PlainHandler, SecureHandler)
+
+
+def _class_for(request: urllib.request.Request, guarded: Any, plain: Any) -> Any:
+    return plain if request.has_proxy() or getattr(request, "_tunnel_host", None) else guarded

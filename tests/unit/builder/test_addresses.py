@@ -1,0 +1,93 @@
+"""The service is not sent to its neighbours: not by a channel's name, not by a redirect, lock or pip part."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from conda_store.builder.head_requests import head
+from conda_store.builder.ports import Access
+from conda_store.domain.addresses import AddressPolicy
+from conda_store.domain.package_policy import PackagePolicy
+from conda_store.errors import AddressRefused
+from tests.unit.builder.conftest import Bench, run
+from tools.channel.serve import ChannelServer
+
+CLOSED, NAMED = AddressPolicy(()), AddressPolicy(("localhost",))
+
+
+@contextmanager
+def redirecting_to(target: str) -> Iterator[int]:
+    """A server that sends everybody on; its port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.send_response(302)
+            self.send_header("Location", target)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
+
+
+def test_a_neighbour_is_not_asked(served: tuple[Path, ChannelServer]) -> None:
+    _, server = served
+    with pytest.raises(AddressRefused, match=r"127\.0\.0\.1 lies inside"):
+        run(head(f"{server.url}/main/noarch/repodata.json", limit=5, addresses=CLOSED))
+    assert server.requests == []
+    allowed = AddressPolicy(("127.0.0.0/8",))
+    assert run(head(f"{server.url}/main/noarch/repodata.json", limit=5, addresses=allowed)).status == 200
+
+
+def test_nobody_is_sent_on_to_a_neighbour(served: tuple[Path, ChannelServer]) -> None:
+    _, server = served
+    with redirecting_to(f"{server.url}/main/noarch/repodata.json") as port:
+        url = f"http://localhost:{port}/"
+        with pytest.raises(AddressRefused):
+            run(head(url, limit=5, addresses=NAMED))
+        assert server.requests == []
+        assert run(head(url, limit=5)).status == 200
+
+
+def test_a_channel_inside_is_refused_before_anything_is_read(
+    served: tuple[Path, ChannelServer], tmp_path: Path
+) -> None:
+    _, server = served
+    bench = Bench(tmp_path / "cache", server.url, addresses=CLOSED)
+    with pytest.raises(AddressRefused):
+        bench.solve("tool")
+    assert server.requests == []
+
+
+def test_locks_and_pip_parts_are_checked_too(
+    served: tuple[Path, ChannelServer], channels: Path, tmp_path: Path
+) -> None:
+    _, server = served
+    lock = Bench(tmp_path / "open", server.url).solve("tool")
+    asked = len(server.requests)
+    closed = Bench(tmp_path / "closed", channels.as_uri(), addresses=CLOSED)
+    with pytest.raises(AddressRefused):
+        run(closed.builder.refusals(lock, PackagePolicy(), closed.alias, Access()))
+    for line in (f"tool @ {server.url}/tool-1.0.tar.gz", f"tool @ git+{server.url}/tool"):
+        with pytest.raises(AddressRefused):
+            closed.solve("python=3.11", pip=[line])
+    with pytest.raises(AddressRefused):
+        closed.solve("python=3.11", pip=[f"--index-url {server.url}/simple", "tool"])
+    assert len(server.requests) == asked
