@@ -125,23 +125,11 @@ def _filtered(actor: Actor, wanted: EnvironmentFilter) -> Select[Any]:
     return query
 
 
-def search_readable(
-    connection: Connection, actor: Actor, wanted: EnvironmentFilter, request: PageRequest
-) -> Page[EnvironmentRecord]:
-    """As `list_readable`, with the terms of a search: what matches is looked for once, for the page and its count."""
-    conditions = [meets(connection, term) for term in wanted.terms]
-    query = _filtered(actor, wanted).where(*conditions).with_only_columns(environment.c.id)
-    ids = connection.execute(query.order_by(namespace.c.name, environment.c.name)).scalars().all()
-    size = request.size or max(len(ids), 1)
-    shown = ids[(request.page - 1) * size : request.page * size]
-    rows = {row.id: _record(row) for row in connection.execute(_columns().where(environment.c.id.in_(shown)))}
-    return Page(tuple(rows[key] for key in shown if key in rows), request.page, size, len(ids))
-
-
 def list_readable(
     connection: Connection, actor: Actor, wanted: EnvironmentFilter, request: PageRequest
 ) -> Page[EnvironmentRecord]:
-    rows, count = fetch_page(connection, _filtered(actor, wanted), request, _SORTABLE, SORTABLE, tie=environment.c.id)
+    query = _filtered(actor, wanted).where(*(meets(connection, term) for term in wanted.terms))
+    rows, count = fetch_page(connection, query, request, _SORTABLE, SORTABLE, tie=environment.c.id)
     return Page(tuple(_record(row) for row in rows), request.page, request.size or max(count, 1), count)
 
 

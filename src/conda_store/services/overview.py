@@ -36,8 +36,7 @@ def list_overviews(
 ) -> Page[EnvironmentOverview]:
     """The environments that the actor may read, with their builds."""
     with context.database.read() as connection:
-        list_them = environments.search_readable if wanted.terms else environments.list_readable
-        page = list_them(connection, actor, wanted, request)
+        page = environments.list_readable(connection, actor, wanted, request)
         ids = [row.id for row in page.rows]
         newest = overview.newest_builds(connection, ids)
         owners = overview.owners(connection, ids)
