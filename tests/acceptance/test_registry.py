@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -144,15 +144,109 @@ def test_an_update_moves_what_changed_and_no_more(service: Service) -> None:
 
 def test_packages_by_their_names(service: Service, tmp_path: Path) -> None:
     name = "conda-store-dynamic/python.lt.3.13/odd-python"
-    assert copied(service, name, tmp_path / "refused").returncode != 0
-    token = (service.data / "admin-token").read_text()
-    pulled = copied(service, name, tmp_path / "image", f"--src-creds=me:{token}")
+    pulled = copied(service, name, tmp_path / "image")
     assert pulled.returncode == 0, pulled.stderr
     told("umoci", "unpack", "--image", f"{tmp_path}/image:pulled", tmp_path / "bundle")
     assert (tmp_path / "bundle/rootfs/opt/conda/lib/python3.11/site-packages/odd_python").is_dir()
-    hopeless = copied(service, "conda-store-dynamic/no-such-package", tmp_path / "no", f"--src-creds=me:{token}")
+    hopeless = copied(service, "conda-store-dynamic/no-such-package", tmp_path / "no")
     assert hopeless.returncode != 0
     assert "no-such-package" in hopeless.stderr
+
+
+# --- podman, with Debian's runc: its own runtime does not like the control groups of such machines ------------
+
+PODMAN = """
+[containers]
+default_ulimits = ["nofile=20000:20000", "nproc=30000:30000"]
+netns = "host"
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+"""
+
+
+@pytest.fixture(scope="module")
+def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., tuple[str, ...]]]:
+    """Podman with a store of its own; gives its command lines."""
+    for program in ("podman", "runc"):
+        if shutil.which(program) is None:
+            missing(f"the program {program}")
+    directory = tmp_path_factory.mktemp("podman")
+    (directory / "containers.conf").write_text(PODMAN)
+    (directory / "auth.json").write_text("{}")
+
+    def command(*arguments: str) -> tuple[str, ...]:
+        return (
+            "env", f"CONTAINERS_CONF={directory}/containers.conf", f"REGISTRY_AUTH_FILE={directory}/auth.json",
+            "podman", f"--root={directory}/root", f"--runroot={directory}/run", *arguments,
+        )  # fmt: skip
+
+    yield command
+    run(*command("rmi", "--all", "--force"))
+    run("umount", "-l", directory / "root" / "overlay")
+
+
+def test_podman_runs_an_environment(service: Service, podman: Callable[..., tuple[str, ...]]) -> None:
+    image = f"{host(service)}/default/science"
+    started = podman("run", "--rm", "--tls-verify=false", "--network=host", image)
+    assert told(*started, "python", "-c", CODE).splitlines()[-1] == "3.0 /opt/conda /opt/conda"
+    assert told(*started, "odd-python").splitlines()[-1] == "/opt/conda"
+
+
+def test_podman_pulls_a_private_image_once_logged_in(service: Service, podman: Callable[..., tuple[str, ...]]) -> None:
+    pull = podman("pull", "--tls-verify=false", f"{host(service)}/secret/science")
+    assert run(*pull).returncode != 0
+    token = (service.data / "admin-token").read_text()
+    told(*podman("login", "--tls-verify=false", "-u", "me", "-p", token, host(service)))
+    told(*pull)
+
+
+# --- containerd -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def ctr(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ...]]:
+    """The command line of a containerd of our own."""
+    for program in ("containerd", "ctr", "runc"):
+        if shutil.which(program) is None:
+            missing(f"the program {program}")
+    directory = tmp_path_factory.mktemp("containerd")
+    (directory / "config.toml").write_text(
+        f'version = 2\nroot = "{directory}/root"\nstate = "{directory}/state"\n'
+        'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
+        f'[grpc]\naddress = "{directory}/socket"\n[ttrpc]\naddress = "{directory}/socket.ttrpc"\n'
+    )
+    with (directory / "log").open("wb") as log:
+        daemon = subprocess.Popen(["containerd", "-c", directory / "config.toml"], stdout=log, stderr=log)
+    command = ("ctr", "-a", f"{directory}/socket")
+    try:
+        wait_for("containerd answers", lambda: run(*command, "version").returncode == 0)
+        yield command
+    finally:
+        daemon.terminate()
+        daemon.wait(30)
+
+
+def test_containerd_runs_an_environment(service: Service, ctr: tuple[str, ...]) -> None:
+    image = f"{host(service)}/default/science:latest"
+    told(*ctr, "images", "pull", "--plain-http", image)
+    started = (*ctr, "run", "--rm", "--net-host", image)
+    # with a command `ctr` leaves the entry point out
+    entry = "/opt/conda/etc/conda-store/activated"
+    assert told(*started, "one", entry, "python", "-c", CODE) == "3.0 /opt/conda /opt/conda"
+    assert told(*started, "two", "odd-python") == "/opt/conda"
+
+
+def test_containerd_pulls_a_private_image_with_a_token(service: Service, ctr: tuple[str, ...]) -> None:
+    pull = (*ctr, "images", "pull", "--plain-http")
+    image = f"{host(service)}/secret/science:latest"
+    assert run(*pull, image).returncode != 0
+    token = (service.data / "admin-token").read_text()
+    told(*pull, "-u", f"me:{token}", image)
+
+
+# --- Docker ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
