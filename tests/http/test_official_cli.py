@@ -142,3 +142,11 @@ def test_solving(run: Run, tmp_path: Path) -> None:
     assert "zlib" in done.stdout and "https://conda.anaconda.org/forge" in done.stdout and "Total Size" in done.stdout
     done = run("solve", str(file), "--output", "json")
     assert {row["name"]: row["version"] for row in json.loads(done.stdout)}["zlib"] == "1.3"
+
+
+def test_tokens_are_made(run: Run, service: Service) -> None:
+    for arguments in ((), ("--permission", "default/*:viewer", "--namespace", "default")):
+        outcome = run("token", *arguments)
+        assert outcome.returncode == 0, outcome.stderr
+        with service.client(outcome.stdout.strip()) as client:
+            assert client.get("/api/v1/permission/").json()["data"]["authenticated"] is True
