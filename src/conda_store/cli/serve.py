@@ -272,7 +272,7 @@ def _serve(
     if token is not None:
         tokens[token] = {"primary_namespace": "default", "role_bindings": {"*/*": ["admin"]}, "name": "admin"}
     bindings: RBACAuthorizationBackend = program.part(RBACAuthorizationBackend)
-    roles = _roles(bindings)
+    roles = roles_of(bindings)
     deployment = replace(blueprint.deployment, roles=roles, role_mappings_version=bindings.role_mappings_version)
     server_options = ServerOptions.of(
         url_prefix=_prefix(options),
@@ -311,7 +311,11 @@ def _serve(
     server.run(sockets=[listener])
 
 
-def _roles(options: RBACAuthorizationBackend) -> Roles:
+def roles_of(options: RBACAuthorizationBackend) -> Roles:
+    """
+    Raises:
+        ConfigurationError: a permission does not exist, or the name of a role is none.
+    """
     try:
         return Roles.of({name: tuple(map(str, held)) for name, held in options.role_mappings.items()})
     except InvalidInput as error:
