@@ -72,6 +72,20 @@ def test_clients_that_go_away_or_stand_still_keep_nobody_waiting(served: tuple[S
         one.close()
 
 
+def test_a_server_in_front_is_told_where_the_file_is(tmp_path: Path) -> None:
+    with Service(tmp_path, accel_redirect="/kept/") as service:
+        build_id = service.build("default", "handed", "zlib")
+        blob = archive_of(service, build_id)
+        service.context.blobs.put(blob, b"archive")
+        with service.client("admin") as client:
+            answer = client.get(f"/storage/{blob}", headers={"Range": "bytes=0-1"})
+            assert (answer.status_code, answer.content) == (200, b"")
+            assert answer.headers["X-Accel-Redirect"] == f"/kept/{blob}"
+            assert answer.headers["Content-Type"] == "application/gzip"
+            assert int(client.head(f"/storage/{blob}").headers["Content-Length"]) == 7
+            assert "X-Accel-Redirect" not in client.get("/storage/archive/none.tar.gz").headers
+
+
 def test_a_file_that_is_shorter_than_it_was_ends_the_connection(tmp_path: Path) -> None:
     with Service(tmp_path) as service:
         build_id = service.build("default", "shrinking", "zlib")

@@ -292,6 +292,7 @@ def _serve(
         allowed_hosts=tuple(options.allowed_hosts) or _loopback_hosts(options.address),
         packing_wait=float(options.packing_wait),
         enable_registry=options.enable_registry,
+        accel_redirect=options.accel_redirect,
         registry_external_url=options.registry_external_url,
     )
     app = create_app(Context.assemble(replace(blueprint, deployment=deployment)), server_options)

@@ -24,6 +24,12 @@ class CondaStoreServer(LoggingConfigurable):
     )
     enable_metrics = Bool(True, help="Serve /metrics.", config=True)
     registry_external_url = Unicode("localhost:8080", help="How clients name the registry, no scheme.", config=True)
+    accel_redirect = Unicode(
+        "",
+        help="Path under which nginx in front serves the storage directory to itself (`internal`): files are left to "
+        "it by X-Accel-Redirect. Empty: they are sent from here.",
+        config=True,
+    )
     behind_proxy = Bool(False, help="Believe X-Forwarded-* headers.", config=True)
     template_vars = Dict(help="`banner`: HTML above every page; `logo`: path of an image.", config=True)
     cors_allow_origins = List(Unicode(), [], help="Origins whose pages may call the API.", config=True)

@@ -25,6 +25,7 @@ class ServerOptions:
     `url_prefix` stands before every path (`/conda-store`). `allowed_hosts` are the host names that a request may
     name, without ports, `*.example.org` for those below a domain; none at all allows every name, which is right only
     behind a proxy or a firewall: pages of other sites could reach a loopback server under a name of their own.
+    `accel_redirect` is the path below which a server in front finds the directory of the storage.
     `behind_proxy` trusts the X-Forwarded-* headers. `template_vars` are `banner` (HTML) and `logo` (a path) of pages.
     """
 
@@ -41,6 +42,7 @@ class ServerOptions:
     allowed_hosts: tuple[str, ...] = ()
     cors_allow_origins: tuple[str, ...] = ()
     cors_allow_origin_regex: str | None = None
+    accel_redirect: str = ""
     registry_external_url: str = "localhost:8080"
     template_vars: Mapping[str, str] = field(default_factory=dict)
     signed_url_lifetime: timedelta = timedelta(hours=1)

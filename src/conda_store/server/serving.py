@@ -7,14 +7,17 @@ from collections.abc import AsyncIterator, Mapping
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import anyio
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from conda_store.server.parts import parts_of
 from conda_store.server.sending import EXTENSION, SendFile
 from conda_store.storage.blobs import BlobInfo, BlobStore
+from conda_store.storage.keys import stored_path
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _CHUNK = 512 << 10
@@ -48,6 +51,12 @@ def blob_answer(
     if request.method == "HEAD":
         return Response(status_code=status, headers=given, media_type=media_type)
     path = blobs.local_path(info.key)
+    prefix = parts_of(request).options.accel_redirect
+    if path is not None and prefix and request.method == "GET":
+        # the server in front sends it, and sees to ranges itself
+        place = f"{prefix.rstrip('/')}/{quote(stored_path(info.key))}"
+        kept = {name: value for name, value in given.items() if name not in {"Content-Length", "Content-Range"}}
+        return Response(headers={**kept, "X-Accel-Redirect": place}, media_type=media_type)
     if path is not None and end > start and EXTENSION in request.scope.get("extensions", {}):
         return _FileAnswer(path, start, end, status_code=status, headers=given, media_type=media_type)
     content = blobs.stream(info.key, start, end) if path is None else _read(path, start, end)

@@ -25,6 +25,7 @@ from conda_store.server.rendering import JSON
 from conda_store.server.serving import blob_answer
 from conda_store.services import images, on_demand
 from conda_store.services.images import ImageRequest
+from conda_store.storage.blobs import BlobInfo
 
 router = registry_router()
 
@@ -55,14 +56,8 @@ async def get_manifest(call: Caller, name: str, reference: str, request: Request
 @router.api_route("/v2/{name:path}/blobs/{digest}", methods=["GET", "HEAD"])
 async def get_blob(call: Caller, name: str, digest: str, request: Request) -> Response:
     """A layer or the configuration of an image. Where the storage can sign URLs: a redirect to it."""
-    repository = await run_in_threadpool(_repository, call, name, request)
-    wanted = _hex(digest)
-    blobs = call.context.blobs
-    size = await run_in_threadpool(images.blob_size, call.context, repository, wanted)
-    info = await blobs.head_async(layer_blob_key(wanted)) if size is not None else None
-    if info is None:
-        raise Refusal("BLOB_UNKNOWN")
-    if signed := await run_in_threadpool(blobs.sign, info.key, call.options.signed_url_lifetime):
+    info, signed = await run_in_threadpool(_found_blob, call, name, digest, request)
+    if signed is not None:
         return RedirectResponse(signed, headers={**VERSION, "Cache-Control": "no-store"})
     headers = {
         **VERSION,
@@ -70,7 +65,19 @@ async def get_blob(call: Caller, name: str, digest: str, request: Request) -> Re
         "ETag": f'"{digest}"',
         "Cache-Control": "private, max-age=31536000, immutable",
     }
-    return blob_answer(blobs, request, info, "application/octet-stream", headers)
+    return blob_answer(call.context.blobs, request, info, "application/octet-stream", headers)
+
+
+def _found_blob(call: Call, name: str, digest: str, request: Request) -> tuple[BlobInfo, str | None]:
+    """A blob that the caller may have, and a signed URL of it where the storage can do that."""
+    repository = _repository(call, name, request)
+    wanted = _hex(digest)
+    blobs = call.context.blobs
+    known = images.blob_size(call.context, repository, wanted) is not None
+    info = blobs.head(layer_blob_key(wanted)) if known else None
+    if info is None:
+        raise Refusal("BLOB_UNKNOWN")
+    return info, blobs.sign(info.key, call.options.signed_url_lifetime)
 
 
 @router.get("/v2/{name:path}/tags/list")
