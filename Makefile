@@ -24,6 +24,7 @@ check: $(READY)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --config importlinter.toml
+	$(BIN)/bandit -q -c pyproject.toml -r src
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

@@ -28,6 +28,7 @@ from conda_store.server.api import (
     status,
     tokens,
 )
+from conda_store.server.api.documented import refusals
 from conda_store.server.attempts import Attempts
 from conda_store.server.audit_trail import AuditTrail
 from conda_store.server.authentication import Authenticator
@@ -119,7 +120,8 @@ async def _prepare(context: Context) -> None:
 def _add_routes(app: FastAPI, options: ServerOptions) -> None:
     if options.enable_api:
         for router in API:
-            app.include_router(router, prefix=options.prefix)
+            # any request may be refused before its route: for its host, or a zero byte in its address
+            app.include_router(router, prefix=options.prefix, responses=refusals(400))
     app.include_router(blobs.router, prefix=options.prefix)
     if options.enable_registry:
         for router in REGISTRY:  # clients of registries know no prefix

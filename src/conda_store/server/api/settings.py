@@ -22,7 +22,7 @@ QueriedEnvironment = Annotated[str | None, Query(description="As in the longest 
 Settings = Answer[dict[str, Any]]
 
 
-@router.get("/api/v1/setting/", response_model=Settings, responses=refusals(403))
+@router.get("/api/v1/setting/", response_model=Settings, responses=refusals(403, 404))
 def get_settings(
     call: Caller, namespace: QueriedNamespace = None, environment_name: QueriedEnvironment = None
 ) -> Response:
@@ -43,7 +43,7 @@ def get_environment_settings(call: Caller, namespace: NamespaceName, environment
     return _get(call, namespace, environment_name)
 
 
-@router.put("/api/v1/setting/", response_model=Answer[None], responses=refusals(400, 403))
+@router.put("/api/v1/setting/", response_model=Answer[None], responses=refusals(400, 403, 404))
 def update_settings(
     call: Caller, values: Document, namespace: QueriedNamespace = None, environment_name: QueriedEnvironment = None
 ) -> Response:
