@@ -16,7 +16,7 @@ from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import structlog
@@ -38,6 +38,10 @@ from conda_store.config.server import (
 from conda_store.domain.access import Roles
 from conda_store.domain.on_demand import Audience
 from conda_store.errors import ConfigurationError, InvalidInput
+
+if TYPE_CHECKING:
+    from conda_store.services.context import Context
+    from conda_store.services.validating import Validators
 
 _RESTART_DELAYS = (0.2, 1.0, 5.0)
 _STOP_SECONDS = 10
@@ -112,6 +116,19 @@ def blueprint_of(program: Program) -> Blueprint:
     return core.blueprint(storage, is_local=bool(_loopback_hosts(server.address)))
 
 
+def validators_of(program: Program, context: Context) -> Validators:
+    """The operator's checks; `db` is the database, `conda_store` the options."""
+    from conda_store.services.validating import Validators
+
+    core: CondaStore = program.part(CondaStore)
+    given = {"db": context.database, "conda_store": core}
+    specification, action = core.validate_specification, core.validate_action
+    return Validators(
+        None if specification is None else partial(specification, **given),
+        None if action is None else partial(action, **given),
+    )
+
+
 def is_standalone(program: Program) -> bool:
     """Whether server and worker are one, by `--standalone` or by the configuration."""
     return bool(program.standalone or program.part(CondaStoreServer).standalone)
@@ -133,6 +150,7 @@ def run_worker(program: Program, *, dies_with_parent: bool = False) -> None:
         dies_with_parent=dies_with_parent,
         log_level=options.log_level,
         on_activated=None if hook is None else partial(hook, core),
+        validators=partial(validators_of, program),
     )
 
 
@@ -295,7 +313,8 @@ def _serve(
         accel_redirect=options.accel_redirect,
         registry_external_url=options.registry_external_url,
     )
-    app = create_app(Context.assemble(replace(blueprint, deployment=deployment)), server_options)
+    context = Context.assemble(replace(blueprint, deployment=deployment))
+    app = create_app(replace(context, validators=validators_of(program, context)), server_options)
     config = uvicorn.Config(
         app,
         http=FileSendingProtocol,

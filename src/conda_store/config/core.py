@@ -254,6 +254,21 @@ class CondaStore(LoggingConfigurable):
         config=True,
     )
 
+    validate_specification = Callable(
+        None,
+        allow_none=True,
+        help="Called as validate_specification(db=, conda_store=, namespace=, specification=) after the policies; it "
+        "may change the specification, and refuses by raising ValueError.",
+        config=True,
+    )
+    validate_action = Callable(
+        None,
+        allow_none=True,
+        help="Called as validate_action(db=, conda_store=, namespace=, action=) before a build is queued, action being "
+        "the permission; it refuses by raising.",
+        config=True,
+    )
+
     # accepted so that older configurations load; they decide nothing
     redis_url = Unicode(None, allow_none=True, help="Accepted; no broker is needed.", config=True)
     celery_broker_url = Unicode(None, allow_none=True, help="Accepted; no broker is needed.", config=True)

@@ -80,7 +80,8 @@ def rebuild(context: Context, actor: Actor, build_id: int) -> int:
     require_room(context, rules.settings, Permission.ENVIRONMENT_UPDATE)
     with context.database.read() as connection:
         stored = specifications.get(connection, found.specification_id)
-    checked(context, stored_specification(stored.spec), rules)
+    context.validators.require(found.namespace, Permission.ENVIRONMENT_UPDATE.value)
+    context.validators.checked(found.namespace, checked(context, stored_specification(stored.spec), rules))
     with context.database.write() as connection:
         environment = stored_environments.find(connection, found.namespace, found.environment)
         if environment is None or environment.id != found.environment_id:

@@ -9,6 +9,7 @@ from conda_store.auth.sealing import Sealer, no_keys
 from conda_store.builder.ports import Builder, PackageSearch
 from conda_store.db.engine import Database
 from conda_store.domain.deployment import Deployment
+from conda_store.services.validating import Validators
 from conda_store.storage.blobs import BlobStore
 
 
@@ -37,6 +38,7 @@ class Context:
     packages: PackageSearch
     deployment: Deployment
     sealer: Sealer = field(default_factory=lambda: Sealer(no_keys))
+    validators: Validators = field(default_factory=Validators)
 
     @classmethod
     def assemble(cls, parts: Parts) -> Context:

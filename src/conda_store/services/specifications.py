@@ -78,7 +78,8 @@ def submit_read(
     target = Target(namespace, specification.name)
     actor.require(Permission.ENVIRONMENT_CREATE, target, is_new=True)
     rules = rules_in_force(context.database, context.deployment, namespace, specification.name)
-    wanted = checked(context, specification, rules)
+    context.validators.require(namespace, Permission.ENVIRONMENT_CREATE.value)
+    wanted = context.validators.checked(namespace, checked(context, specification, rules))
     return _queue(context, actor, namespace, wanted, rules.settings, origin, newest_seen, requested_for)
 
 
@@ -87,7 +88,8 @@ def submit_watched(context: Context, text: bytes, file_name: str) -> int | None:
     specification = read_specification(context, Submission(text, environment_name=file_name))
     namespace = effective_settings(context.database, context.deployment).filesystem_namespace
     rules = rules_in_force(context.database, context.deployment, namespace, specification.name)
-    specification = checked(context, specification, rules)
+    context.validators.require(namespace, Permission.ENVIRONMENT_CREATE.value)
+    specification = context.validators.checked(namespace, checked(context, specification, rules))
     with context.database.read() as connection:
         found = environments.find(connection, namespace, specification.name)
         if found and specifications.has_build_in(connection, specification.sha256, found.id):

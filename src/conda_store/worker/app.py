@@ -6,6 +6,8 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from conda_store.config.blueprint import Blueprint
@@ -15,6 +17,7 @@ from conda_store.db.engine import Changes
 from conda_store.queue.doorbell import PollingDoorbell
 from conda_store.services.context import Context
 from conda_store.services.packages import ensure_channels
+from conda_store.services.validating import Validators
 from conda_store.worker.announcing import Announcer, Hook
 from conda_store.worker.child import die_with_parent
 from conda_store.worker.loop import Worker
@@ -34,6 +37,7 @@ def run_worker(
     dies_with_parent: bool = False,
     log_level: int = 20,
     on_activated: Hook | None = None,
+    validators: Callable[[Context], Validators] | None = None,
 ) -> None:
     """Work until SIGTERM or SIGINT. `on_activated` is told every environment whose active build has changed.
 
@@ -45,6 +49,8 @@ def run_worker(
     configure_logging(log_level)
     nursery = Nursery(partial(Context.assemble, blueprint), partial(configure_logging, log_level))
     context = Context.assemble(blueprint)
+    if validators is not None:  # of watched files; children submit nothing
+        context = replace(context, validators=validators(context))
     if blueprint.upgrades_database:
         migrate.upgrade(context.database)
     ensure_channels(context)
