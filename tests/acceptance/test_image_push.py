@@ -21,7 +21,7 @@ from tests.acceptance.docker_registry import PASSWORD, USER, DockerRegistry, doc
 from tests.acceptance.harness import tiny_channel, wait_for
 from tests.acceptance.service import API, PROGRAM, Service, serving
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.channel]
+pytestmark = [pytest.mark.acceptance, pytest.mark.channel, pytest.mark.xdist_group("image_push")]
 
 OCI = "application/vnd.oci.image.manifest.v1+json"
 SPECIFICATION = "name: {}\ndependencies: [{}]\n"

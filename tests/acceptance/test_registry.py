@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from tests.acceptance.harness import wait_for
 from tests.acceptance.service import Service, serving
 from tests.conftest import ROOT, missing
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.channel]
+pytestmark = [pytest.mark.acceptance, pytest.mark.channel, pytest.mark.xdist_group("registry")]
 
 BASE = ROOT / ".cache" / "base-image.tar"
 SCIENCE = """
@@ -173,18 +174,21 @@ def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., t
         if shutil.which(program) is None:
             missing(f"the program {program}")
     directory = tmp_path_factory.mktemp("podman")
+    # it takes paths of 50 characters at most for this
+    passing = Path(tempfile.mkdtemp(prefix="podman-", dir="/tmp"))
     (directory / "containers.conf").write_text(PODMAN)
     (directory / "auth.json").write_text("{}")
 
     def command(*arguments: str) -> tuple[str, ...]:
         return (
             "env", f"CONTAINERS_CONF={directory}/containers.conf", f"REGISTRY_AUTH_FILE={directory}/auth.json",
-            "podman", f"--root={directory}/root", f"--runroot={directory}/run", *arguments,
+            "podman", f"--root={directory}/root", f"--runroot={passing}", *arguments,
         )  # fmt: skip
 
     yield command
     run(*command("rmi", "--all", "--force"))
     run("umount", "-l", directory / "root" / "overlay")
+    shutil.rmtree(passing, ignore_errors=True)
 
 
 def test_podman_runs_an_environment(service: Service, podman: Callable[..., tuple[str, ...]]) -> None:

@@ -15,7 +15,7 @@ from tests.acceptance.service import Service, serving
 from tests.acceptance.test_registry import LIMIT, copied, host, told
 from tools.channel.tiny import File, index, write_package
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.channel]
+pytestmark = [pytest.mark.acceptance, pytest.mark.channel, pytest.mark.xdist_group("registry_scale")]
 
 OCI = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
 PACKAGES = 100
