@@ -121,6 +121,20 @@ SENT: dict[tuple[str, str], Sent] = {
     ("POST", "/setting/{namespace}/"): Sent(form=SETTING),
     ("POST", "/setting/{namespace}/{name}/"): Sent(form=SETTING),
     ("GET", "/share/"): Sent({"link": "{link}"}),
+    ("GET", "/explain/"): Sent(
+        {"permission": "environment::read", "namespace": "team", "environment": NAME, "user": "ada"}
+    ),
+    ("POST", "/environment/{namespace}/{name}/share/"): Sent(form=HOLDER | {"role": "viewer"}),
+    ("POST", "/environment/{namespace}/{name}/share/remove/"): Sent(form=HOLDER, is_fresh=True),
+    ("POST", "/environment/{namespace}/{name}/share/link/{link_id}/revoke/"): FRESH,
+    ("POST", "/namespace/{name}/share/"): Sent(form=HOLDER | {"role": "viewer"}),
+    ("POST", "/namespace/{name}/share/remove/"): Sent(form=HOLDER, is_fresh=True),
+    ("POST", "/namespace/{name}/role/"): Sent(form={"holder": "elsewhere", "role": "viewer"}, is_fresh=True),
+    ("POST", "/namespace/{name}/role/remove/"): Sent(form={"holder": "default"}, is_fresh=True),
+    ("POST", "/namespace/{name}/credential/"): Sent(form=CREDENTIAL),
+    ("POST", "/namespace/{name}/credential/remove/"): Sent(form=HOST, is_fresh=True),
+    ("POST", "/namespace/{name}/metadata/"): Sent(form={"metadata": "{{}}"}),
+    ("POST", "/user/token/{token_id}/revoke/"): FRESH,
 }
 
 

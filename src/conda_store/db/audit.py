@@ -61,6 +61,7 @@ def _conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:
         (audit.c.actor, wanted.actor),
         (audit.c.action, wanted.action),
         (audit.c.namespace, wanted.namespace),
+        (audit.c.environment, wanted.environment),
         (audit.c.is_allowed, wanted.is_allowed),
     ):
         if value is not None:

@@ -45,6 +45,7 @@ class AuditFilter:
     is_allowed: bool | None = None
     since: datetime | None = None
     until: datetime | None = None
+    environment: str | None = None
 
 
 @dataclass

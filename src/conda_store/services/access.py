@@ -51,10 +51,18 @@ def require_may_give(actor: Actor, bindings: Iterable[RoleBinding]) -> None:
         Forbidden: the hint says what they lack.
     """
     for binding in bindings:
-        wanted = binding.role.permissions | {Permission.NAMESPACE_ROLE_MAPPING_CREATE}
-        if lacking := wanted - actor.permissions_over(binding):
+        if lacking := _lacking(actor, binding):
             shown = ", ".join(sorted(lacking))
             raise Forbidden(
                 hint=f"Nobody can give more than they hold; you do not hold {shown} on {binding.entity}.",
                 reason=f"{actor.name} may not give {binding.role} on {binding.entity}: lacks {shown}",
             )
+
+
+def may_give(actor: Actor, binding: RoleBinding) -> bool:
+    return not _lacking(actor, binding)
+
+
+def _lacking(actor: Actor, binding: RoleBinding) -> frozenset[Permission]:
+    wanted = binding.role.permissions | {Permission.NAMESPACE_ROLE_MAPPING_CREATE}
+    return wanted - actor.permissions_over(binding)

@@ -42,6 +42,12 @@ class Device:
     user_code: str
 
 
+def may_confirm(actor: Actor) -> bool:
+    """Whether they have logged in as themselves: not with a token, which may be narrower or end sooner."""
+    is_person = actor.limits is None and actor.token_id is None and not actor.identity.startswith(SIGNED)
+    return actor.is_authenticated and is_person
+
+
 def require_confirming(actor: Actor) -> None:
     """
     Raises:
@@ -50,7 +56,7 @@ def require_confirming(actor: Actor) -> None:
     """
     if not actor.is_authenticated:
         raise NotAuthenticated
-    if actor.limits is not None or actor.token_id is not None or actor.identity.startswith(SIGNED):
+    if not may_confirm(actor):
         raise Forbidden(
             "a program cannot be logged in by somebody who is here with a token",
             hint="Log in yourself, or hand the program that token: `conda-store login --token`.",

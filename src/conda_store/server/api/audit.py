@@ -30,8 +30,9 @@ def _wanted(
     allowed: Annotated[bool | None, Query(description="Only what was allowed, or only what was refused.")] = None,
     since: Moment = None,
     until: Moment = None,
+    environment: str | None = None,
 ) -> AuditFilter:
-    return AuditFilter(actor, action, namespace, allowed, aware(since), aware(until))
+    return AuditFilter(actor, action, namespace, allowed, aware(since), aware(until), environment)
 
 
 Wanted = Annotated[AuditFilter, Depends(_wanted)]

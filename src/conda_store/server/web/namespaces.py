@@ -1,4 +1,4 @@
-"""Namespaces: listed, made, deleted."""
+"""Namespaces: listed and made."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from conda_store.db.paging import PageRequest
-from conda_store.domain.access import Permission, Target
-from conda_store.errors import InvalidInput
+from conda_store.domain.access import Permission
 from conda_store.server.parts import Caller
 from conda_store.server.web.forms import Sent
 from conda_store.server.web.rendering import PageRoute, own_path, page, redirect
@@ -34,37 +33,3 @@ def get_namespaces(request: Request, call: Caller, number: Number = 1) -> Respon
 def post_namespace(call: Caller, sent: Sent) -> Response:
     namespaces.create_namespace(call.context, call.actor, sent.text("namespace"))
     return redirect(own_path(call.options, "namespace", said="namespace-created"))
-
-
-@router.get("/namespace/{name}/")
-def get_namespace(call: Caller, name: str) -> Response:
-    """Its environments."""
-    namespaces.get_namespace(call.context, call.actor, name)
-    return redirect(own_path(call.options, namespace=name))
-
-
-@router.get("/namespace/{name}/delete/")
-def get_delete(request: Request, call: Caller, name: str) -> Response:
-    """Asks for the name."""
-    call.actor.require(Permission.NAMESPACE_DELETE, Target(name))
-    namespaces.get_namespace(call.context, call.actor, name)
-    held = next((row for row in namespaces.usage(call.context, call.actor) if row.name == name), None)
-    what = f"{held.environments} environments and {held.builds} builds" if held else "Nothing that is built"
-    return page(
-        request,
-        "confirm.html",
-        question=f"Delete the namespace {name}?",
-        consequence=f"{what} will be deleted with it. This cannot be undone.",
-        action=own_path(call.options, "namespace", name, "delete"),
-        back=own_path(call.options, "namespace"),
-        word="Delete namespace",
-        typed=name,
-    )
-
-
-@router.post("/namespace/{name}/delete/")
-def post_delete(call: Caller, name: str, sent: Sent) -> Response:
-    if sent.text("typed") != name:
-        raise InvalidInput("the name that was typed is not the namespace's", hint=f"Type {name} to delete it.")
-    namespaces.delete_namespace(call.context, call.actor, name)
-    return redirect(own_path(call.options, "namespace", said="namespace-deleted"))

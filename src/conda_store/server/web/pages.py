@@ -10,14 +10,17 @@ from starlette.types import Receive, Scope, Send
 from conda_store.errors import NotFound
 from conda_store.server.parts import parts_of
 from conda_store.server.web import (
+    audit,
     build,
     create,
     documentation,
     environment,
     former_paths,
     home,
+    namespace,
     namespaces,
     settings,
+    sharing,
     system,
     user,
 )
@@ -29,8 +32,11 @@ ROUTERS: tuple[APIRouter, ...] = (
     environment.router,
     build.router,
     namespaces.router,
+    namespace.router,
+    sharing.router,
     settings.router,
     user.router,
+    audit.router,
     system.router,
     documentation.router,
     former_paths.router,

@@ -35,6 +35,13 @@ SAID = {
     "namespace-created": "The namespace has been created.",
     "namespace-deleted": "The namespace has been deleted.",
     "settings-changed": "The settings have been changed.",
+    "token-revoked": "It has been revoked.",
+    "shared": "The role has been given.",
+    "unshared": "The role has been taken back.",
+    "link-revoked": "The link has been revoked.",
+    "credential-set": "The credential has been set.",
+    "credential-removed": "The credential has been removed.",
+    "metadata-changed": "The metadata have been changed.",
     "logged-in": "You are logged in.",
     "logged-out": "You are logged out.",
 }
