@@ -49,8 +49,8 @@ def _safe(url: str) -> str:
 
 def install_failure(text: str, packages: Iterable[CondaPackage], *, cache: Path, prefix: Path) -> BuildFailed:
     """The error for rattler's message; `cache` and `prefix` are named where the disk is full."""
-    lower = text.lower()
     package = named_package(text, packages)
+    lower = _without_names(text, package).lower()
     cause = redacted(text.strip().splitlines()[-1].removeprefix("Caused by: ")) if text.strip() else "unknown cause"
     if any(mark in lower for mark in _NO_SPACE):
         return disk_full(cache if "package cache" in lower else prefix)
@@ -60,6 +60,15 @@ def install_failure(text: str, packages: Iterable[CondaPackage], *, cache: Path,
         return DamagedCache(f"{_shown(package)} is incomplete in the package cache: {cause}", package)
     chain = ": ".join(line.removeprefix("Caused by: ") for line in redacted(text).splitlines())
     return BuildFailed(f"linking failed: {chain}")
+
+
+def _without_names(text: str, package: CondaPackage | None) -> str:
+    """What failed, without what it failed on: bzip2 and corrupt-fonts are names of packages, too."""
+    names = (package.file_name, f"{package.name}-{package.version}-{package.build}", package.name) if package else ()
+    text = _URL.sub("", text)
+    for name in names:
+        text = text.replace(name, "")
+    return text
 
 
 def fetch_failure(package: CondaPackage | None, cause: str, text: str) -> BuildFailed:

@@ -231,7 +231,7 @@ def _translated(error: BaseException) -> Exception:
     if kind != "GatewayError":
         return BuildFailed(f"The solver failed: {text}", hint="Please report this with the specification.")
     cause = text.replace("\nCaused by: ", ": ").splitlines()[0]
-    if "could not find subdir" in text or "404" in text:
+    if "could not find subdir" in text or "(404 " in text:
         return ChannelNotFound(
             f"A channel lacks repodata: {cause}", hint="Check the channel's name in the specification."
         )

@@ -143,12 +143,15 @@ def test_a_server_that_hangs_is_given_up(served: Served, tmp_path: Path) -> None
         Bench(tmp_path / "cache", server.url, channel_check_timeout=0.3).solve("tool")
 
 
-def test_repodata_that_never_arrives(served: Served, tmp_path: Path) -> None:
-    _, server = served
+@pytest.mark.parametrize("name", ["main", "404-tools"])
+def test_repodata_that_never_arrives(served: Served, tmp_path: Path, name: str) -> None:
+    """Whatever the channel is called."""
+    channel, server = served
+    channel.rename(channel.with_name(name))
     bench = Bench(tmp_path / "cache", server.url, download_timeout=1.0, repodata_check_interval=3600.0)
 
     async def solve() -> None:
-        request = bench.request("tool", limit=1.0)
+        request = bench.request("tool", channels=[name], limit=1.0)
         await bench.builder.channel_state(request)
         server.faults["*"] = Fault(hang=True)
         await bench.builder.solve(request, bench.reporter)

@@ -50,6 +50,17 @@ def test_faults_end_clearly_and_leave_nothing(site, served, fault, error, words)
     assert (site.store / "environment/share/second").exists()
 
 
+@pytest.mark.parametrize("name", ["bzip2", "corrupt-fonts"])
+def test_the_name_of_a_package_is_no_reason(site, name):
+    site.add(name, files={f"share/{name}": "text"})
+    with ChannelServer(site.channel) as server:
+        site.serve_from(server.url)
+        server.faults["*.conda"] = Fault(status=500)
+        with pytest.raises(PackageUnavailable) as caught:
+            site.install()
+    assert f"{name}-1.0-0.conda" in caught.value.message
+
+
 @pytest.mark.parametrize(
     "fault", [Fault(status=503, times=1), Fault(corrupt=700, times=3), Fault(truncate=300, times=1)]
 )
