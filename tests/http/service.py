@@ -93,7 +93,12 @@ class Service:
         self.url = f"http://localhost:{self.port}{self.options.prefix}"
         self.app = create_app(self.context, self.options)
         config = uvicorn.Config(
-            self.app, http=FileSendingProtocol, log_config=None, access_log=False, timeout_graceful_shutdown=1
+            self.app,
+            http=FileSendingProtocol,
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=1,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listener]}, daemon=True)

@@ -38,5 +38,11 @@ class RateLimit:
                 self._full_at.popitem(last=False)
             return 0.0
 
+    def give_back(self, key: str) -> None:
+        """A try that was counted does not count."""
+        with self._lock:
+            if key in self._full_at:
+                self._full_at[key] -= self._interval
+
     def _wait(self, key: str, now: float) -> float:
         return max(0.0, self._full_at.get(key, now) - now - (self._burst - 1) * self._interval)

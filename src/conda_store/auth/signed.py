@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +16,8 @@ from conda_store.errors import ConfigurationError
 # HMAC only: with a shared secret there is no other kind, and `none` is no signature
 ALGORITHMS = ("HS256", "HS384", "HS512")
 SHORTEST_SECRET = 32
+# begins the identity of tokens that are made with a signed one
+SIGNED = "signed:"
 _STATE = "conda-store-login"
 _LONGEST = 16 * 1024
 
@@ -37,8 +40,17 @@ class SignedTokens:
                 f"c.AuthenticationBackend.jwt_algorithm {algorithm!r} is not one of {', '.join(ALGORITHMS)}"
             )
         self._secret = secret
+        self._own = f"{SIGNED}{hmac.digest(secret.encode(), b'identity', 'sha256').hex()[:16]}:"
         self._algorithm = algorithm
         self._roles = roles
+
+    def identity(self, namespace: str) -> str:
+        """Whose tokens are those that are made with a signed one: they end with the secret that it was signed with."""
+        return f"{self._own}{namespace}"
+
+    def namespace(self, identity: str) -> str | None:
+        """The primary namespace of an identity of ours; None for another's, or one of a former secret."""
+        return identity.removeprefix(self._own) if identity.startswith(self._own) else None
 
     def find(self, token: str) -> Grant | None:
         """What a token of ours grants; None where it is another's, has expired or cannot be read."""

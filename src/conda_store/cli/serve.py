@@ -312,6 +312,8 @@ def _serve(
         enable_registry=options.enable_registry,
         accel_redirect=options.accel_redirect,
         registry_external_url=options.registry_external_url,
+        behind_proxy=options.behind_proxy,
+        proxies=options.proxies,
     )
     context = Context.assemble(replace(blueprint, deployment=deployment))
     app = create_app(replace(context, validators=validators_of(program, context)), server_options)
@@ -320,8 +322,7 @@ def _serve(
         http=FileSendingProtocol,
         log_config=None,
         access_log=False,
-        proxy_headers=options.behind_proxy,
-        forwarded_allow_ips="*" if options.behind_proxy else None,
+        proxy_headers=False,  # the application reads them itself
         timeout_graceful_shutdown=5,
         server_header=False,
     )

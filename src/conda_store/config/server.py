@@ -31,6 +31,7 @@ class CondaStoreServer(LoggingConfigurable):
         config=True,
     )
     behind_proxy = Bool(False, help="Believe X-Forwarded-* headers.", config=True)
+    proxies = Int(1, min=1, help="How many proxies in front add to X-Forwarded-For, one behind the other.", config=True)
     template_vars = Dict(help="`banner`: HTML above every page; `logo`: path of an image.", config=True)
     cors_allow_origins = List(Unicode(), [], help="Origins whose pages may call the API.", config=True)
     cors_allow_origin_regex = Unicode(None, allow_none=True, help="The same as a pattern.", config=True)

@@ -5,9 +5,10 @@ What cannot be done because the database is busy, full or away is `Unavailable`:
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ class Database:
         self._url = _parsed(url)
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
         if self.is_sqlite and self._url.database:
-            Path(self._url.database).parent.mkdir(parents=True, exist_ok=True)
+            _make_private(Path(self._url.database))
         options: dict[str, Any] = {"pool_pre_ping": not self.is_sqlite}
         if self.is_sqlite:
             options["connect_args"] = {"timeout": LOCK_SECONDS, "check_same_thread": False}
@@ -106,6 +107,13 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def _make_private(path: Path) -> None:
+    """A new database is its owner's alone, and so are the files that SQLite puts beside it: they take its mode."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError):  # opening it tells what is wrong, and where
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 def _parsed(url: str) -> URL:

@@ -33,7 +33,7 @@ from conda_store.server.attempts import Attempts
 from conda_store.server.audit_trail import AuditTrail
 from conda_store.server.authentication import Authenticator
 from conda_store.server.background import BackgroundLoop
-from conda_store.server.guards import AllowedHosts, BodyLimit, Head, PlainText
+from conda_store.server.guards import AllowedHosts, BehindProxy, BodyLimit, Head, PlainText
 from conda_store.server.options import ServerOptions
 from conda_store.server.parts import Parts
 from conda_store.server.registry import routes as registry
@@ -160,3 +160,5 @@ def _add_middleware(app: FastAPI, options: ServerOptions, context: Context) -> N
     app.add_middleware(SecurityHeaders)
     app.add_middleware(AuditTrail, context=context)
     app.add_middleware(RequestLog)
+    if options.behind_proxy:
+        app.add_middleware(BehindProxy, count=options.proxies)

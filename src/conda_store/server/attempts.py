@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
 
 from starlette.requests import HTTPConnection
 
 from conda_store.auth.rate import RateLimit
 from conda_store.errors import TooManyRequests
+
+_LONGEST_NAME = 255
 
 
 @dataclass(frozen=True)
@@ -19,19 +24,26 @@ class Attempts:
     tokens: RateLimit = field(default_factory=lambda: RateLimit(120, 60))
     devices: RateLimit = field(default_factory=lambda: RateLimit(20, 300))
 
-    def check_login(self, request: HTTPConnection, name: str = "") -> None:
-        """
+    def count_login(self, request: HTTPConnection, name: str = "") -> None:
+        """Count a login before it is tried, so that many at once are not tried uncounted; see `forgive`.
+
         Raises:
             TooManyRequests: logins have failed too often from this address, or under this name.
         """
-        wait = max(self.by_address.wait(address_of(request)), self.by_name.wait(name) if name else 0.0)
-        if wait:
-            raise TooManyRequests("too many logins have failed", hint="Wait a little.", retry_after=int(wait) + 1)
+        counted: list[tuple[RateLimit, str]] = []
+        for limit, key in self._keys(request, name):
+            if wait := limit.take(key):
+                _give_back(counted)
+                raise TooManyRequests("too many logins have failed", hint="Wait a little.", retry_after=int(wait) + 1)
+            counted.append((limit, key))
 
-    def note_failed_login(self, request: HTTPConnection, name: str = "") -> None:
-        self.by_address.take(address_of(request))
-        if name:
-            self.by_name.take(name)
+    def forgive(self, request: HTTPConnection, name: str = "") -> None:
+        """The login that was counted has succeeded."""
+        _give_back(self._keys(request, name))
+
+    def _keys(self, request: HTTPConnection, name: str) -> list[tuple[RateLimit, str]]:
+        by_address = (self.by_address, address_of(request))
+        return [by_address, (self.by_name, name[:_LONGEST_NAME])] if name else [by_address]
 
     def count_token(self, identity: str) -> None:
         """
@@ -50,5 +62,15 @@ class Attempts:
             raise TooManyRequests("too many logins are asked for", hint="Wait a little.", retry_after=int(wait) + 1)
 
 
+def _give_back(counted: Iterable[tuple[RateLimit, str]]) -> None:
+    for limit, key in counted:
+        limit.give_back(key)
+
+
 def address_of(request: HTTPConnection) -> str:
-    return request.client.host if request.client else ""
+    """Where the request comes from; of IPv6 the network, all of whose addresses one machine may have."""
+    host = request.client.host if request.client else ""
+    with suppress(ValueError):
+        if (address := ip_address(host)).version == 6 and address.ipv4_mapped is None:
+            return str(ip_network((address.packed[:8] + bytes(8), 64)))
+    return host

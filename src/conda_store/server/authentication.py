@@ -46,13 +46,17 @@ class Authenticator:
         """Found out once for each request."""
         known: Actor | None = getattr(request.state, "actor", None)
         if known is None:
-            token = self.presented(request)
-            known = (self.find(token) if token else None) or self._anonymous
-            for link in links_in(request):
-                if (found := find_link(self._context, link)) is not None:
-                    known = with_link(known, found)
-            request.state.actor = known
+            known = request.state.actor = self.actor_now(request)
         return known
+
+    def actor_now(self, request: HTTPConnection) -> Actor:
+        """Who has sent the request, and what they may do at this moment, however long it has lasted."""
+        token = self.presented(request)
+        found = (self.find(token) if token else None) or self._anonymous
+        for link in links_in(request):
+            if (shared := find_link(self._context, link)) is not None:
+                found = with_link(found, shared)
+        return found
 
     def presented(self, request: HTTPConnection) -> str | None:
         """The token that the request brings, valid or not."""

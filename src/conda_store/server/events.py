@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
 
 from conda_store.db.records import BuildGlance
 from conda_store.domain.build import BuildStatus, Progress
-from conda_store.errors import NotFound
+from conda_store.errors import NotFound, Unavailable
 from conda_store.server.parts import Call
 from conda_store.services import artifacts, builds
 
@@ -26,12 +28,22 @@ async def opened(call: Call, build_id: int) -> None:
     await run_in_threadpool(builds.find_build, call.context, call.actor, build_id)
 
 
-async def build_events(call: Call, build_id: int, *, has_logs: bool, last_id: str | None) -> AsyncIterator[bytes]:
-    """The events of a build until it ends; a comment now and then keeps the connection."""
+async def build_events(
+    call: Call, request: Request, build_id: int, *, has_logs: bool, last_id: str | None
+) -> AsyncIterator[bytes]:
+    """The events of a build until it ends; a comment now and then keeps the connection.
+
+    Who loses the right to read, or ends the session, is told no more after one heartbeat.
+    """
     yield f"retry: {_RETRY_MILLISECONDS}\n\n".encode()
     log = _Log(call, build_id, int(last_id) if last_id and last_id.isdecimal() and len(last_id) < 16 else 0)
     progress: Mapping[str, Any] | None = None
+    looked = time.monotonic()
     async for glance in call.parts.builds.glances(build_id, call.options.heartbeat):
+        if time.monotonic() - looked >= call.options.heartbeat:
+            looked = time.monotonic()
+            if not await run_in_threadpool(_may_still_read, call, request, build_id):
+                return
         if glance is None:
             yield b": still here\n\n"
             continue
@@ -49,6 +61,16 @@ async def build_events(call: Call, build_id: int, *, has_logs: bool, last_id: st
             yield _event("end", {"status": glance.status, "status_info": glance.status_info})
             return
     yield _event("end", {"status": BuildStatus.CANCELED, "status_info": "the build has been deleted"})
+
+
+def _may_still_read(call: Call, request: Request, build_id: int) -> bool:
+    try:
+        builds.find_build(call.context, call.parts.authenticator.actor_now(request), build_id)
+    except NotFound:
+        return False
+    except Unavailable:
+        pass  # nobody can be asked now: what was right a moment ago holds
+    return True
 
 
 class _Log:

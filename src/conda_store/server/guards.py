@@ -47,6 +47,32 @@ def host_name(scope: Scope) -> str:
     return host.rpartition(":")[0] or host if host.rpartition(":")[2].isdigit() else host
 
 
+class BehindProxy:
+    """Takes client and scheme from what the proxies in front say: X-Forwarded-For, X-Forwarded-Proto.
+
+    Each of `count` proxies adds an address to the former: what stands before theirs the client may have made up.
+    """
+
+    def __init__(self, app: ASGIApp, count: int) -> None:
+        self._app = app
+        self._count = count
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            clients, schemes = _listed(scope, b"x-forwarded-for"), _listed(scope, b"x-forwarded-proto")
+            if clients:
+                scope = {**scope, "client": (clients[-self._count :][0], 0)}
+            if schemes and schemes[-1] in {"http", "https"}:
+                scope = {**scope, "scheme": schemes[-1]}
+        await self._app(scope, receive, send)
+
+
+def _listed(scope: Scope, name: bytes) -> list[str]:
+    """The items of a header, which may stand in several lines."""
+    lines = (value.decode("latin-1") for key, value in scope["headers"] if key == name)
+    return [item for line in lines for text in line.split(",") if (item := text.strip())]
+
+
 class PlainText:
     """Refuses the zero byte in paths and queries: no name holds it, and databases refuse it less politely."""
 

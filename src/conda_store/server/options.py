@@ -26,7 +26,8 @@ class ServerOptions:
     name, without ports, `*.example.org` for those below a domain; none at all allows every name, which is right only
     behind a proxy or a firewall: pages of other sites could reach a loopback server under a name of their own.
     `accel_redirect` is the path below which a server in front finds the directory of the storage.
-    `behind_proxy` trusts the X-Forwarded-* headers. `template_vars` are `banner` (HTML) and `logo` (a path) of pages.
+    `behind_proxy` trusts the X-Forwarded-* headers, as far as so many `proxies` wrote them. `template_vars` are
+    `banner` (HTML) and `logo` (a path) of pages.
     """
 
     url_prefix: str = ""
@@ -39,6 +40,7 @@ class ServerOptions:
     packing_wait: float = 300.0
     heartbeat: float = 15.0
     behind_proxy: bool = False
+    proxies: int = 1
     allowed_hosts: tuple[str, ...] = ()
     cors_allow_origins: tuple[str, ...] = ()
     cors_allow_origin_regex: str | None = None

@@ -44,6 +44,16 @@ def with_given_roles(context: Context, actor: Actor) -> Actor:
     return replace(actor, bindings=kept + tuple(binding for _, binding in given))
 
 
+def require_known(actor: Actor) -> None:
+    """Names of people and groups are not for those who have not said who they are.
+
+    Raises:
+        Forbidden: nobody is logged in.
+    """
+    if not actor.is_authenticated:
+        raise Forbidden(hint="Log in to see who has access.", reason=f"{actor.name} is nobody")
+
+
 def require_may_give(actor: Actor, bindings: Iterable[RoleBinding]) -> None:
     """Only who may change roles on all that a binding covers gives them away there, and no more than they hold.
 

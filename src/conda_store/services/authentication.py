@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from conda_store.auth.opaque import digest, is_token
 from conda_store.auth.rules import AccessRules, known_bindings
+from conda_store.auth.signed import SIGNED
 from conda_store.auth.tokens import Grant
 from conda_store.db import tokens
 from conda_store.db.records import AccountRecord, TokenRecord
@@ -21,7 +22,6 @@ from conda_store.services.context import Context
 
 # how exactly the time of the last use is kept
 _USE_IS_NOTED_EVERY = timedelta(minutes=1)
-SIGNED = "signed:"
 
 
 def recognised(context: Context, rules: AccessRules, token: str) -> Actor | None:
@@ -34,7 +34,7 @@ def recognised(context: Context, rules: AccessRules, token: str) -> Actor | None
     if is_token(token):
         return _of_stored(context, rules, token)
     if rules.signed is not None and (grant := rules.signed.find(token)):
-        return with_given_roles(context, _of_grant(rules, grant, f"{SIGNED}{grant.primary_namespace}"))
+        return with_given_roles(context, _of_grant(rules, grant, rules.signed.identity(grant.primary_namespace)))
     return None
 
 
@@ -97,8 +97,8 @@ def _owner(rules: AccessRules, token: TokenRecord) -> Actor | None:
         return account_actor(rules, token.account)
     if token.identity.startswith(SIGNED):
         # who signed it decided; the limits say what
-        namespace = token.identity.removeprefix(SIGNED)
-        if rules.signed is None:
+        namespace = rules.signed.namespace(token.identity) if rules.signed else None
+        if namespace is None:
             return None
         return _of_grant(rules, Grant(namespace, known_bindings(token.limits or {}, rules.roles)), token.identity)
     grant = rules.tokens.of_identity(token.identity)

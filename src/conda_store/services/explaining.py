@@ -21,7 +21,7 @@ from conda_store.domain.access import (
     Target,
     matches,
 )
-from conda_store.services.access import source_of, ways_in_force, with_given_roles
+from conda_store.services.access import require_known, source_of, ways_in_force, with_given_roles
 from conda_store.services.context import Context
 
 _CONFIGURED = Origin(Source.CONFIGURATION)
@@ -44,6 +44,7 @@ def who_has_access(context: Context, actor: Actor, rules: AccessRules, target: T
     Configured tokens are named, but not people's own, which can do no more than those whose they are.
     """
     actor.require(Permission.NAMESPACE_ROLE_MAPPING_READ, target)
+    require_known(actor)
     found = [*_configured(rules, target), *_given(context, rules, target)]
     return tuple(access for access in found if _concerns(access.binding, target))
 

@@ -10,6 +10,7 @@ import structlog
 from conda_store.auth.opaque import digest, new_token
 from conda_store.auth.providers.base import AuthenticationToken
 from conda_store.auth.rules import AccessRules, as_mapping
+from conda_store.auth.signed import SIGNED
 from conda_store.db import namespaces, settings, tokens
 from conda_store.db.records import AccountRecord
 from conda_store.domain.access import Actor, TokenKind
@@ -17,7 +18,7 @@ from conda_store.domain.audit import note
 from conda_store.domain.names import name_problem
 from conda_store.errors import Forbidden
 from conda_store.services.access import with_given_roles
-from conda_store.services.authentication import SIGNED, account_actor
+from conda_store.services.authentication import account_actor
 from conda_store.services.context import Context
 
 logger = structlog.get_logger()

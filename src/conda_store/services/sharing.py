@@ -21,7 +21,7 @@ from conda_store.domain.access import (
     Way,
 )
 from conda_store.errors import InvalidInput, NotFound
-from conda_store.services.access import require_may_give
+from conda_store.services.access import require_known, require_may_give
 from conda_store.services.context import Context
 
 _LONGEST_NAME = 255
@@ -32,6 +32,7 @@ _LONGEST_LIFETIME = timedelta(days=366)
 def list_shares(context: Context, actor: Actor, target: Target) -> tuple[RoleRecord, ...]:
     """With whom an environment is shared; a namespace, and whatever is in it."""
     actor.require(Permission.NAMESPACE_ROLE_MAPPING_READ, target)
+    require_known(actor)
     namespace = _require_existing(context, target)
     with context.database.read() as connection:
         return roles.shares(connection, namespace, target.environment)
@@ -81,6 +82,7 @@ def unshare(context: Context, actor: Actor, target: Target, holder: Holder) -> N
 def list_links(context: Context, actor: Actor, target: Target) -> tuple[ShareLinkRecord, ...]:
     """The links that are good, without what stands in them: that is shown once, when they are made."""
     actor.require(Permission.NAMESPACE_ROLE_MAPPING_READ, target)
+    require_known(actor)
     namespace = _require_existing(context, target)
     with context.database.read() as connection:
         return share_links.of_namespace(connection, namespace, target.environment, datetime.now(UTC))

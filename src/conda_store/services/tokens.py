@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from conda_store.auth.opaque import digest, new_token
 from conda_store.auth.rules import as_mapping
+from conda_store.auth.signed import SIGNED
 from conda_store.db import tokens
 from conda_store.db.paging import Page, PageRequest
 from conda_store.db.records import TokenRecord
@@ -15,7 +16,6 @@ from conda_store.domain.access import Actor, Permission, RoleBinding, Roles, Tar
 from conda_store.domain.audit import note
 from conda_store.domain.names import parse_name
 from conda_store.errors import InvalidInput, NotAuthenticated, NotFound
-from conda_store.services.authentication import SIGNED
 from conda_store.services.context import Context
 
 _LONGEST_NAME = 200

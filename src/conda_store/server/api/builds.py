@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from conda_store.db.builds import BuildFilter
@@ -109,6 +109,7 @@ def list_packages(
 )
 async def follow_build(
     call: Caller,
+    request: Request,
     build_id: BuildId,
     logs: Annotated[bool, Query(description="Whether the log is wanted, too.")] = True,
     last_event_id: Annotated[str | None, Header(description="Go on with the log behind this event.")] = None,
@@ -120,7 +121,7 @@ async def follow_build(
     """
     await opened(call, build_id)
     return StreamingResponse(
-        build_events(call, build_id, has_logs=logs, last_id=last_event_id),
+        build_events(call, request, build_id, has_logs=logs, last_id=last_event_id),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
     )

@@ -71,25 +71,22 @@ def get_device(request: Request, call: Caller, user_code: str = "") -> Response:
     login_grants.require_confirming(call.actor)
     if not user_code:
         return page(request, "device.html", refused="", done="")
-    call.parts.attempts.check_login(request, call.actor.identity)
+    call.parts.attempts.count_login(request, call.actor.identity)
     try:
         name = login_grants.find_device(call.context, call.actor, user_code)
     except NotFound as error:
-        call.parts.attempts.note_failed_login(request, call.actor.identity)
         return page(request, "device.html", status_code=404, refused=f"{error.message}. {error.hint}", done="")
+    call.parts.attempts.forgive(request, call.actor.identity)
     asked = {"user_code": user_code}
     return _consent(request, call, own_path(call.options, "login", "device"), asked, name, "")
 
 
 @router.post("/login/device/")
 def post_device(request: Request, call: Caller, sent: Sent) -> Response:
-    call.parts.attempts.check_login(request, call.actor.identity)
+    call.parts.attempts.count_login(request, call.actor.identity)
     is_allowed = sent.text("answer") == "allow"
-    try:
-        login_grants.answer_device(call.context, call.actor, sent.text("user_code"), is_allowed=is_allowed)
-    except NotFound:
-        call.parts.attempts.note_failed_login(request, call.actor.identity)
-        raise
+    login_grants.answer_device(call.context, call.actor, sent.text("user_code"), is_allowed=is_allowed)
+    call.parts.attempts.forgive(request, call.actor.identity)
     done = "The program is logged in." if is_allowed else "The program is not logged in."
     return page(request, "device.html", refused="", done=f"{done} You may close this page.")
 
@@ -118,7 +115,7 @@ async def post_token(request: Request, call: Caller) -> Response:
     """The token for a code (RFC 6749, 4.1.3), or for a device that was confirmed (RFC 8628, 3.4)."""
     fields, rules = await _document(request), call.parts.authenticator.rules
     token: str | None
-    call.parts.attempts.check_login(request)
+    call.parts.attempts.count_login(request)
     try:
         if fields.get("grant_type") == _DEVICE_GRANT:
             token = login_grants.redeem_device(call.context, rules, fields.get("device_code", ""))
@@ -133,8 +130,8 @@ async def post_token(request: Request, call: Caller) -> Response:
         else:
             raise InvalidInput("unsupported_grant_type")
     except InvalidInput as error:
-        call.parts.attempts.note_failed_login(request)
         return _oauth_error(error)
+    call.parts.attempts.forgive(request)
     if token is None:
         return _oauth_error(InvalidInput("authorization_pending", hint="Nobody has confirmed it yet."))
     lifetime: timedelta = rules.token_lifetime

@@ -26,6 +26,8 @@ from conda_store.services import logins
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 _REFUSED = "Invalid authentication credentials"
+# whoever follows a link on another page must not find themselves logged in as somebody of that page's choice
+_FROM_ELSEWHERE = "Another site has sent you here with a token"
 # what a browser carries while its owner is at the provider
 _STATE_COOKIE = "conda-store-login"
 _STATE_LASTS = timedelta(minutes=15)
@@ -36,11 +38,13 @@ async def get_login(request: Request, call: Caller, next: str = "", token: str =
     """The form, or the way to where people log in; with a `token`, as in the link that `serve` prints, straight in."""
     target = own_target(call.options, request, next)
     if token:
-        call.parts.attempts.check_login(request)
+        if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
+            return _form(request, call, target, _FROM_ELSEWHERE, "To log in with it, copy the link to the address bar.")
+        call.parts.attempts.count_login(request)
         actor = await run_in_threadpool(call.parts.authenticator.find, token)
         if actor is None or not actor.is_authenticated:
-            call.parts.attempts.note_failed_login(request)
             return _form(request, call, target, _REFUSED)
+        call.parts.attempts.forgive(request)
         session = await run_in_threadpool(logins.log_in_with_token, call.context, actor)
         return _with_cookie(redirect(target), request, call.options, *session)
     if call.options.login.is_elsewhere:
@@ -75,15 +79,16 @@ async def _session(request: Request, call: Call, fields: Mapping[str, str]) -> t
         TooManyRequests: too many were wrong.
     """
     name, password = fields.get("username", "").strip(), fields.get("password", "")
-    call.parts.attempts.check_login(request, name)
+    call.parts.attempts.count_login(request, name)
     actor = await run_in_threadpool(call.parts.authenticator.find, password.strip()) if password.strip() else None
     if actor is not None and actor.is_authenticated:
+        call.parts.attempts.forgive(request, name)
         return await run_in_threadpool(logins.log_in_with_token, call.context, actor)
     if not call.options.login.is_elsewhere:
         request.state.credentials = (name, password)
         if person := await call.options.login.authenticate(request):
+            call.parts.attempts.forgive(request, name)
             return await run_in_threadpool(logins.log_in, call.context, call.parts.authenticator.rules, person)
-    call.parts.attempts.note_failed_login(request, name)
     return None
 
 
@@ -158,7 +163,7 @@ def _state_of(request: Request, call: Call) -> dict[str, str] | None:
     return call.parts.authenticator.states.read(request.cookies.get(_STATE_COOKIE, ""))
 
 
-def _form(request: Request, call: Call, target: str, refused: str = "") -> Response:
+def _form(request: Request, call: Call, target: str, refused: str = "", hint: str = "") -> Response:
     login = call.options.login
     status = 403 if refused else 200
     return page(
@@ -167,6 +172,8 @@ def _form(request: Request, call: Call, target: str, refused: str = "") -> Respo
         status_code=status,
         next=target,
         refused=refused,
+        hint=hint
+        or f"{'Name or password' if login.has_passwords else 'The token'} may have been mistyped, or expired.",
         has_passwords=login.has_passwords,
         elsewhere=own_path(call.options, "login", next=target) if login.is_elsewhere else "",
     )

@@ -1,0 +1,157 @@
+"""What was tried to break in with: each of these worked once, or would have."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import jwt
+import pytest
+
+from conda_store.auth.providers.base import Authentication, AuthenticationToken
+from conda_store.auth.providers.simple import DummyAuthentication
+from conda_store.auth.signed import SignedTokens
+from tests.http.service import Service, data
+
+FORMER, PRESENT = "former-secret-" * 4, "present-secret-" * 4
+
+
+def login(client: httpx.Client, address: str, password: str) -> int:
+    body = {"username": "", "password": password}
+    return client.post("/login/", json=body, headers={"X-Forwarded-For": address}).status_code
+
+
+def test_a_token_with_many_stars_does_not_stop_the_server(service: Service) -> None:
+    """As a regular expression the pattern would be tried in more ways than there are atoms."""
+    entity = f"team/{'*a' * 100}*b"
+    with service.client("developer") as client:
+        token = data(client.post("/api/v1/token/", json={"role_bindings": {entity: ["viewer"]}}))["token"]
+    with service.client(token) as client:
+        assert client.get(f"/api/v1/environment/team/{'a' * 200}/").status_code == 404
+
+
+@pytest.mark.parametrize(("proxies", "told"), [(1, "{}, 198.51.100.7"), (2, "{}, 198.51.100.7, 10.0.0.1")])
+def test_who_writes_forwarded_for_has_no_more_tries_behind_a_proxy(tmp_path: Path, proxies: int, told: str) -> None:
+    with Service(tmp_path, behind_proxy=True, proxies=proxies) as service, service.client() as client:
+        statuses = [login(client, told.format(f"203.0.113.{number}"), "wrong") for number in range(65)]
+        assert statuses == [403] * 60 + [429] * 5
+        assert login(client, told.format("x").replace("100.7", "100.8"), "admin") == 200, "somebody else"
+
+
+def test_forwarded_for_is_not_believed_without_a_proxy(tmp_path: Path) -> None:
+    with Service(tmp_path) as service, service.client() as client:
+        assert [login(client, f"203.0.113.{number}", "wrong") for number in range(65)][60:] == [429] * 5
+
+
+def test_one_machine_has_one_network_of_ipv6(tmp_path: Path) -> None:
+    with Service(tmp_path, behind_proxy=True) as service, service.client() as client:
+        statuses = [login(client, f"2001:db8:1:2:{number:x}::1", "wrong") for number in range(65)]
+        assert statuses[60:] == [429] * 5
+        assert login(client, "2001:db8:1:3::1", "wrong") == 403
+
+
+class Slow(Authentication):
+    """Answers when all that were let in at once are there."""
+
+    has_passwords = True
+    together = threading.Barrier(20)
+    tried = 0
+
+    def check_password(self, name: str, password: str) -> AuthenticationToken | None:
+        self.tried += 1
+        self.together.wait(timeout=30)
+        return None
+
+
+def test_many_tries_at_once_are_counted_before_they_are_made(tmp_path: Path) -> None:
+    provider = Slow()
+    with Service(tmp_path, login=provider) as service, service.client() as client, ThreadPoolExecutor(30) as pool:
+
+        def attempt(number: int) -> int:
+            return client.post("/login/", json={"username": "alice", "password": f"p{number}"}).status_code
+
+        statuses = sorted(pool.map(attempt, range(30)))
+    assert statuses == [403] * 20 + [429] * 10
+    assert provider.tried == 20
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_link_on_another_page_logs_nobody_in(service: Service, site: str) -> None:
+    with service.client() as client:
+        answer = client.get("/login/", params={"token": "owner"}, headers={"Sec-Fetch-Site": site})
+        assert answer.status_code == 403
+        assert "Another site has sent you here with a token" in answer.text
+        assert "set-cookie" not in answer.headers
+        answer = client.get("/login/", params={"token": "owner"}, headers={"Sec-Fetch-Site": "none"})
+        assert answer.status_code == 303, "from a terminal, or the address bar"
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Iterator[Service]:
+    with Service(tmp_path, heartbeat=0.05, login=DummyAuthentication()) as service:
+        yield service
+
+
+def test_a_stream_ends_with_the_session(watched: Service) -> None:
+    build_id = watched.submit("team", "watched", "zlib")
+    with watched.client() as client, watched.client() as other:
+        client.post("/login/", json={"username": "eve", "password": "password"})
+        other.cookies = client.cookies
+        with client.stream("GET", f"/api/v1/build/{build_id}/events/") as answer:
+            pieces = answer.iter_bytes()
+            next(pieces)
+            other.post("/logout/")
+            rest = b"".join(pieces)  # a stream that went on would never end
+        assert b"event: end" not in rest
+        assert client.get(f"/api/v1/build/{build_id}/events/").status_code == 404
+
+
+def test_a_stream_ends_with_the_share(watched: Service) -> None:
+    build_id = watched.submit("team", "watched", "zlib")
+    path = "/api/v1/share/team/watched/"
+    body = {"kind": "namespace", "name": "elsewhere", "role": "viewer"}
+    with watched.client("owner") as owner, watched.client("stranger") as stranger, watched.client("admin") as admin:
+        admin.post("/api/v1/namespace/elsewhere/")
+        assert owner.put(path, json=body).status_code == 200
+        with stranger.stream("GET", f"/api/v1/build/{build_id}/events/") as answer:
+            pieces = answer.iter_bytes()
+            assert b"retry" in next(pieces)
+            assert owner.delete(path, params={"kind": "namespace", "holder": "elsewhere"}).status_code == 200
+            assert b"event: end" not in b"".join(pieces)
+
+
+def test_a_new_secret_ends_what_was_made_with_the_former_one(tmp_path: Path) -> None:
+    """Whoever stole the secret must not keep what they made with it."""
+    end = int((datetime.now(UTC) + timedelta(days=9000)).timestamp())
+    claims = {"primary_namespace": "x", "role_bindings": {"*/*": ["admin"]}, "exp": end}
+    stolen = jwt.encode(claims, FORMER, algorithm="HS256")
+    with Service(tmp_path, rules={"signed": SignedTokens(FORMER)}) as service, service.client(stolen) as client:
+        kept = data(client.post("/api/v1/token/"))["token"]
+        with service.client(kept) as own:
+            assert data(own.get("/api/v1/user/"))["authenticated"] is True
+    with Service(tmp_path, rules={"signed": SignedTokens(PRESENT)}) as service:
+        for token in (stolen, kept):
+            with service.client(token) as client:
+                assert data(client.get("/api/v1/user/"))["authenticated"] is False
+
+
+def test_who_has_not_said_who_they_are_learns_no_names(service: Service) -> None:
+    """Anybody may read the namespace `default`, but not whom to guess the password of."""
+    service.build("default", "open", "zlib")
+    with service.client() as anonymous, service.client("viewer") as known:
+        for path in ("access/default/", "access/default/open/", "share/default/", "share/default/open/"):
+            assert anonymous.get(f"/api/v1/{path}").status_code == 403, path
+            assert known.get(f"/api/v1/{path}").status_code == 200, path
+        assert anonymous.get("/api/v1/environment/default/open/").status_code == 200
+
+
+def test_what_is_kept_is_for_its_owner_alone(tmp_path: Path) -> None:
+    with Service(tmp_path) as service:
+        service.build("team", "one", "zlib")
+        modes = {path.name: path.stat().st_mode & 0o077 for path in tmp_path.glob("conda-store.sqlite*")}
+    assert set(modes.values()) == {0}, json.dumps(modes)
