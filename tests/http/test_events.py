@@ -51,7 +51,7 @@ def test_progress_and_log_come_while_they_happen(service: Service, admin: httpx.
     assert first.event == "progress"
     assert json.loads(first.data) == {
         "status": "QUEUED", "phase": "queued", "packages_done": 0, "packages_total": 0, "bytes_done": 0,
-        "bytes_total": 0, "status_info": None,
+        "bytes_total": 0, "packages_linked": 0, "remaining": [], "status_info": None,
     }  # fmt: skip
     lease = claimed(service)
     assert json.loads(next(found).data)["status"] == "BUILDING"
@@ -59,8 +59,9 @@ def test_progress_and_log_come_while_they_happen(service: Service, admin: httpx.
     line = next(found)
     assert (line.event, json.loads(line.data), line.id) == ("log", {"text": "first line\n"}, "11")
     with service.context.database.write() as connection:
-        leases.note(connection, lease, {"progress": Progress(Phase.LINKING, 3, 7, 10, 20).dump()})
+        leases.note(connection, lease, {"progress": Progress(Phase.LINKING, 3, 7, 10, 20, 2, ("zlib",)).dump()})
     progress = json.loads(next(found).data)
+    assert (progress["packages_linked"], progress["remaining"]) == (2, ["zlib"])
     assert (progress["phase"], progress["packages_done"], progress["bytes_total"]) == ("linking", 3, 20)
     with service.context.database.write() as connection:
         logs.append(connection, build_id, "it broke: ünïcode\r\n\x85\n")

@@ -15,6 +15,7 @@ from sqlalchemy import update
 from conda_store.builder.formats import FORMATS as READ
 from conda_store.db import builds, environments, namespaces, specifications
 from conda_store.db.tables import build
+from conda_store.domain.build import Phase, Progress
 from conda_store.domain.settings import DEPLOYMENT_DECIDES, GLOBAL_ONLY, SETTING_NAMES
 from conda_store.domain.specification import Specification
 from conda_store.server.web.create import FORMATS
@@ -220,7 +221,12 @@ def test_a_failed_build_leads_with_its_reason(service: Service, html: dict[str, 
 
 def test_a_running_build_can_be_followed(service: Service, html: dict[str, httpx.Client]) -> None:
     build_id = service.submit("team", "running", "zlib")
+    with service.context.database.write() as connection:
+        told = Progress(Phase.LINKING, 3, 30, 2**20, 2**21, 2, ("numpy", "zlib")).dump()
+        connection.execute(update(build).where(build.c.id == build_id).values(progress=told))
     page = html["viewer"].get(f"/build/{build_id}/").text
+    assert "Remaining: numpy, zlib and 26 more" in page
+    assert "1.0 MiB of 2.0 MiB" in page
     assert f'data-events="/api/v1/build/{build_id}/events/"' in page
     assert '<noscript><meta http-equiv="refresh"' in page
     service.work()
@@ -307,8 +313,12 @@ def test_two_who_edit_learn_of_each_other(service: Service, html: dict[str, http
         return {"namespace": "team", "specification": text, "newest_seen": seen[1]}
 
     first, second = opened("owner"), opened("developer")
+    asked = {"build": build_id, "newest_seen": build_id}
+    assert "open for editing" in html["owner"].get("/create/newer/", params=asked).text
+    assert "open for editing" not in html["viewer"].get("/create/newer/", params=asked).text
     theirs = html["owner"].post("/create/", data=first)
     assert theirs.status_code == 303
+    assert "open for editing" not in html["developer"].get("/create/newer/", params=asked).text
     newest = theirs.headers["location"].split("/")[2]
     answer = html["developer"].post("/create/", data=second)
     assert answer.status_code == 409
@@ -383,6 +393,7 @@ def test_the_system_at_a_glance(service: Service, html: dict[str, httpx.Client])
     failed = service.build("team", "glance-failed", "missing-glance")
     waiting = service.submit("team", "glance-waiting", "zlib")
     page = html["viewer"].get("/system/").text
+    assert "Queue of the last day" in page
     assert f'href="/build/{waiting}/"' in page.split('id="waiting"')[1].split('id="failed"')[0]
     assert f'href="/build/{failed}/"' in page.split('id="failed"')[1]
     assert "missing-glance" in page

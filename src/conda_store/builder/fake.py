@@ -169,11 +169,12 @@ def _lay_out(request: InstallRequest, reporter: Reporter) -> Installed:
     total = len(request.lock.conda)
     meta = request.staging / "conda-meta"
     meta.mkdir(parents=True)
+    names = tuple(package.name for package in request.lock.conda)
     for done, package in enumerate(request.lock.conda, start=1):
         record = {"name": package.name, "version": package.version, "build": package.build, "files": []}
         path = meta / f"{package.name}-{package.version}-{package.build}.json"
         path.write_text(json.dumps(record))
-        reporter.progress(Progress(Phase.LINKING, done, total, done * 1000, total * 1000))
+        reporter.progress(Progress(Phase.LINKING, done, total, done * 1000, total * 1000, done, names[done:]))
     (meta / "history").write_text("")
     (meta / "state").write_text(json.dumps({"version": 1, "env_vars": dict(request.variables)}))
     executable = request.staging / "bin" / "python"

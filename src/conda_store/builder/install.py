@@ -192,7 +192,7 @@ class _Installation:
 
     def finished(self, phase: Phase = Phase.FINISHING) -> Progress:
         count = len(self.packages)
-        return Progress(phase, packages_done=count, packages_total=count)
+        return Progress(phase, packages_done=count, packages_total=count, packages_linked=count)
 
     async def clear(self) -> None:
         """Rename away whatever is at staging and prefix.

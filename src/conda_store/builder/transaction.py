@@ -26,7 +26,7 @@ from conda_store.builder.package_cache import PackageCache
 from conda_store.builder.ports import Reporter
 from conda_store.builder.records import install_records
 from conda_store.builder.seals import DamagedPackage, Seal
-from conda_store.domain.build import Phase, Progress
+from conda_store.domain.build import REMAINING_TOLD, Phase, Progress
 from conda_store.domain.channel import without_credentials
 from conda_store.domain.lock import CondaPackage
 from conda_store.errors import BuildFailed, PackageNotFound, PackageUnavailable
@@ -202,7 +202,7 @@ class Events:
         self._done = done
         self._total = total
         self._bytes_total = sum(self._sizes.values())
-        self._linked = 0
+        self._linked: set[str] = set()
         self._bytes: dict[int, int] = {}
         self.populated: list[str] = []
         self.extracted: deque[str] = deque()
@@ -217,11 +217,19 @@ class Events:
         done = min(sum(list(self._bytes.values())), self._bytes_total)
         return Progress(
             phase=Phase.DOWNLOADING if is_downloading else Phase.LINKING,
-            packages_done=populated if is_downloading else self._done + self._linked,
+            packages_done=populated if is_downloading else self._done + len(self._linked),
             packages_total=self._total,
             bytes_done=done if is_downloading else self._bytes_total,
             bytes_total=self._bytes_total,
+            packages_linked=self._done + len(self._linked),
+            remaining=self._remaining(set(self.populated) if is_downloading else self._linked.copy()),
         )
+
+    def _remaining(self, done: set[str]) -> tuple[str, ...]:
+        """The names of those that are not, what is being fetched before the others."""
+        fetching = self.fetching.copy()
+        names = sorted((name for name in self._sizes if name not in done), key=lambda name: name not in fetching)
+        return tuple(names[:REMAINING_TOLD])
 
     def on_populate_cache_start(self, operation: int, package_name: str) -> int:
         self._populating.append(package_name)
@@ -251,7 +259,8 @@ class Events:
         return len(self._linking) - 1
 
     def on_link_complete(self, index: int) -> None:
-        self._linked += 1
-        if (name := self._linking[index]) in self._sizes:
+        name = self._linking[index]
+        self._linked.add(name)
+        if name in self._sizes:
             self.linked.append(name)
         self.moved_at = time.monotonic()

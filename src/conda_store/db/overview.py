@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, or_, select
 
 from conda_store.db.builds import columns, record
 from conda_store.db.records import BuildRecord
-from conda_store.db.tables import build, build_artifact
+from conda_store.db.tables import build, build_artifact, environment, namespace
 from conda_store.domain.artifact import ArtifactState, ArtifactType
 from conda_store.domain.build import BuildStatus
 
@@ -83,3 +83,38 @@ def oldest_waiting(connection: Connection) -> datetime | None:
     query = select(func.min(build.c.scheduled_on)).where(build.c.status == BuildStatus.QUEUED)
     oldest: datetime | None = connection.execute(query).scalar_one()
     return oldest
+
+
+@dataclass(frozen=True)
+class Wait:
+    """That a build waited for a worker; `end` None while it does."""
+
+    start: datetime
+    end: datetime | None
+
+
+def waits(connection: Connection, since: datetime) -> tuple[Wait, ...]:
+    """The waits that lasted into the time since, those of deleted environments included."""
+    query = select(build.c.scheduled_on, build.c.started_on, build.c.ended_on, build.c.status).where(
+        or_(build.c.scheduled_on >= since, build.c.started_on >= since, build.c.status == BuildStatus.QUEUED)
+    )
+    return tuple(
+        Wait(row.scheduled_on, None if row.status is BuildStatus.QUEUED else row.started_on or row.ended_on)
+        for row in connection.execute(query)
+    )
+
+
+def bytes_by_namespace(connection: Connection) -> dict[str, int]:
+    """What the builds of each namespace hold, shared files counted in each."""
+    held = (
+        select(build.c.environment_id, func.sum(build.c.size).label("size")).group_by(build.c.environment_id).subquery()
+    )
+    query = (
+        select(namespace.c.name, func.coalesce(func.sum(held.c.size), 0))
+        .select_from(held)
+        .join(environment, environment.c.id == held.c.environment_id)
+        .join(namespace, namespace.c.id == environment.c.namespace_id)
+        .where(environment.c.deleted_on.is_(None))
+        .group_by(namespace.c.name)
+    )
+    return {row[0]: int(row[1]) for row in connection.execute(query)}

@@ -55,18 +55,27 @@ class Phase(StrEnum):
     ENDED = "ended"
 
 
+REMAINING_TOLD = 12
+
+
 @dataclass(frozen=True)
 class Progress:
-    """Packages and bytes done and in all; 0 in all where it is not known yet."""
+    """Packages and bytes done and in all; 0 in all where it is not known yet.
+
+    `packages_linked` are those that are in place, `remaining` the names of the next that are not, `REMAINING_TOLD` at
+    most.
+    """
 
     phase: Phase = Phase.QUEUED
     packages_done: int = 0
     packages_total: int = 0
     bytes_done: int = 0
     bytes_total: int = 0
+    packages_linked: int = 0
+    remaining: tuple[str, ...] = ()
 
     def dump(self) -> dict[str, Any]:
-        return asdict(self)
+        return asdict(self) | {"remaining": list(self.remaining)}
 
 
 def retry_delay(attempt: int, max_attempts: int, first_delay: timedelta) -> timedelta | None:

@@ -13,12 +13,15 @@ Package = CondaPackage | PyPIPackage
 
 @dataclass(frozen=True)
 class Change:
-    """A package that both builds have, in another version or build."""
+    """A package that both builds have, in another version or build. Sizes are of the downloads, in bytes, None where
+    that is not known."""
 
     name: str
     before: str
     after: str
     is_upgrade: bool | None
+    size_before: int | None = None
+    size_after: int | None = None
 
 
 @dataclass(frozen=True)
@@ -56,15 +59,20 @@ def _by_name(lock: PlatformLock) -> dict[tuple[str, bool], Package]:
 
 
 def _change(before: Package, after: Package) -> Change | None:
+    sizes = _size_of(before), _size_of(after)
     if before.version != after.version:
         old, new = version_key(before.version), version_key(after.version)
-        return Change(before.name, before.version, after.version, new > old if new != old else None)
+        return Change(before.name, before.version, after.version, new > old if new != old else None, *sizes)
     if isinstance(before, CondaPackage) and isinstance(after, CondaPackage) and before.build != after.build:
         return Change(
             before.name, f"{before.version} {before.build}", f"{after.version} {after.build}",
-            after.build_number > before.build_number if after.build_number != before.build_number else None,
+            after.build_number > before.build_number if after.build_number != before.build_number else None, *sizes,
         )  # fmt: skip
     return None
+
+
+def _size_of(package: Package) -> int | None:
+    return package.size if isinstance(package, CondaPackage) else None
 
 
 def version_key(version: str) -> tuple[tuple[int, int, str], ...]:

@@ -33,9 +33,10 @@ from conda_store.server.attempts import Attempts
 from conda_store.server.audit_trail import AuditTrail
 from conda_store.server.authentication import Authenticator
 from conda_store.server.background import BackgroundLoop
+from conda_store.server.editors import Editors
 from conda_store.server.guards import AllowedHosts, BehindProxy, BodyLimit, Head, PlainText
 from conda_store.server.options import ServerOptions
-from conda_store.server.parts import Parts
+from conda_store.server.parts import FIGURE_DAYS, FIGURE_HOURS, Parts
 from conda_store.server.registry import routes as registry
 from conda_store.server.registry import tokens as registry_tokens
 from conda_store.server.request_log import RequestLog
@@ -44,6 +45,7 @@ from conda_store.server.watching import BuildWatch, Watcher
 from conda_store.server.web import authorize, login, pages, share, static_files
 from conda_store.server.web.protection import SameOrigin, SecurityHeaders
 from conda_store.services.context import Context
+from conda_store.services.metrics import KeptFigures
 
 API = tuple(
     module.router
@@ -80,6 +82,8 @@ def create_app(context: Context, options: ServerOptions | None = None) -> FastAP
         BuildWatch(context, watcher),
         BackgroundLoop(),
         Attempts(),
+        Editors(),
+        KeptFigures(context, FIGURE_DAYS, FIGURE_HOURS),
     )
     app = FastAPI(
         title="conda-store",

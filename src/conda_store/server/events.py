@@ -111,6 +111,8 @@ def _progress(glance: BuildGlance) -> dict[str, Any]:
         "packages_total": numbers["packages_total"],
         "bytes_done": numbers["bytes_done"],
         "bytes_total": numbers["bytes_total"],
+        "packages_linked": numbers["packages_linked"],
+        "remaining": numbers["remaining"],
         "status_info": glance.status_info,
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -11,9 +12,15 @@ from conda_store.domain.access import Actor
 from conda_store.server.attempts import Attempts
 from conda_store.server.authentication import Authenticator
 from conda_store.server.background import BackgroundLoop
+from conda_store.server.editors import Editors
 from conda_store.server.options import ServerOptions
 from conda_store.server.watching import BuildWatch, Watcher
 from conda_store.services.context import Context
+from conda_store.services.metrics import KeptFigures
+
+# how far back the figures of the whole reach
+FIGURE_DAYS = timedelta(days=30)
+FIGURE_HOURS = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,8 @@ class Parts:
     builds: BuildWatch
     background: BackgroundLoop
     attempts: Attempts
+    editors: Editors
+    figures: KeptFigures
 
 
 @dataclass(frozen=True)

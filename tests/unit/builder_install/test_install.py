@@ -14,7 +14,9 @@ from rattler.platform import Subdir
 from rattler.shell import ActivationVariables, Shell, activate
 
 from conda_store.builder.install import install
+from conda_store.builder.transaction import Events
 from conda_store.domain.build import Phase
+from conda_store.domain.lock import CondaPackage
 from conda_store.errors import BuildFailed, PrefixTooLong
 from tools.channel.tiny import PLACEHOLDER, Symlink
 
@@ -88,6 +90,7 @@ def test_log_and_progress(site):
     assert "Executing transaction: 0 packages from the cache, 3 to download" in text
     assert "| 3 of 3" in text
     last = site.reporter.steps[-1]
+    assert (last.packages_linked, last.remaining) == (last.packages_total, ())
     assert (last.phase, last.packages_done, last.packages_total) == (Phase.FINISHING, 3, 3)
     assert max(step.bytes_done for step in site.reporter.steps) == sum(package.size for package in site.packages)
 
@@ -255,3 +258,18 @@ def test_owner_of_directories_and_own_files(site):
         status = path.lstat()
         assert (status.st_uid, status.st_gid) == (1234, 2345), path
     assert (prefix / "share/data").stat().st_uid == 0
+
+
+def test_what_remains_is_told_by_name_what_is_being_fetched_first():
+    missing = [CondaPackage(name, "1", "0", "noarch", f"https://c.example/{name}-1-0.conda", "https://c.example")
+               for name in ("a", "b")]  # fmt: skip
+    events = Events(missing, done=1, total=3)
+    events.on_populate_cache_start(0, "b")
+    assert (events.progress().phase, events.progress().remaining) == (Phase.DOWNLOADING, ("b", "a"))
+    events.on_populate_cache_start(1, "a")
+    events.on_populate_cache_complete(0)
+    assert events.progress().remaining == ("a",)
+    events.on_populate_cache_complete(1)
+    assert (events.progress().phase, events.progress().remaining) == (Phase.LINKING, ("a", "b"))
+    events.on_link_complete(events.on_link_start(0, "a"))
+    assert (events.progress().packages_linked, events.progress().remaining) == (2, ("b",))

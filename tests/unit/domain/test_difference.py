@@ -21,17 +21,21 @@ def test_what_was_added_removed_and_changed() -> None:
         package("a", "1.9"), package("b", "2"), package("c", "1"), package("d", "1", "h0", 0), package("e", "1")
     )
     after = lock(
-        package("a", "1.10"), package("b", "1"), package("d", "1", "h1", 1), package("e", "1"), package("f", "1")
+        package("a", "1.10", size=30),
+        package("b", "1"),
+        package("d", "1", "h1", 1),
+        package("e", "1"),
+        package("f", "1"),
     )
     found = difference(before, after)
     assert [item.name for item in found.added] == ["f"]
     assert [item.name for item in found.removed] == ["c"]
     assert found.changed == (
-        Change("a", "1.9", "1.10", is_upgrade=True),
-        Change("b", "2", "1", is_upgrade=False),
-        Change("d", "1 h0", "1 h1", is_upgrade=True),
+        Change("a", "1.9", "1.10", is_upgrade=True, size_before=10, size_after=30),
+        Change("b", "2", "1", is_upgrade=False, size_before=10, size_after=10),
+        Change("d", "1 h0", "1 h1", is_upgrade=True, size_before=10, size_after=10),
     )
-    assert (found.unchanged, found.size_before, found.size_after) == (1, 50, 50)
+    assert (found.unchanged, found.size_before, found.size_after) == (1, 50, 70)
 
 
 def test_a_package_of_both_worlds_is_two() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
-from conda_store.db.overview import DayOfBuilds
+from conda_store.db.overview import DayOfBuilds, Wait
 from conda_store.domain.build import BuildStatus
 
 WIDTH = 720
@@ -67,6 +67,54 @@ def builds_chart(found: Sequence[DayOfBuilds], today: date, length: int) -> Buil
                     Bar(round(index * step, 1), round(top, 1), round(step - _GAP, 1), round(height, 1), status.lower())
                 )
     return BuildsChart(days, tuple(bars), most)
+
+
+@dataclass(frozen=True)
+class QueueChart:
+    """How many builds waited at most in each part of the time from `start` to `end`."""
+
+    start: datetime
+    end: datetime
+    counts: tuple[int, ...]
+    bars: tuple[Bar, ...]
+
+    @property
+    def most(self) -> int:
+        return max(self.counts, default=0)
+
+    def hours(self) -> tuple[tuple[datetime, int], ...]:
+        """The same by the hour, where any build waited; the newest first."""
+        step = (self.end - self.start) / len(self.counts)
+        found: dict[datetime, int] = {}
+        for index, count in enumerate(self.counts):
+            hour = (self.start + index * step).replace(minute=0, second=0, microsecond=0)
+            found[hour] = max(found.get(hour, 0), count)
+        return tuple((hour, count) for hour, count in sorted(found.items(), reverse=True) if count)
+
+
+def queue_chart(waits: Sequence[Wait], end: datetime, length: timedelta, parts: int = 96) -> QueueChart:
+    """From builds that waited; a wait without an end lasts until `end`. What is less than a second is no queue."""
+    start = end - length
+    changes: list[tuple[datetime, int]] = []
+    for wait in waits:
+        until = min(wait.end or end, end)
+        if until - wait.start >= timedelta(seconds=1) and until > start:
+            changes += [(max(wait.start, start), 1), (until, -1)]
+    counts = [0] * parts
+    waiting, last = 0, 0
+    for moment, change in sorted(changes):
+        part = min(int(parts * ((moment - start) / length)), parts - 1)
+        for index in range(last, part + 1):
+            counts[index] = max(counts[index], waiting)
+        waiting, last = waiting + change, part
+        counts[part] = max(counts[part], waiting)
+    most, step = max(counts), WIDTH / parts
+    bars = tuple(
+        Bar(round(index * step, 1), round(HEIGHT - HEIGHT * count / most, 1), round(step, 1),
+            round(HEIGHT * count / most, 1), "completed")
+        for index, count in enumerate(counts) if count
+    )  # fmt: skip
+    return QueueChart(start, end, tuple(counts), bars)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from conda_store.db.paging import PageRequest
+from conda_store.db.records import BuildRecord
+from conda_store.domain.access import Permission, Target
 from conda_store.domain.channel import channel_url
 from conda_store.errors import (
     BuildFailed,
@@ -62,6 +64,7 @@ BuildNumber = Annotated[int | None, Query(ge=0, le=2**63 - 1)]
 def get_create(request: Request, call: Caller, namespace: str = "", build: BuildNumber = None) -> Response:
     """Empty, or with the specification of a `build`."""
     fields = {"specification": _EXAMPLE, "namespace": namespace}
+    others: tuple[str, ...] = ()
     if build is not None:
         record, specification, _ = builds.get_build(call.context, call.actor, build)
         newest = specifications.newest_build(call.context, call.actor, record.namespace, record.environment)
@@ -70,7 +73,8 @@ def get_create(request: Request, call: Caller, namespace: str = "", build: Build
         fields["specification"] = specification_text(specification)
         fields["format"] = "conda-lock" if is_lockfile else ""
         fields["name"] = specification.name if is_lockfile else ""
-    return _form(request, call, Form(fields, {}))
+        others = _others(call, record)
+    return _form(request, call, Form(fields, {}), others=others)
 
 
 @router.post("/create/")
@@ -83,6 +87,8 @@ def post_create(request: Request, call: Caller, sent: Sent) -> Response:
         return _form(request, call, _kept(sent, newest_seen=""), error)
     except (InvalidInput, Forbidden) as error:
         return _form(request, call, _kept(sent), _explained(error, sent, call))
+    record = builds.find_build(call.context, call.actor, build_id)
+    call.parts.editors.leave((record.namespace, record.environment), call.actor.identity)
     return redirect(own_path(call.options, "build", build_id))
 
 
@@ -118,11 +124,12 @@ def get_packages(request: Request, call: Caller, package: str = "", namespace: s
 
 @router.get("/create/newer/")
 def get_newer(request: Request, call: Caller, build: int, newest_seen: int) -> Response:
-    """What others have submitted while a build's specification was being edited."""
+    """What others have submitted while a build's specification was being edited, and who else is editing it."""
     record = builds.find_build(call.context, call.actor, build)
     newest = specifications.newest_build(call.context, call.actor, record.namespace, record.environment)
     newer = builds.find_build(call.context, call.actor, newest) if newest > newest_seen else None
-    return page(request, "create_newer.html", newer=newer, build=build, newest_seen=newest_seen)
+    others = _others(call, record)
+    return page(request, "create_newer.html", newer=newer, others=others, build=build, newest_seen=newest_seen)
 
 
 @router.post("/create/suggestions/")
@@ -151,6 +158,13 @@ async def post_preview(request: Request, call: Caller, sent: Sent) -> Response:
     except BuildFailed as refusal:
         error = refusal
     return await run_in_threadpool(_form, request, call, _kept(sent), error, found)
+
+
+def _others(call: Call, record: BuildRecord) -> tuple[str, ...]:
+    """Who else has a build of the environment open for editing; from now on the caller is one of them."""
+    if not call.actor.may(Permission.ENVIRONMENT_CREATE, Target(record.namespace, record.environment)):
+        return ()
+    return call.parts.editors.note((record.namespace, record.environment), call.actor.identity, call.actor.name)
 
 
 def _change(text: str) -> Suggestion:
@@ -203,6 +217,7 @@ def _form(
     error: CondaStoreError | None = None,
     preview: Preview | None = None,
     suggestions: Sequence[Suggestion] | None = None,
+    others: Sequence[str] = (),
 ) -> Response:
     names = _namespaces(call)
     wanted = form.text("namespace") or call.actor.primary_namespace
@@ -227,6 +242,7 @@ def _form(
         is_unsolvable=isinstance(error, Unsolvable),
         meant=None,
         newer=None,
+        others=others,
         **_policy(call, wanted),
     )
 

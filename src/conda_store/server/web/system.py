@@ -8,19 +8,18 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from conda_store.db.builds import BuildFilter
-from conda_store.db.overview import DayOfBuilds
+from conda_store.db.overview import DayOfBuilds, Wait
 from conda_store.db.paging import PageRequest
 from conda_store.db.records import BuildRecord
 from conda_store.domain.build import BuildStatus, Progress
-from conda_store.server.parts import Call, Caller
-from conda_store.server.web.charts import builds_chart, shares
+from conda_store.server.parts import FIGURE_DAYS, FIGURE_HOURS, Call, Caller
+from conda_store.server.web.charts import builds_chart, queue_chart, shares
 from conda_store.server.web.rendering import PageRoute, page
-from conda_store.services import builds, metrics, namespaces
+from conda_store.services import builds, metrics
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 _SHOWN = 20
-_DAYS = 30
 _MOST_NAMESPACES = 8
 
 Shown = dict[int, tuple[BuildRecord, dict[str, object]]]
@@ -29,7 +28,8 @@ Shown = dict[int, tuple[BuildRecord, dict[str, object]]]
 @router.get("/system/")
 def get_system(request: Request, call: Caller) -> Response:
     """Numbers are of everything; builds are those that may be read."""
-    numbers = metrics.numbers(call.context)
+    figures = call.parts.figures.get()
+    numbers = figures.numbers
 
     def newest(status: BuildStatus) -> list[tuple[BuildRecord, dict[str, object]]]:
         found = builds.list_builds(
@@ -38,14 +38,13 @@ def get_system(request: Request, call: Caller) -> Response:
         return [(row, Progress().dump() | dict(row.progress or {})) for row in found.rows]
 
     now = datetime.now(UTC)
-    days = metrics.builds_by_day(call.context, now - timedelta(days=_DAYS))
-    held = {row.name: row.storage for row in namespaces.usage(call.context, call.actor)}
     running = newest(BuildStatus.BUILDING)
     return page(
         request,
         "system.html",
-        chart=builds_chart(days, now.date(), _DAYS),
-        disk=shares(held, _MOST_NAMESPACES),
+        chart=builds_chart(figures.days, now.date(), FIGURE_DAYS.days),
+        queue=queue_chart(figures.waits, figures.moment, FIGURE_HOURS),
+        disk=shares(figures.held_for(call.actor), _MOST_NAMESPACES),
         waiting_since=metrics.waiting_since(call.context),
         busy=_busy(call, {row.id: (row, progress) for row, progress in running}),
         numbers=numbers,
@@ -68,13 +67,16 @@ def _busy(call: Call, shown: Shown) -> list[tuple[str, list[tuple[BuildRecord, d
 @router.get("/design/")
 def get_design(request: Request) -> Response:
     """Every component once: for those who change the style sheet."""
-    day = datetime(2026, 11, 21, tzinfo=UTC).date()
+    noon = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    day = noon.date()
+    waits = [Wait(noon - timedelta(hours=ago), noon - timedelta(hours=ago // 2)) for ago in range(1, 20, 3)]
     counts = [(BuildStatus.COMPLETED, 12), (BuildStatus.FAILED, 3), (BuildStatus.CANCELED, 1)]
     found = [DayOfBuilds(day - timedelta(days=ago), key, count) for ago in range(9) for key, count in counts]
     return page(
         request,
         "design.html",
         statuses=tuple(BuildStatus),
-        chart=builds_chart(found, day, _DAYS),
+        chart=builds_chart(found, day, FIGURE_DAYS.days),
+        queue=queue_chart(waits, noon, FIGURE_HOURS),
         disk=shares({"research": 7 * 2**30, "analytics": 3 * 2**30, "default": 2**28}, _MOST_NAMESPACES),
     )

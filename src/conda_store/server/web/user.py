@@ -56,7 +56,7 @@ def _page(
 ) -> Response:
     newest = PageRequest(1, _SHOWN, ("id",), is_descending=True)
     found = tokens.list_tokens(call.context, call.actor, newest)
-    numbers = metrics.numbers(call.context)
+    disk = metrics.disk(call.context)
     return page(
         request,
         "user.html",
@@ -70,8 +70,8 @@ def _page(
         error=error,
         made=made,
         usage=namespaces.usage(call.context, call.actor),
-        disk_total=numbers.get("disk_total", 0),
-        disk_free=numbers.get("disk_free", 0),
+        disk_total=disk["disk_total"],
+        disk_free=disk["disk_free"],
     )
 
 

@@ -152,6 +152,7 @@ if (live) {
   const status = document.getElementById("build-status");
   const text = document.getElementById("progress-text");
   const bar = document.getElementById("progress");
+  const remaining = document.getElementById("remaining");
   const events = new EventSource(live.dataset.events);
   const follow = document.getElementById("log-follow");
   follow.parentElement.hidden = false;
@@ -184,13 +185,23 @@ if (live) {
       item.classList.toggle("done", isDone);
     });
     bar.max = now.packages_total || 1;
-    bar.value = now.packages_done;
-    let words = now.status === "QUEUED" ? "Waiting for a worker." : "Working.";
+    bar.value = now.packages_linked;
     if (now.packages_total) {
-      words = `${now.packages_done} of ${now.packages_total} packages, ${now.packages_total - now.packages_done} remain`;
-      if (now.bytes_total) words += `, ${megabytes(now.bytes_done)} of ${megabytes(now.bytes_total)}`;
+      document.getElementById("progress-packages-text").textContent = `${now.packages_linked} of ${now.packages_total} packages`;
     }
-    text.textContent = words;
+    const bytes = document.getElementById("progress-bytes");
+    if (now.bytes_total) {
+      const said = document.getElementById("progress-bytes-text");
+      bytes.max = now.bytes_total;
+      bytes.value = now.bytes_done;
+      said.textContent = `${megabytes(now.bytes_done)} of ${megabytes(now.bytes_total)}`;
+      [bytes, said, bytes.previousElementSibling].forEach((element) => { element.hidden = false; });
+    }
+    const words = now.status === "QUEUED" ? "Waiting for a worker." : "Working.";
+    if (text.textContent !== words) text.textContent = words;
+    const more = now.packages_total - now.packages_linked - now.remaining.length;
+    remaining.hidden = !now.remaining.length;
+    remaining.textContent = `Remaining: ${now.remaining.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
   });
   events.addEventListener("end", () => {
     events.close();
