@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -155,3 +156,58 @@ def test_what_is_kept_is_for_its_owner_alone(tmp_path: Path) -> None:
         service.build("team", "one", "zlib")
         modes = {path.name: path.stat().st_mode & 0o077 for path in tmp_path.glob("conda-store.sqlite*")}
     assert set(modes.values()) == {0}, json.dumps(modes)
+
+
+def entries(service: Service, **filters: str) -> list[tuple[str, str, bool, str]]:
+    with service.client("admin") as admin:
+        rows = data(admin.get("/api/v1/audit/", params=filters))
+    return [(row["actor"], row["action"], row["allowed"], row["detail"]) for row in reversed(rows)]
+
+
+def test_logins_refused_logins_and_their_ends_are_in_the_audit_log(tmp_path: Path) -> None:
+    with Service(tmp_path, login=DummyAuthentication()) as service, service.client() as client:
+        client.post("/login/", json={"username": "mallory\n", "password": "wrong"})
+        client.get("/login/", params={"token": "wrong"})
+        client.post("/login/", json={"username": "a/b", "password": "password"})
+        client.post("/login/", json={"username": "alice", "password": "password"})
+        device = client.post("/login/device/code/", json={"name": "a laptop"}).json()
+        client.post("/login/device/", data={"user_code": device["user_code"], "answer": "allow"})
+        grant = {"grant_type": "urn:ietf:params:oauth:grant-type:device_code", "device_code": device["device_code"]}
+        assert client.post("/login/token/", json=grant).status_code == 200
+        client.post("/logout/")
+        client.post("/login/", json={"username": "", "password": "owner"})
+        expected = {
+            ("mallory", "log-in", False, "wrong password or token"),
+            ("anonymous", "log-in", False, "wrong token"),
+            ("a/b", "log-in", False, "the name cannot be that of a user"),
+            ("alice", "log-in", True, ""),
+            ("alice", "program::allow", True, "a laptop"),
+            ("alice", "token::create", True, "a laptop"),
+            ("alice", "log-out", True, ""),
+            ("team", "log-in", True, "with a token"),
+        }
+        deadline = time.monotonic() + 20  # refusals are written when their requests have been answered
+        while len(entries(service)) < len(expected) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert set(entries(service)) == expected
+
+
+def test_an_admin_ends_all_that_a_user_is_logged_in_with(watched: Service) -> None:
+    with watched.client() as eve, watched.client() as bob, watched.client("owner") as owner:
+        for client, name in ((eve, "eve"), (bob, "bob")):
+            client.post("/login/", json={"username": name, "password": "password"})
+        kept = data(eve.post("/api/v1/token/", json={"role_bindings": {"eve/*": ["viewer"]}}))["token"]
+        with watched.client(kept) as narrowed, watched.client("admin") as admin:
+            path = "/api/v1/user/eve/token/"
+            assert owner.delete(path).status_code == 403
+            assert data(narrowed.get("/api/v1/user/"))["authenticated"] is True
+            assert admin.delete(path).json()["message"] == "2 tokens and logins have ended"
+            for client in (eve, narrowed):
+                assert data(client.get("/api/v1/user/"))["authenticated"] is False
+            assert admin.delete(path).status_code == 404
+        assert bob.delete("/api/v1/user/bob/token/").status_code == 200, "one's own"
+        assert data(bob.get("/api/v1/user/"))["authenticated"] is False
+    assert entries(watched, action="token::revoke") == [
+        ("default", "token::revoke", True, "all of user eve"),
+        ("bob", "token::revoke", True, "all of user bob"),
+    ]

@@ -205,6 +205,8 @@ class Walker:
             special = {"name": "one"}
         elif path.startswith("/namespace/"):
             special = {"name": values["namespace"]}
+        elif path.startswith("/api/v1/user/{user}/"):
+            special = {"user": "somebody-else"}
         elif path.startswith("/static/"):
             special = {"name": "icon.svg"}
         elif path.startswith("/v2/"):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from conda_store.cli.connecting import Asked, connected
-from conda_store.cli.output import output_option, print_json, print_table
+from conda_store.cli.output import output_option, print_json, print_table, printable
 from conda_store.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -101,13 +101,20 @@ def list_tokens(asked: Asked, everybody: bool, output: str) -> None:
 
 
 @token.command("revoke")
-@click.argument("token_id", type=click.IntRange(min=0))
+@click.argument("token_id", type=click.IntRange(min=0), required=False)
+@click.option("--all-of", metavar="USER", help="End all tokens and logins of a user: yours, or as admin anybody's.")
 @click.pass_obj
-def revoke_token(asked: Asked, token_id: int) -> None:
+def revoke_token(asked: Asked, token_id: int | None, all_of: str | None) -> None:
     """End a token or login, by its id in the list."""
+    if (token_id is None) == (all_of is None):
+        raise click.UsageError("name either the id of a token, or with --all-of a user")
     with connected(asked) as session:
-        session.revoke_token(token_id)
-    click.echo(f"Token {token_id} has ended.", err=True)
+        if all_of is not None:
+            session.end_everything_of(all_of)
+            click.echo(f"All tokens and logins of {printable(all_of)} have ended.", err=True)
+        elif token_id is not None:
+            session.revoke_token(token_id)
+            click.echo(f"Token {token_id} has ended.", err=True)
 
 
 def _print_new(

@@ -97,6 +97,9 @@ class Session:
     def revoke_token(self, token_id: int) -> None:
         self.transport.change("DELETE", f"/api/v1/token/{token_id}/", is_repeatable=True)
 
+    def end_everything_of(self, user: str) -> None:
+        self.transport.change("DELETE", f"/api/v1/user/{path_segment(user)}/token/", is_repeatable=True)
+
     def namespaces(self) -> Iterator[Namespace]:
         return self._pages("/api/v1/namespace/", {}, Namespace.read)
 

@@ -73,6 +73,11 @@ def remove(connection: Connection, digest: str) -> bool:
     return bool(connection.execute(delete(login_grant).where(login_grant.c.digest == digest)).rowcount)
 
 
+def forget(connection: Connection, identity: str) -> None:
+    """Those that somebody has confirmed and nobody has fetched."""
+    connection.execute(delete(login_grant).where(login_grant.c.identity == identity))
+
+
 def _one(connection: Connection, condition: object, now: datetime) -> GrantRecord | None:
     query = select(login_grant).where(condition, login_grant.c.expires_on > now)  # type: ignore[arg-type]
     row = connection.execute(query).one_or_none()

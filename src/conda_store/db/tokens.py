@@ -114,6 +114,11 @@ def remove(connection: Connection, token_id: int, *, identity: str | None, below
     return bool(connection.execute(delete(token).where(token.c.id == token_id, _owned(identity, below))).rowcount)
 
 
+def remove_all(connection: Connection, identity: str, *, below: int | None) -> int:
+    """How many there were."""
+    return connection.execute(delete(token).where(_owned(identity, below))).rowcount
+
+
 def end_session(connection: Connection, digest: str) -> None:
     connection.execute(delete(token).where(token.c.digest == digest, token.c.kind == TokenKind.SESSION))
 

@@ -21,6 +21,7 @@ from conda_store.auth.signed import SIGNED
 from conda_store.db import login_grants, tokens
 from conda_store.db.login_grants import GrantRecord
 from conda_store.domain.access import Actor, TokenKind
+from conda_store.domain.audit import note
 from conda_store.errors import Forbidden, InvalidInput, NotAuthenticated, NotFound, TooManyRequests
 from conda_store.services.context import Context
 
@@ -90,6 +91,7 @@ def grant_code(context: Context, actor: Actor, redirect_uri: str, challenge: str
     record = GrantRecord(
         name[:_LONGEST_NAME], challenge, redirect_uri, actor.identity, actor.primary_namespace, False, now + CODE_LASTS
     )
+    note(actor.name, "program::allow", detail=record.name)
     with context.database.write() as connection:
         login_grants.create(connection, digest(code), record, now=now)
     return code
@@ -156,8 +158,10 @@ def answer_device(context: Context, actor: Actor, user_code: str, *, is_allowed:
     require_confirming(actor)
     known = parsed_user_code(user_code)
     with context.database.write() as connection:
-        if login_grants.find_by_user_code(connection, known, datetime.now(UTC)) is None:
+        record = login_grants.find_by_user_code(connection, known, datetime.now(UTC))
+        if record is None:
             raise NotFound("there is no login with this code", hint="It may be mistyped or too old.")
+        note(actor.name, "program::allow" if is_allowed else "program::deny", detail=record.name)
         login_grants.answer(connection, known, actor.identity if is_allowed else None, actor.primary_namespace)
 
 
@@ -189,6 +193,7 @@ def parsed_user_code(text: str) -> str:
 
 def _token(context: Context, rules: AccessRules, record: GrantRecord, now: datetime) -> str:
     token = new_token()
+    note((record.identity or "").removeprefix(tokens.USER), "token::create", detail=record.name)
     with context.database.write() as connection:
         tokens.create(
             connection,

@@ -59,6 +59,7 @@ def log_in_with_token(context: Context, actor: Actor) -> tuple[str, datetime]:
     ends = min(now + _LONGEST, actor.expires or now + _LONGEST)
     limits = actor.bindings if actor.identity.startswith(SIGNED) else actor.limits
     token = new_token()
+    note(actor.name, "log-in", detail="with a token")
     with context.database.write() as connection:
         tokens.create(
             connection,
@@ -76,10 +77,17 @@ def log_in_with_token(context: Context, actor: Actor) -> tuple[str, datetime]:
     return token, ends
 
 
-def log_out(context: Context, token: str) -> None:
+def log_out(context: Context, actor: Actor, token: str) -> None:
     """End the session; a token of another kind stays as it is: it may be in use elsewhere."""
+    if actor.is_authenticated:
+        note(actor.name, "log-out")
     with context.database.write() as connection:
         tokens.end_session(connection, digest(token))
+
+
+def note_refused(name: str, why: str) -> None:
+    """For the audit log: somebody who said to be `name` was not let in."""
+    note(name or "anonymous", "log-in", is_allowed=False, detail=why)
 
 
 def vouched_for(context: Context, rules: AccessRules, person: AuthenticationToken) -> Actor | None:
@@ -115,6 +123,7 @@ def signing_secret(context: Context) -> str:
 
 def _account(rules: AccessRules, person: AuthenticationToken) -> AccountRecord:
     if problem := name_problem(person.primary_namespace):
+        note_refused(person.primary_namespace, "the name cannot be that of a user")
         raise Forbidden(f"the user {problem}", hint="A user has a namespace of their name; ask the administrator.")
     bindings = {entity: sorted(str(role) for role in roles) for entity, roles in person.role_bindings.items()}
     return AccountRecord(person.primary_namespace, rules.provider, tuple(person.groups), bindings)

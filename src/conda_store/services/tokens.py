@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from conda_store.auth.opaque import digest, new_token
 from conda_store.auth.rules import as_mapping
 from conda_store.auth.signed import SIGNED
-from conda_store.db import tokens
+from conda_store.db import login_grants, tokens
 from conda_store.db.paging import Page, PageRequest
 from conda_store.db.records import TokenRecord
 from conda_store.domain.access import Actor, Permission, RoleBinding, Roles, Target, TokenKind, parse_binding
@@ -88,6 +88,25 @@ def revoke_token(context: Context, actor: Actor, token_id: int) -> None:
     with context.database.write() as connection:
         if not tokens.remove(connection, token_id, identity=identity, below=below):
             raise NotFound("token does not exist", hint="It may have expired or been revoked already.")
+
+
+def end_everything_of(context: Context, actor: Actor, user: str) -> int:
+    """End all logins and tokens of a user, one's own or, for admins of everything, anybody's; how many there were.
+
+    What the provider or the configuration lets them do then is not touched: they may log in again.
+
+    Raises:
+        NotFound: the user has none.
+    """
+    identity = f"{tokens.USER}{user}"
+    _, below = _reach(actor, everybody=identity != actor.identity)
+    note(actor.name, "token::revoke", detail=f"all of user {user}"[:_LONGEST_NAME])
+    with context.database.write() as connection:
+        ended = tokens.remove_all(connection, identity, below=below)
+        login_grants.forget(connection, identity)
+        if not ended:
+            raise NotFound(f"user {user[:80]} has neither tokens nor logins")
+    return ended
 
 
 def _reach(actor: Actor, *, everybody: bool) -> tuple[str | None, int | None]:

@@ -49,6 +49,10 @@ def test_tokens_are_listed_and_revoked(command, server):
     server.data("DELETE /api/v1/token/5/", None)
     assert command("token", "revoke", "5").status == 0
     assert command("token", "revoke", "7").status == 1
+    server.data("DELETE /api/v1/user/ada/token/", None)
+    assert "All tokens and logins of ada" in command("token", "revoke", "--all-of", "ada").err
+    for arguments in ([], ["5", "--all-of", "ada"]):
+        assert command("token", "revoke", *arguments).status == 2
 
 
 def test_a_named_token_is_printed_with_a_newline(command, server):

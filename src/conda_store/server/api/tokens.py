@@ -27,6 +27,7 @@ from conda_store.services.tokens import TokenRequest
 router = APIRouter(tags=["tokens"])
 
 Everybody = Annotated[bool, Query(description="Those of everybody: for admins of everything.")]
+UserName = Annotated[str, Path(max_length=255, description="Name of a user.")]
 TokenId = Annotated[int, Path(ge=0, le=LARGEST, description="Id of a token.")]
 
 
@@ -79,6 +80,13 @@ def revoke_token(call: Caller, token_id: TokenId) -> Response:
     """From now on it is worth nothing, and neither are those that were made with it."""
     tokens.revoke_token(call.context, call.actor, token_id)
     return acknowledged()
+
+
+@router.delete("/api/v1/user/{user}/token/", response_model=Acknowledgement, responses=refusals(401, 403, 404))
+def end_everything_of(call: Caller, user: UserName) -> Response:
+    """Ends all logins and tokens of a user: one's own, for admins of everything anybody's."""
+    ended = tokens.end_everything_of(call.context, call.actor, user)
+    return acknowledged(f"{ended} tokens and logins have ended")
 
 
 def _shape(record: TokenRecord) -> dict[str, Any]:

@@ -43,6 +43,7 @@ async def get_login(request: Request, call: Caller, next: str = "", token: str =
         call.parts.attempts.count_login(request)
         actor = await run_in_threadpool(call.parts.authenticator.find, token)
         if actor is None or not actor.is_authenticated:
+            logins.note_refused("", "wrong token")
             return _form(request, call, target, _REFUSED)
         call.parts.attempts.forgive(request)
         session = await run_in_threadpool(logins.log_in_with_token, call.context, actor)
@@ -89,6 +90,7 @@ async def _session(request: Request, call: Call, fields: Mapping[str, str]) -> t
         if person := await call.options.login.authenticate(request):
             call.parts.attempts.forgive(request, name)
             return await run_in_threadpool(logins.log_in, call.context, call.parts.authenticator.rules, person)
+    logins.note_refused(name, "wrong password or token")
     return None
 
 
@@ -101,10 +103,12 @@ async def get_oauth_callback(request: Request, call: Caller, state: str = "", er
     if values is None or not hmac.compare_digest(values["state"].encode(), state.encode("utf-8", "replace")):
         raise NotAuthenticated("OAuth states do not match", hint="Log in once more, in this browser, within minutes.")
     if error:
+        logins.note_refused("", "refused by the provider")
         raise Forbidden(f"the provider did not let you in: {error[:80]!r}", hint="Log in once more.")
     request.state.login = values
     person = await call.options.login.authenticate(request)
     if person is None:
+        logins.note_refused("", "unknown to the provider")
         raise Forbidden(_REFUSED, hint="Log in once more.")
     token, ends = await run_in_threadpool(logins.log_in, call.context, call.parts.authenticator.rules, person)
     answer = redirect(own_target(call.options, request, values["next"]))
@@ -117,7 +121,7 @@ def post_logout(request: Request, call: Caller, sent: Sent, next: str = "") -> R
     """Ends the session here, too: its cookie is worth nothing any more, wherever it was copied to."""
     token = call.parts.authenticator.presented(request)
     if token:
-        logins.log_out(call.context, token)
+        logins.log_out(call.context, call.actor, token)
     login = call.options.login
     answer = redirect(own_target(call.options, request, next or sent.text("next")))
     answer.delete_cookie(
