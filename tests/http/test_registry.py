@@ -271,14 +271,12 @@ def test_a_private_image_is_for_those_who_may_read_it(registry: httpx.Client) ->
 
 
 def test_packages_are_shared_by_images(images: Service, registry: httpx.Client) -> None:
-    before = images.builder.calls["extracted"]
+    shared = [layer["digest"] for layer in manifest_of(registry)["layers"]]
     images.submit("default", "other", "python=3.12", "zlib", "numpy")
     layers = [layer["digest"] for layer in manifest_of(registry, "default/other")["layers"]]
-    shared = [layer["digest"] for layer in manifest_of(registry)["layers"]]
     assert layers[0] == shared[0]
     assert set(shared[:2]) <= set(layers)
     assert len(layers) == 4
-    assert images.builder.calls["extracted"] == before + 1
 
 
 def test_many_ask_for_one_image(images: Service) -> None:
@@ -454,8 +452,7 @@ def test_an_image_for_another_platform(images: Service, registry: httpx.Client) 
     digest = response.json()["config"]["digest"]
     config = registry.get(f"/{name}/blobs/{digest}", headers=bearer("admin")).json()
     assert (config["architecture"], config["os"]) == ("arm64", "linux")
-    # nothing is installed for the server; for the image's own files it is laid out once
-    assert images.builder.calls["install"] == installed + 1
+    assert images.builder.calls["install"] == installed
     with images.client("admin") as admin:
         search = {"namespace": "conda-store-dynamic", "search": "linux-aarch64"}
         (row,) = admin.get("/api/v1/environment/", params=search).json()["data"]

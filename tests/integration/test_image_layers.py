@@ -8,16 +8,26 @@ import io
 import json
 import os
 import tarfile
+from collections.abc import Mapping, Set
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import rattler
 
+from conda_store.artifacts.oci.own_layer import write_plain_layer
+from conda_store.artifacts.oci.package_files import packages_collide
 from conda_store.artifacts.oci.package_layer import write_package_layer
-from conda_store.domain.image import IMAGE_PREFIX, image_python, plan_layers
+from conda_store.builder.activation import STATE, state
+from conda_store.builder.conda_meta import HISTORY, history
+from conda_store.builder.engine import RattlerBuilder
+from conda_store.builder.ports import InstallRequest, SolveRequest
+from conda_store.domain.image import IMAGE_PREFIX, ImagePython, image_python, plan_layers
 from conda_store.domain.lock import CondaPackage, PlatformLock
 from conda_store.domain.platform import Platform, current_platform
+from conda_store.domain.specification import Specification, environment_variables
+from conda_store.services.solving import Silent
 
 pytestmark = pytest.mark.channel
 SMALL = ("python=3.11",)
@@ -76,32 +86,41 @@ def locked(record: rattler.RepoDataRecord) -> CondaPackage:
     )
 
 
-def unpacked(environment: Environment, root: Path, budget: int) -> Path:
-    python = image_python(environment.lock)
-    for plan in plan_layers(environment.lock, budget):
+def unpacked(
+    lock: PlatformLock, directories: Mapping[str, Path], root: Path, budget: int, own: Mapping[str, bytes] | None = None
+) -> Path:
+    python = image_python(lock)
+    blobs = []
+    for plan in plan_layers(lock, budget):
         target = io.BytesIO()
-        write_package_layer(plan, environment.directories, python, target)
-        with tarfile.open(fileobj=io.BytesIO(gzip.decompress(target.getvalue()))) as layer:
+        write_package_layer(plan, directories, python, target)
+        blobs.append(target)
+    if own is not None:
+        target = io.BytesIO()
+        write_plain_layer(own, target, has_scripts=False)
+        blobs.append(target)
+    for blob in blobs:
+        with tarfile.open(fileobj=io.BytesIO(gzip.decompress(blob.getvalue()))) as layer:
             layer.extractall(root, filter="fully_trusted")
     return root / IMAGE_PREFIX.strip("/")
 
 
-def contents(root: Path) -> dict[str, object]:
+def contents(root: Path, ignored: Set[str] = _NOT_OF_PACKAGES) -> dict[str, object]:
     """Links' targets; files' bytes, whether they may be run, and their time (of commands, which have none: no time)."""
     found: dict[str, object] = {}
     for directory, folders, names in os.walk(root):
         links = [name for name in folders if Path(directory, name).is_symlink()]
         for file in (Path(directory, name) for name in [*names, *links]):
             path = file.relative_to(root).as_posix()
-            if path in _NOT_OF_PACKAGES:
+            if path in ignored:
                 continue
             if file.is_symlink():
                 found[path] = str(file.readlink())
-            elif path.startswith("conda-meta/"):
+            elif path.startswith("conda-meta/") and path.endswith(".json"):
                 found[path] = without_origin(json.loads(file.read_bytes()))
             else:
                 status = file.stat()
-                time = None if path.startswith("bin/") else int(status.st_mtime)
+                time = None if path.startswith(("bin/", "conda-meta/")) else int(status.st_mtime)
                 found[path] = (file.read_bytes(), bool(status.st_mode & 0o100), time)
     return found
 
@@ -117,7 +136,63 @@ def test_layers_are_what_the_installer_lays_out(
 ) -> None:
     environment = Environment(real_channel, tmp_path, specs)
     theirs = contents(environment.prefix)
-    ours = contents(unpacked(environment, tmp_path / "root", budget))
+    ours = contents(unpacked(environment.lock, environment.directories, tmp_path / "root", budget))
     assert len(theirs) > 1000
     assert set(theirs) == set(ours)
     assert [path for path in theirs if theirs[path] != ours[path]] == []
+
+
+def test_an_image_of_the_lock_is_what_the_builder_lays_out(real_channel: Path, tmp_path: Path) -> None:
+    """Without the environment: history, variables and all, at a prefix that no file names."""
+    specification = Specification("all", (real_channel.as_uri(),), MEDIUM, variables={"COLOUR": "blue", "N": 3})
+    variables = environment_variables(specification)
+    moment = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+    async def made() -> tuple[PlatformLock, Mapping[str, Path]]:
+        builder = RattlerBuilder(tmp_path / "cache")
+        platform = Platform(current_platform())
+        found = (await builder.solve(SolveRequest(specification, (platform,), ""), Silent())).platforms[0]
+        request = InstallRequest(
+            found, tmp_path / "staging", tmp_path / "prefix", MEDIUM, variables, moment=moment, trash=tmp_path / "trash"
+        )
+        await builder.install(request, Silent())
+        directories = await builder.extracted(found, tmp_path / "scratch", Silent())
+        await builder.close()
+        return found, directories
+
+    lock, directories = asyncio.run(made())
+    assert not packages_collide(directories.values(), image_python(lock))
+    own = {HISTORY: history(lock.conda, MEDIUM, moment).encode(), STATE: state(variables)}
+    theirs = contents(tmp_path / "prefix", frozenset())
+    ours = contents(unpacked(lock, directories, tmp_path / "root", 94, own), frozenset())
+    assert set(theirs) == set(ours)
+    prefix, target = str(tmp_path / "prefix").encode(), IMAGE_PREFIX.encode()
+    different = [path for path in theirs if theirs[path] != ours[path]]
+    assert own.keys() <= theirs.keys() - set(different)
+    # all that differs is where the prefix is written
+    for path in different:
+        assert prefix in files_of(tmp_path / "prefix", path), path
+        assert target in files_of(tmp_path / "root" / IMAGE_PREFIX.strip("/"), path), path
+
+
+def files_of(root: Path, path: str) -> bytes:
+    return (root / path).read_bytes()
+
+
+def test_packages_that_collide(tmp_path: Path) -> None:
+    def package(name: str, *paths: str) -> Path:
+        info = tmp_path / name / "info"
+        info.mkdir(parents=True)
+        entries = [{"_path": path, "path_type": "hardlink"} for path in paths]
+        (info / "paths.json").write_text(json.dumps({"paths": entries}))
+        return tmp_path / name
+
+    first, second, third = package("a", "x", "bin/tool"), package("b", "y"), package("c", "site-packages/x")
+    command = package("d")
+    (command / "info" / "link.json").write_text(
+        json.dumps({"noarch": {"type": "python", "entry_points": ["tool = m:f"]}})
+    )
+    python = ImagePython("3.13", "lib/python3.13/site-packages")
+    assert not packages_collide([first, second, third], python)
+    assert packages_collide([first, second, package("e", "y")], python)
+    assert packages_collide([first, command], python)

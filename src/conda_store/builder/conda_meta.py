@@ -13,6 +13,7 @@ from pathlib import Path
 from conda_store.domain.channel import without_credentials
 from conda_store.domain.lock import CondaPackage
 
+HISTORY = "conda-meta/history"
 _READABLE = 0o644  # rattler writes 0600
 # conda reads the specs of its history only below a line that names a version
 _HISTORY_VERSION = "24.1.0"
@@ -27,14 +28,16 @@ class Clobbered:
     winner: str | None
 
 
-def finish_conda_meta(prefix: Path, packages: Sequence[CondaPackage], requested: Iterable[str]) -> int:
-    """Write the history, let everybody read the records, and drop what marks the prefix as a cache.
+def finish_conda_meta(
+    prefix: Path, packages: Sequence[CondaPackage], requested: Iterable[str], moment: datetime
+) -> int:
+    """Write the history of `moment`, let everybody read the records, and drop what marks the prefix as a cache.
 
     Returns the bytes of the files in `conda-meta`.
     """
     meta = prefix / "conda-meta"
     meta.mkdir(exist_ok=True)
-    (meta / "history").write_text(history(packages, requested, datetime.now(UTC)), encoding="utf-8")
+    (prefix / HISTORY).write_text(history(packages, requested, moment), encoding="utf-8")
     with contextlib.suppress(FileNotFoundError):
         (prefix / "CACHEDIR.TAG").unlink()  # tools for backup and archives would leave the environment out
     size = 0
@@ -73,9 +76,9 @@ def _quoted(path: Path) -> bytes:
 
 
 def history(packages: Sequence[CondaPackage], requested: Iterable[str], moment: datetime) -> str:
-    """conda's history of one revision, from which `conda env export --from-history` takes what was asked for."""
+    """conda's history of one revision (UTC), from which `conda env export --from-history` takes what was asked for."""
     lines = [
-        f"==> {moment:%Y-%m-%d %H:%M:%S} <==",
+        f"==> {moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} <==",
         "# cmd: conda-store build",
         f"# conda version: {_HISTORY_VERSION}",
         *(f"+{_distribution(package)}" for package in sorted(packages, key=lambda package: package.name)),

@@ -18,6 +18,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from conda_store.builder import formats
+from conda_store.builder.activation import write_variables
+from conda_store.builder.conda_meta import history
 from conda_store.builder.ports import Access, Installed, InstallRequest, Reporter, SolveRequest
 from conda_store.domain.build import Phase, Progress
 from conda_store.domain.channel import channel_url
@@ -175,8 +177,8 @@ def _lay_out(request: InstallRequest, reporter: Reporter) -> Installed:
         path = meta / f"{package.name}-{package.version}-{package.build}.json"
         path.write_text(json.dumps(record))
         reporter.progress(Progress(Phase.LINKING, done, total, done * 1000, total * 1000, done, names[done:]))
-    (meta / "history").write_text("")
-    (meta / "state").write_text(json.dumps({"version": 1, "env_vars": dict(request.variables)}))
+    (meta / "history").write_text(history(request.lock.conda, request.requested, request.moment))
+    write_variables(request.staging, request.variables)
     executable = request.staging / "bin" / "python"
     executable.parent.mkdir()
     executable.write_text(f"#!/bin/sh\n# {request.prefix}\nexit 0\n")

@@ -184,7 +184,7 @@ class _Installation:
             own_files += pip.own
         self.reporter.progress(self.finished())
         write_variables(request.staging, request.variables)
-        meta = finish_conda_meta(request.staging, self.packages, request.requested)
+        meta = finish_conda_meta(request.staging, self.packages, request.requested, request.moment)
         own_files += (f"conda-meta/{path.name}" for path in (request.staging / "conda-meta").iterdir())
         files += len(self.packages) + 1 + bool(request.variables)
         is_linked = request.staging.stat().st_dev == self.cache.root.stat().st_dev

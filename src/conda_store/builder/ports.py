@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -63,6 +65,7 @@ class InstallRequest:
 
     `link_script_packages` names the packages whose post-link scripts may run (`*` for all).
     `permissions` is the octal mode of directories, None leaves what the umask gave.
+    `moment` is the time that its history names.
     `trash` is a directory on the file system of `prefix` where leftovers go at once, to be deleted later; None is
     `.trash` beside `staging`.
     """
@@ -80,6 +83,7 @@ class InstallRequest:
     gid: int | None = None
     trash: Path | None = None
     credentials: Credentials = _NONE
+    moment: datetime = field(default_factory=partial(datetime.now, UTC))
 
 
 @dataclass(frozen=True)

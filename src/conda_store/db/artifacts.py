@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, delete, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, func, insert, or_, select, update
 
 from conda_store.db.records import ArtifactRecord
 from conda_store.db.tables import build, build_artifact
@@ -138,13 +138,22 @@ def _requested() -> Select[Any]:
         select(build_artifact.c.id)
         .join(build, build.c.id == build_artifact.c.build_id)
         .where(
-            build.c.status == BuildStatus.COMPLETED,
+            or_(build.c.status == BuildStatus.COMPLETED, _is_plain_image()),
             build.c.deleted_on.is_(None),
             build_artifact.c.artifact_type.in_(PACKED),
             build_artifact.c.state == ArtifactState.REQUESTED,
         )
         .order_by(build_artifact.c.id)
         .limit(1)
+    )
+
+
+def _is_plain_image() -> ColumnElement[bool]:
+    """Images that are made of the lock alone need not wait for the end of the build."""
+    return and_(
+        build.c.status == BuildStatus.BUILDING,
+        build.c.has_plain_image,
+        build_artifact.c.artifact_type == ArtifactType.DOCKER_MANIFEST,
     )
 
 

@@ -72,6 +72,7 @@ def record(row: Any) -> BuildRecord:
         submitted_by=row.submitted_by,
         origin=BuildOrigin(row.origin),
         shared_size=row.shared_size,
+        has_plain_image=row.has_plain_image,
     )
 
 

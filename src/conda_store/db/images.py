@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from conda_store.db.builds import columns, record
 from conda_store.db.records import BuildRecord
@@ -45,6 +45,38 @@ def add(connection: Connection, build_id: int, manifests: Sequence[ManifestRecor
 def remove(connection: Connection, build_id: int) -> None:
     connection.execute(delete(image_manifest).where(image_manifest.c.build_id == build_id))
     connection.execute(delete(image_blob).where(image_blob.c.build_id == build_id))
+
+
+def withdraw(connection: Connection, build_id: int) -> None:
+    """Of a build that has not completed no image is left; one that is being made is not recorded any more."""
+    remove(connection, build_id)
+    connection.execute(update(build).where(build.c.id == build_id).values(has_plain_image=False))
+    connection.execute(
+        update(build_artifact)
+        .where(
+            build_artifact.c.build_id == build_id,
+            build_artifact.c.artifact_type == ArtifactType.DOCKER_MANIFEST,
+            build_artifact.c.state.in_([ArtifactState.READY, ArtifactState.MAKING]),
+        )
+        .values(state=ArtifactState.REQUESTED, owner=None, lease_until=None)
+    )
+
+
+def is_wanted(connection: Connection, build_id: int, lock_digest: str) -> bool:
+    """Whether an image of this lock is that of the build; until the transaction ends it stays so."""
+    query = select(build.c.id).where(
+        build.c.id == build_id,
+        build.c.lock_digest == lock_digest,
+        build.c.deleted_on.is_(None),
+        (build.c.status == BuildStatus.COMPLETED)
+        | ((build.c.status == BuildStatus.BUILDING) & build.c.has_plain_image),
+    )
+    return connection.execute(query.with_for_update(read=True)).first() is not None
+
+
+def needs_prefix(connection: Connection, build_id: int) -> None:
+    """The image of a build is not plain after all: it is made when the build has completed."""
+    connection.execute(update(build).where(build.c.id == build_id).values(has_plain_image=False))
 
 
 _MANIFEST = (

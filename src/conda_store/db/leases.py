@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, func, select, update
 
-from conda_store.db import builds, quotas
+from conda_store.db import builds, images, quotas
 from conda_store.db.records import BuildRecord
 from conda_store.db.tables import build
 from conda_store.domain.build import BuildStatus, Phase, Progress
@@ -127,13 +127,20 @@ def complete(connection: Connection, lease: Lease, *, size: int, shared_size: in
 
 def end(connection: Connection, lease: Lease, status: BuildStatus, reason: str) -> bool:
     """BUILDING → FAILED or CANCELED, with the reason."""
-    values = _ending(status, reason)
-    return connection.execute(update(build).where(_held(lease)).values(**values)).rowcount == 1
+    return _left(connection, lease, _ending(status, reason))
 
 
 def queue_again(connection: Connection, lease: Lease, delay: timedelta, reason: str) -> bool:
     """BUILDING → QUEUED, not before `delay` has passed."""
-    return connection.execute(update(build).where(_held(lease)).values(**_waiting(delay, reason))).rowcount == 1
+    return _left(connection, lease, _waiting(delay, reason))
+
+
+def _left(connection: Connection, lease: Lease, values: Mapping[str, Any]) -> bool:
+    """The attempt has come to nothing: nor is there an image of it."""
+    if connection.execute(update(build).where(_held(lease)).values(**values)).rowcount == 0:
+        return False
+    images.withdraw(connection, lease.build_id)
+    return True
 
 
 def _ending(status: BuildStatus, reason: str) -> dict[str, Any]:
@@ -194,7 +201,7 @@ def has_due(connection: Connection) -> bool:
 def release(connection: Connection, lease: Lease) -> bool:
     """BUILDING → QUEUED because the worker is told to stop: it does not count as an attempt."""
     values = {**_waiting(timedelta(0), "the worker was stopped"), "attempt": lease.attempt - 1}
-    return connection.execute(update(build).where(_held(lease)).values(**values)).rowcount == 1
+    return _left(connection, lease, values)
 
 
 def request_cancel(connection: Connection, build_id: int) -> tuple[BuildStatus | None, bool]:

@@ -68,6 +68,7 @@ class BuildRecord:
     submitted_by: str | None = None
     origin: BuildOrigin = BuildOrigin.SUBMITTED
     shared_size: int | None = None
+    has_plain_image: bool = False
 
 
 @dataclass(frozen=True)

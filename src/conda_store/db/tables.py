@@ -173,6 +173,8 @@ build = Table(
     Column("origin", String(32), nullable=False, server_default="submitted"),
     # bytes of its size that the package cache and other builds hold as well
     Column("shared_size", BigInteger),
+    # its image can be made of the lock alone, while it is being installed
+    Column("has_plain_image", Boolean, nullable=False, server_default=text("false")),
     # usage and counts are read from this index alone
     Index("ix_build_environment_id", "environment_id", "id", "status", "size"),
     Index("ix_build_status", "status", "id"),

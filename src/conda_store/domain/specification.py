@@ -87,6 +87,17 @@ class LockfileSpecification:
 AnySpecification = Specification | LockfileSpecification
 
 
+def requested_specs(specification: AnySpecification) -> tuple[str, ...]:
+    """The conda part of what was asked for; nothing where a lock was handed in."""
+    return specification.dependencies if isinstance(specification, Specification) else ()
+
+
+def environment_variables(specification: AnySpecification) -> dict[str, str]:
+    """What the environment sets when it is activated."""
+    variables = specification.variables if isinstance(specification, Specification) else None
+    return {name: str(value) for name, value in (variables or {}).items()}
+
+
 def specification_hash(model: Mapping[str, Any]) -> str:
     """sha256 (hex) of the model with keys and lists sorted; the order of channels counts, so it is kept."""
     return hashlib.sha256(json.dumps(_sorted(model)).encode()).hexdigest()

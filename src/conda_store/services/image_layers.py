@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,7 +19,8 @@ import structlog
 
 from conda_store.artifacts.oci.base_image import BaseImage, BaseLayer, write_base_layer
 from conda_store.artifacts.oci.layer_stream import WrittenLayer
-from conda_store.artifacts.oci.own_layer import write_own_layer
+from conda_store.artifacts.oci.own_layer import write_own_layer, write_plain_layer
+from conda_store.artifacts.oci.package_files import packages_collide
 from conda_store.artifacts.oci.package_layer import write_package_layer
 from conda_store.db import kept_blobs, layers
 from conda_store.domain.artifact import layer_blob_key
@@ -66,12 +67,7 @@ class LayerMaker:
         return [known[key] for key in keys]
 
     def _make_layers(self, plans: dict[str, LayerPlan], python: ImagePython | None) -> dict[str, Layer]:
-        # the python record is needed to place noarch packages
-        wanted = {package.name for plan in plans.values() for package in plan.packages} | {"python"}
-        part = replace(self._lock, conda=tuple(package for package in self._lock.conda if package.name in wanted))
-        credentials = usable_credentials(self._context, self._namespace)
-        scratch = self._scratch / "packages"
-        directories = asyncio.run(self._context.builder.extracted(part, scratch, Silent(), credentials))
+        directories = self._directories
         largest_first = sorted(plans.items(), key=lambda item: -sum(package.size or 0 for package in item[1].packages))
         with quick_turns(), ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="layers") as threads:
             made = threads.map(
@@ -85,12 +81,28 @@ class LayerMaker:
             )
             return dict(made)
 
-    def own_layer(self, prefix: Path, comment: str, *, is_plain: bool, has_scripts: bool) -> Layer:
+    def packages_collide(self) -> bool:
+        """Whether packages of the lock bring the same path."""
+        return packages_collide(self._directories.values(), image_python(self._lock))
+
+    def plain_layer(self, files: Mapping[str, bytes], comment: str, *, has_scripts: bool) -> Layer:
+        """The layer of an environment's own `files` (see `write_plain_layer`)."""
+        return self._stored(
+            lambda file: (write_plain_layer(files, file, has_scripts=has_scripts), Activation()), comment
+        )
+
+    def own_layer(self, prefix: Path, comment: str, *, has_scripts: bool) -> Layer:
         """The layer of what is the environment's own at `prefix` (see `write_own_layer`)."""
         return self._stored(
-            lambda file: (write_own_layer(prefix, file, is_plain=is_plain, has_scripts=has_scripts), Activation()),
-            comment,
+            lambda file: (write_own_layer(prefix, file, has_scripts=has_scripts), Activation()), comment
         )
+
+    @cached_property
+    def _directories(self) -> Mapping[str, Path]:
+        """The extracted packages by name."""
+        credentials = usable_credentials(self._context, self._namespace)
+        scratch = self._scratch / "packages"
+        return asyncio.run(self._context.builder.extracted(self._lock, scratch, Silent(), credentials))
 
     def _stored(self, write: Callable[[BinaryIO], tuple[WrittenLayer, Activation]], comment: str) -> Layer:
         """Write a layer to a file, which the storage then takes over under its digest."""

@@ -3,6 +3,9 @@
 A layer is looked up by its key first. So an image whose packages are all known is put together without reading one.
 Where the lock has several platforms of Linux, there is an image for each, and an index of them: no code is run to make
 a layer.
+
+An image of conda packages alone is made of the lock, while the build is still installing them; where something else
+is in it, it is read from the environment at the end.
 """
 
 from __future__ import annotations
@@ -12,7 +15,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -27,14 +29,19 @@ from conda_store.artifacts.oci.documents import (
     image_index,
     image_manifest,
 )
+from conda_store.builder.activation import STATE, state
+from conda_store.builder.conda_meta import HISTORY, history
 from conda_store.builder.ports import InstallRequest
 from conda_store.db import images, kept_blobs, locks, specifications
 from conda_store.db.images import ManifestRecord
 from conda_store.db.records import BuildRecord, SpecificationRecord
 from conda_store.domain.artifact import layer_blob_key
-from conda_store.domain.image import Activation, plan_layers
+from conda_store.domain.build import BuildStatus
+from conda_store.domain.deployment import Deployment
+from conda_store.domain.image import Activation, Layer, plan_layers
 from conda_store.domain.lock import Lock, PlatformLock
 from conda_store.domain.platform import Platform, current_platform
+from conda_store.domain.specification import environment_variables, requested_specs, stored_specification
 from conda_store.errors import ArtifactFailed, CondaStoreError, NotFound
 from conda_store.services.context import Context
 from conda_store.services.credentials import usable_credentials
@@ -56,21 +63,31 @@ def make_image(context: Context, build: BuildRecord, key: str, scratch: Path) ->
         NotFound: the environment was not solved for Linux.
         ArtifactFailed: a package, the environment or the base image cannot be read.
         BuildFailed: a package is not in the cache any more, and cannot be fetched again.
+        NeedsPrefix: the build has not ended, and the image needs what it installs.
     """
     assert build.lock_digest is not None
     with context.database.read() as connection:
         lock = locks.load(connection, build.lock_digest)
         specification = specifications.get(connection, build.specification_id)
-    first, *others = _platforms(lock)
+    platforms = _platforms(lock)
     scratch.mkdir(parents=True)
-    made = [_Making(context, build, specification, first, scratch / "first").image()]
-    for number, platform in enumerate(others):
-        try:
-            made.append(_Making(context, build, specification, platform, scratch / f"other-{number}").image())
-        except (CondaStoreError, OSError) as error:
-            # the image of this machine's platform is there for all that
-            logger.warning("image of another platform", build_id=build.id, platform=platform.platform, error=str(error))
+    try:
+        made = _images(context, build, specification, platforms, scratch)
+    except (CondaStoreError, OSError) as error:
+        if build.status is BuildStatus.COMPLETED:
+            raise
+        logger.info("image waits for the end of its build", build_id=build.id, error=str(error))
+        raise NeedsPrefix from error
     return _record(context, build, key, made)
+
+
+class NeedsPrefix(Exception):
+    """An image cannot be made before the build has completed."""
+
+
+def is_plain(lock: Lock, deployment: Deployment) -> bool:
+    """Whether the image is known from the lock, unless packages collide: no pip, no scripts at the installation."""
+    return not deployment.link_script_packages and not any(part.pypi for part in lock.platforms)
 
 
 def _platforms(lock: Lock) -> list[PlatformLock]:
@@ -106,7 +123,7 @@ class _Making:
     ) -> None:
         self._context = context
         self._build = build
-        self._specification: Mapping[str, Any] = specification.spec
+        self._specification = stored_specification(specification.spec)
         self._lock = lock
         self._scratch = scratch
         self._description = _description(build, specification, lock)
@@ -124,12 +141,7 @@ class _Making:
         activation = Activation()
         for layer in packages:
             activation += layer.activation
-        own = maker.own_layer(
-            self._prefix(),
-            f"files of {self._build.namespace}/{self._build.environment} itself",
-            is_plain=not self._lock.pypi and not deployment.link_script_packages,
-            has_scripts=activation.has_scripts and base.config.has_shell,
-        )
+        own = self._own_layer(maker, has_scripts=activation.has_scripts and base.config.has_shell)
         every = [*below, *packages, own]
         config = image_config(self._description, base.config, every, activation)
         digest = hashlib.sha256(config).hexdigest()
@@ -140,8 +152,19 @@ class _Making:
         blobs = {layer.digest: layer.size for layer in every} | {digest: len(config)}
         return _Image(self._lock.platform, manifests, blobs, self._description)
 
+    def _own_layer(self, maker: LayerMaker, *, has_scripts: bool) -> Layer:
+        comment = f"files of {self._build.namespace}/{self._build.environment} itself"
+        is_known = not self._lock.pypi and not self._context.deployment.link_script_packages
+        if not is_known or maker.packages_collide():
+            return maker.own_layer(self._prefix(), comment, has_scripts=has_scripts)
+        text = history(self._lock.conda, requested_specs(self._specification), self._build.scheduled_on)
+        files = {HISTORY: text.encode(), STATE: state(self._description.variables)}
+        return maker.plain_layer({path: data for path, data in files.items() if data}, comment, has_scripts=has_scripts)
+
     def _prefix(self) -> Path:
         """Where the environment lies; one of another platform is laid out for this, without running anything."""
+        if self._build.status is not BuildStatus.COMPLETED:
+            raise NeedsPrefix
         if self._lock.platform == current_platform():
             assert self._build.prefix is not None
             return Path(self._build.prefix)
@@ -152,13 +175,13 @@ class _Making:
                 hint="Take the packages from conda channels.",
             )
         prefix = self._scratch / "prefix"
-        dependencies = self._specification.get("dependencies") or ()
         request = InstallRequest(
             lock=self._lock,
             staging=self._scratch / "staging",
             prefix=prefix,
-            requested=tuple(line for line in dependencies if isinstance(line, str)),
+            requested=requested_specs(self._specification),
             variables=self._description.variables,
+            moment=self._build.scheduled_on,
             trash=self._context.deployment.trash_directory,
             credentials=usable_credentials(self._context, self._build.namespace),
         )
@@ -166,17 +189,35 @@ class _Making:
         return prefix
 
 
+def _images(
+    context: Context,
+    build: BuildRecord,
+    specification: SpecificationRecord,
+    platforms: Sequence[PlatformLock],
+    scratch: Path,
+) -> list[_Image]:
+    """Of all platforms that there can be one for, this machine's first."""
+    first, *others = platforms
+    made = [_Making(context, build, specification, first, scratch / "first").image()]
+    for number, platform in enumerate(others):
+        try:
+            made.append(_Making(context, build, specification, platform, scratch / f"other-{number}").image())
+        except (CondaStoreError, OSError) as error:
+            # the image of this machine's platform is there for all that
+            logger.warning("image of another platform", build_id=build.id, platform=platform.platform, error=str(error))
+    return made
+
+
 def _description(build: BuildRecord, specification: SpecificationRecord, lock: PlatformLock) -> ImageDescription:
-    variables = specification.spec.get("variables") or {}
     return ImageDescription(
         build.namespace,
         build.environment,
         build.key,
         specification.sha256,
-        build.ended_on or build.scheduled_on,
+        build.scheduled_on,
         lock.platform,
         lock.package("python") is not None,
-        {str(name): str(value) for name, value in variables.items()},
+        environment_variables(stored_specification(specification.spec)),
     )
 
 
@@ -184,8 +225,10 @@ def _record(context: Context, build: BuildRecord, key: str, made: Sequence[_Imag
     """Make the manifests known, and an index where there are several.
 
     Raises:
-        ArtifactFailed: the making took so long that unused blobs were swept away meanwhile.
+        ArtifactFailed: the build has been given up, or the making took so long that unused blobs were swept away
+            meanwhile.
     """
+    assert build.lock_digest is not None
     records = [
         ManifestRecord(manifest.digest, form.value, manifest.content, image.platform)
         for image in made
@@ -198,6 +241,8 @@ def _record(context: Context, build: BuildRecord, key: str, made: Sequence[_Imag
             records.append(ManifestRecord(index.digest, index.media_type, index.content))
     blobs = {digest: size for image in made for digest, size in image.blobs.items()}
     with context.database.write() as connection:
+        if not images.is_wanted(connection, build.id, build.lock_digest):
+            raise ArtifactFailed("the build has been given up, or tries again with other packages")
         if not kept_blobs.are_all_kept(connection, blobs):
             raise ArtifactFailed("layers were swept away while the image was being made", hint="Ask for it again.")
         images.add(connection, build.id, records, blobs)

@@ -79,13 +79,13 @@ def request_image(
         found = images.manifests_of_build(connection, build_id, media_types)
     if build is None or build.deleted_on is not None:
         raise NotFound("the build has been deleted")
+    if build.status.has_ended and build.status is not BuildStatus.COMPLETED:
+        raise Conflict(f"build {build.id} of {build.namespace}/{build.environment} is {build.status}: "
+                       f"{build.status_info or 'see its log'}")  # fmt: skip
     if found:
         # an index before the image of this machine's platform, and that before others
         order = ("", current_platform().value)
         return ImageRequest(min(found, key=lambda item: order.index(item.platform) if item.platform in order else 2))
-    if build.status.has_ended and build.status is not BuildStatus.COMPLETED:
-        raise Conflict(f"build {build.id} of {build.namespace}/{build.environment} is {build.status}: "
-                       f"{build.status_info or 'see its log'}")  # fmt: skip
     # while it is being built too, so that it is made as soon as it can be
     return _requested(context, build, retries=retries)
 

@@ -13,13 +13,13 @@ import structlog
 from conda_store.artifacts.archive import write_archive
 from conda_store.artifacts.installer import installer_chunks
 from conda_store.builder.removal import set_aside
-from conda_store.db import artifacts, builds, locks
+from conda_store.db import artifacts, builds, images, locks
 from conda_store.db.records import ArtifactRecord, BuildRecord
 from conda_store.domain.artifact import ArtifactState, ArtifactType, blob_key, content_type
 from conda_store.domain.platform import current_platform
 from conda_store.errors import CondaStoreError, NotFound
 from conda_store.services.context import Context
-from conda_store.services.image_making import make_image
+from conda_store.services.image_making import NeedsPrefix, make_image
 from conda_store.services.image_pushing import push_image
 from conda_store.storage.blobs import StoredBlob
 
@@ -27,9 +27,17 @@ logger = structlog.get_logger()
 
 
 def make_artifact(context: Context, artifact: ArtifactRecord) -> None:
-    """Make it and write down that it is READY, or FAILED and why; the build stays what it is."""
+    """Make it and write down that it is READY, or FAILED and why; the build stays what it is.
+
+    An image that turns out to need the installed environment is asked for again, for when that is there.
+    """
     try:
         stored = _make(context, artifact)
+    except NeedsPrefix:
+        with context.database.write() as connection:
+            images.needs_prefix(connection, artifact.build_id)
+            artifacts.release(connection, artifact)
+        return
     except (CondaStoreError, OSError) as error:
         logger.warning("artifact could not be made", artifact_id=artifact.id, error=str(error))
         message = error.message if isinstance(error, CondaStoreError) else f"{error.strerror or error}"

@@ -25,6 +25,8 @@ from conda_store.domain.specification import (
     AnySpecification,
     LockfileSpecification,
     Specification,
+    environment_variables,
+    requested_specs,
     stored_specification,
 )
 from conda_store.errors import (
@@ -40,6 +42,7 @@ from conda_store.services.clearing import discard_prefix
 from conda_store.services.context import Context
 from conda_store.services.credentials import guarded_hosts, usable_credentials
 from conda_store.services.ending import give_up
+from conda_store.services.image_making import is_plain
 from conda_store.services.links import update_links
 from conda_store.services.logs import keep_log
 from conda_store.services.reporting import BuildReporter, stamp
@@ -177,9 +180,10 @@ class _Pipeline:
         body = conda_lock.render(lock, self.specification.sha256)
         key = blob_key(ArtifactType.LOCKFILE, self.build.key)
         stored = self.context.blobs.put(key, body, content_type(ArtifactType.LOCKFILE))
+        plain = is_plain(lock, self.context.deployment)
         with self.context.database.write() as connection:
             digest = locks.store(connection, lock)
-            if not leases.note(connection, self.lease, {"lock_digest": digest}):
+            if not leases.note(connection, self.lease, {"lock_digest": digest, "has_plain_image": plain}):
                 raise _LeaseLost
             artifacts.add(connection, self.build.id, ArtifactType.LOCKFILE, key, size=stored.size, sha256=stored.sha256)
 
@@ -192,19 +196,14 @@ class _Pipeline:
                 f"the lock has no packages for {platform}, on which it is to be built (it has {solved})",
                 hint=f"Lock for {platform} as well, or add it to the setting conda_solve_platforms.",
             )
-        specification = self.specification
-        requested: tuple[str, ...] = ()
-        variables: dict[str, str] = {}
-        if isinstance(specification, Specification):
-            requested = specification.dependencies
-            variables = {name: str(value) for name, value in (specification.variables or {}).items()}
         permissions = self.settings.default_permissions
         return InstallRequest(
             lock=ours,
             staging=self.context.deployment.staging(prefix, self.lease.attempt),
             prefix=prefix,
-            requested=requested,
-            variables=variables,
+            requested=requested_specs(self.specification),
+            variables=environment_variables(self.specification),
+            moment=self.build.scheduled_on,
             pip_options=lock.pip_options,
             link_script_packages=self.context.deployment.link_script_packages,
             compiles_pyc=self.context.deployment.compiles_pyc,

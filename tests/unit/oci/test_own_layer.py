@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conda_store.artifacts.oci.own_layer import moved_content, write_own_layer
+from conda_store.artifacts.oci.own_layer import moved_content, write_own_layer, write_plain_layer
 from conda_store.errors import ArtifactFailed
 
 
@@ -50,9 +50,12 @@ def record(root: Path, name: str, files: dict[str, str | None]) -> None:
 
 
 class Layer:
-    def __init__(self, prefix: Path, *, is_plain: bool = False, has_scripts: bool = False) -> None:
+    def __init__(self, own: Path | dict[str, bytes], *, has_scripts: bool = False) -> None:
         target = io.BytesIO()
-        write_own_layer(prefix, target, is_plain=is_plain, has_scripts=has_scripts)
+        if isinstance(own, Path):
+            write_own_layer(own, target, has_scripts=has_scripts)
+        else:
+            write_plain_layer(own, target, has_scripts=has_scripts)
         self.content = gzip.decompress(target.getvalue())
         self.tar = tarfile.open(fileobj=io.BytesIO(self.content))  # noqa: SIM115 - in memory
         self.files = {
@@ -81,8 +84,13 @@ def test_what_packages_did_not_bring(prefix: Path) -> None:
     assert b"of-the-server" not in layer.content
 
 
-def test_of_conda_packages_alone_no_file_is_looked_at(prefix: Path) -> None:
-    assert set(Layer(prefix, is_plain=True).files) == {"conda-meta/history", "conda-meta/state"}
+def test_of_conda_packages_alone_there_is_what_is_known_of_the_lock(tmp_path: Path) -> None:
+    files = {"conda-meta/history": b"# cmd\n", "conda-meta/state": b"{}"}
+    for path, data in files.items():
+        write(tmp_path, path, data.decode())
+    plain, read = Layer(files), Layer(tmp_path)
+    assert plain.content == read.content
+    assert set(plain.files) == set(files)
 
 
 def test_where_packages_collide_the_environment_decides(prefix: Path) -> None:
@@ -91,7 +99,7 @@ def test_where_packages_collide_the_environment_decides(prefix: Path) -> None:
     write(prefix, "share/same", "of the winner")
     write(prefix, "share/other", "other")
     write(prefix, "__clobbers__/loser/share/same", "of the loser")
-    layer = Layer(prefix, is_plain=True)
+    layer = Layer(prefix)
     assert layer.read("share/same") == b"of the winner"
     assert layer.read("__clobbers__/loser/share/same") == b"of the loser"
     assert "conda-meta/loser-1-0.json" in layer.files
@@ -101,7 +109,7 @@ def test_where_packages_collide_the_environment_decides(prefix: Path) -> None:
 
 
 def test_activation_scripts_are_run_by_an_entry_point(prefix: Path) -> None:
-    layer = Layer(prefix, is_plain=True, has_scripts=True)
+    layer = Layer(prefix, has_scripts=True)
     assert layer.files["etc/conda-store/activated"].mode == 0o755
     assert layer.read("etc/conda-store/activated").endswith(b'exec "$@"\n')
 

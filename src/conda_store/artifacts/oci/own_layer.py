@@ -1,6 +1,7 @@
-"""The last layer of an image: what is the environment's own, taken from the finished prefix.
+"""The last layer of an image: what is the environment's own.
 
-That is the history, the variables, what pip installed, what post-link scripts wrote, and, where packages brought the
+Of conda packages alone, that is known beforehand: the history and the variables. Else it is taken from the finished
+prefix: the history, the variables, what pip installed, what post-link scripts wrote, and, where packages brought the
 same path, the file that the installer let win. The prefix of the server becomes that of the image.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -32,11 +33,21 @@ exec "$@"
 """
 
 
-def write_own_layer(prefix: Path, destination: BinaryIO, *, is_plain: bool, has_scripts: bool) -> WrittenLayer:
-    """The layer of what is in the environment at `prefix` and in none of its packages.
+def write_plain_layer(files: Mapping[str, bytes], destination: BinaryIO, *, has_scripts: bool) -> WrittenLayer:
+    """The layer of an environment of nothing but conda packages, none of which collide: its own are `files` (by path).
 
-    `is_plain` says that nothing but conda packages can be in it, which spares looking at every file. With
-    `has_scripts` there is an entry point that runs the packages' activation scripts.
+    With `has_scripts` there is an entry point that runs the packages' activation scripts.
+    """
+    stream = LayerStream(destination)
+    tar = ImageTar(stream)
+    tar.add_directory("")
+    for path, data in sorted(files.items()):
+        tar.add_file(path, data, mode=0o644, mtime=0)
+    return _finished(stream, tar, has_scripts=has_scripts)
+
+
+def write_own_layer(prefix: Path, destination: BinaryIO, *, has_scripts: bool) -> WrittenLayer:
+    """The layer of what is in the environment at `prefix` and in none of its packages.
 
     Raises:
         ArtifactFailed: the environment is not complete, or changes meanwhile.
@@ -45,14 +56,14 @@ def write_own_layer(prefix: Path, destination: BinaryIO, *, is_plain: bool, has_
     tar = ImageTar(stream)
     tar.add_directory("")
     try:
-        if is_plain and not (prefix / _CLOBBERS).exists():
-            paths = [path for path in ("conda-meta/history", "conda-meta/state") if (prefix / path).exists()]
-        else:
-            paths = sorted(own_paths(prefix))
-        for path in paths:
+        for path in sorted(own_paths(prefix)):
             _add(tar, prefix, path)
     except OSError as error:
         raise ArtifactFailed(f"the environment cannot be read: {error.strerror}") from error
+    return _finished(stream, tar, has_scripts=has_scripts)
+
+
+def _finished(stream: LayerStream, tar: ImageTar, *, has_scripts: bool) -> WrittenLayer:
     if has_scripts:
         tar.add_file(ENTRYPOINT, _ENTRYPOINT_SCRIPT.encode(), mode=0o755, mtime=0)
     tar.end()
