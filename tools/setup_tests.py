@@ -30,6 +30,8 @@ PROGRAMS = {
     "podman": ("podman", "conmon", "golang-github-containers-common"),
     "runc": ("runc",),
     "ctr": ("containerd",),
+    "dockerd": ("docker.io", "iptables"),
+    "docker": ("docker.io",),
     "node": ("nodejs",),
     "npm": ("npm",),
     "chromium": ("chromium", "fonts-dejavu-core"),
