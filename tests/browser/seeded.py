@@ -40,5 +40,37 @@ def seed(service: Service) -> dict[str, int]:
         with service.client("admin") as client:
             path = f"/api/v1/environment/{namespace}/{name}/"
             assert client.put(path, json={"description": text}).status_code == 200
+    _give_access(service)
     ids["waiting"] = service.submit("research", "climate", "python=3.13", "xarray=2025.9", "dask=2025.9")
     return ids
+
+
+def _give_access(service: Service) -> None:
+    """Shares, links, tokens, quotas, rules, a credential, and something that was refused."""
+    with service.client("admin") as client:
+        share = "/api/v1/share/analytics/"
+        for path, kind, name, role in (
+            (f"{share}science/", "user", "ada", "viewer"),
+            (f"{share}science/", "group", "physics", "developer"),
+            (share, "namespace", "research", "viewer"),
+        ):
+            assert client.put(path, json={"kind": kind, "name": name, "role": role}).status_code == 200
+        assert client.post(f"{share}science/link/", json={}).status_code == 200
+        limits = {"role_bindings": {"analytics/*": ["developer"]}}
+        for body in ({"name": "laptop"}, {"name": "nightly builds"} | limits):
+            assert client.post("/api/v1/token/", json=body).status_code == 200
+        settings = {
+            "quota_environments": 5,
+            "quota_builds": 4,
+            "quota_bytes": 20 * 2**30,
+            "conda_allowed_channels": ["conda-forge", "forge"],
+            "conda_forbidden_packages": ["gdal <3"],
+            "forbidden_licenses": ["AGPL-*"],
+        }
+        assert client.put("/api/v1/setting/analytics/", json=settings).status_code == 200
+        credential = {"host": "packages.example.org", "username": "build", "secret": "seeded-secret"}
+        assert client.put("/api/v1/namespace/analytics/credential/", json=credential).status_code == 200
+        metadata = {"team": "Analytics", "contact": "analytics@example.org"}
+        assert client.put("/api/v1/namespace/analytics/metadata", json=metadata).status_code == 200
+    with service.client("viewer") as client:
+        assert client.delete("/api/v1/environment/default/web/").status_code == 403

@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.browser.conftest import NewPage
-from tests.browser.screenshots import BROKEN, pages
+from tests.browser.screenshots import BROKEN, CONFLICT, make_token, pages
 from tests.http.service import Service
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("browser")]
@@ -38,10 +38,33 @@ def test_no_page_keeps_anybody_out(seeded: Seeded, new_page: NewPage, scheme: st
     for name, path in pages(ids).items():
         page.goto(path, wait_until="load")
         look(name)
+    page.goto("/docs")
+    look("routes")
     page.goto("/create/")
     page.get_by_label("Specification").fill(BROKEN)
     page.get_by_role("button", name="Submit").click()
     look("create refused")
+    page.get_by_label("Specification").fill(CONFLICT)
+    page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_text("These changes have been tried")).to_be_visible()
+    look("suggestions")
+    page.get_by_role("button", name="Use it").first.click()
+    expect(page.get_by_role("heading", name=re.compile("^Preview: "))).to_be_visible()
+    look("preview")
+    page.goto("/user/")
+    make_token(page, "axe", "viewer")
+    look("token made")
+    page.goto("/environment/analytics/science/share/")
+    page.get_by_role("button", name="Make a link").click()
+    expect(page.get_by_text("Copy the link now")).to_be_visible()
+    look("link made")
+    page.goto("/namespace/analytics/")
+    page.get_by_text("Set a credential").click()
+    page.get_by_label("Host").fill("no host/")
+    page.get_by_label("Password or token").fill("x")
+    page.get_by_role("button", name="Set", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("is no host")
+    look("credential refused")
     assert found == {}
 
 

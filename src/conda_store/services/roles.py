@@ -23,6 +23,7 @@ from conda_store.domain.access import (
     Way,
     parse_binding,
 )
+from conda_store.domain.audit import about
 from conda_store.errors import Conflict, InvalidInput, NotFound
 from conda_store.services.access import require_may_give
 from conda_store.services.context import Context
@@ -127,6 +128,7 @@ def give_role(context: Context, actor: Actor, name: str, other: str, role: str) 
         Forbidden: the role permits more than the actor may do.
     """
     actor.require_all((Permission.NAMESPACE_READ, Permission.NAMESPACE_ROLE_MAPPING_CREATE), Target(name))
+    about(f"{role} for namespace {other}")
     binding = RoleBinding(name, "*", context.deployment.roles.parse(role))
     with context.database.write() as connection:
         namespace = namespaces.get(connection, name)
@@ -146,6 +148,7 @@ def change_role(context: Context, actor: Actor, name: str, other: str, role: str
         InvalidInput, Forbidden: as for `give_role`.
     """
     actor.require_all((Permission.NAMESPACE_READ, Permission.NAMESPACE_ROLE_MAPPING_UPDATE), Target(name))
+    about(f"{role} for namespace {other}")
     binding = RoleBinding(name, "*", context.deployment.roles.parse(role))
     with context.database.write() as connection:
         namespace = namespaces.get(connection, name)
@@ -159,6 +162,7 @@ def change_role(context: Context, actor: Actor, name: str, other: str, role: str
 def take_role(context: Context, actor: Actor, name: str, other: str) -> None:
     """Those of the other namespace have no role here any more, if they had one."""
     actor.require_all((Permission.NAMESPACE_READ, Permission.NAMESPACE_ROLE_MAPPING_DELETE), Target(name))
+    about(f"namespace {other}")
     with context.database.write() as connection:
         namespace = namespaces.get(connection, name)
         found = roles.find(connection, namespace.id, Way.MAPPING_V2, Holder(HolderKind.NAMESPACE, other))

@@ -20,6 +20,7 @@ from conda_store.domain.access import (
     Target,
     Way,
 )
+from conda_store.domain.audit import about
 from conda_store.errors import InvalidInput, NotFound
 from conda_store.services.access import require_known, require_may_give
 from conda_store.services.context import Context
@@ -46,6 +47,7 @@ def share(context: Context, actor: Actor, target: Target, holder: Holder, role: 
         Forbidden: the actor may not change roles here, or the role permits more than they may do.
     """
     actor.require(Permission.NAMESPACE_ROLE_MAPPING_CREATE, target)
+    about(f"{role} for {holder}")
     binding = RoleBinding(
         _require_existing(context, target), target.environment or "*", context.deployment.roles.parse(role)
     )
@@ -70,6 +72,7 @@ def unshare(context: Context, actor: Actor, target: Target, holder: Holder) -> N
         NotFound: it is not shared with them.
     """
     actor.require(Permission.NAMESPACE_ROLE_MAPPING_DELETE, target)
+    about(f"{holder}")
     name = _require_existing(context, target)
     with context.database.write() as connection:
         namespace = namespaces.get(connection, name)
@@ -114,6 +117,7 @@ def create_link(
         if environment is None:
             raise NotFound("environment does not exist")
         link_id = share_links.create(connection, digest(token), environment.id, actor.name, now, expires_on)
+        about(f"link {link_id} until {expires_on:%Y-%m-%d}")
     return ShareLinkRecord(link_id, namespace, name, actor.name, now, expires_on), token
 
 
@@ -123,6 +127,7 @@ def revoke_link(context: Context, actor: Actor, target: Target, link_id: int) ->
         NotFound: there is no such link to this environment (any more).
     """
     actor.require(Permission.NAMESPACE_ROLE_MAPPING_DELETE, target)
+    about(f"link {link_id}")
     namespace = _require_existing(context, target)
     with context.database.write() as connection:
         links = share_links.of_namespace(connection, namespace, target.environment, datetime.now(UTC))
