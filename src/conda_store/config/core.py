@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -375,11 +376,12 @@ class CondaStore(LoggingConfigurable):
     def blueprint(self, storage: LocalStorage, *, is_local: bool = True) -> Blueprint:
         """`is_local`: the server listens on loopback only."""
         inside = self.allowed_inside if self.allowed_inside is not None else ["*"] if is_local else []
+        addresses = AddressPolicy(tuple(text.lower() for text in inside))
         return Blueprint(
             database_url=self.database_url,
             storage_path=Path(storage.storage_path).absolute(),
             cache_directory=Path(self.cache_directory).absolute(),
-            deployment=self.deployment(),
+            deployment=replace(self.deployment(), addresses=addresses),
             builder_options=BuilderOptions(
                 download_timeout=self.download_timeout,
                 channel_check_timeout=min(BuilderOptions.channel_check_timeout, self.download_timeout),
@@ -394,7 +396,7 @@ class CondaStore(LoggingConfigurable):
                 find_links=tuple(self.pip_find_links),
                 pip_timeout=self.pip_timeout,
                 virtual_packages=tuple(self.virtual_packages),
-                addresses=AddressPolicy(tuple(text.lower() for text in inside)),
+                addresses=addresses,
             ),
             upgrades_database=self.upgrade_db,
             credential_keys=tuple(self.credential_keys),

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from conda_store.domain.access import BUILT_IN_ROLES, Roles
+from conda_store.domain.addresses import AddressPolicy
 from conda_store.domain.image import DEFAULT_LAYER_BUDGET
 from conda_store.domain.on_demand import Audience
 from conda_store.domain.settings import Settings
@@ -25,6 +26,7 @@ class Deployment:
     `registry_logins` is a file with logins to registries that base images come from and images are pushed to,
     `push_images_to` are templates of the latter (see `image_reference`).
     `unused_layers_are_kept` is how long after their last use layers stay that no image has.
+    `addresses` says which registries may be asked.
     """
 
     store_directory: Path
@@ -49,6 +51,7 @@ class Deployment:
     registry_logins: Path | None = None
     push_images_to: tuple[str, ...] = ()
     unused_layers_are_kept: timedelta = timedelta(days=1)
+    addresses: AddressPolicy = field(default_factory=AddressPolicy)
 
     @property
     def trash_directory(self) -> Path:

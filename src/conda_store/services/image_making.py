@@ -131,8 +131,13 @@ class _Making:
     def image(self) -> _Image:
         deployment = self._context.deployment
         self._scratch.mkdir()
-        reference, kept = deployment.base_image, deployment.base_image_directory
-        base = read_base_image(reference, architecture(self._lock.platform), kept, deployment.registry_logins)
+        base = read_base_image(
+            deployment.base_image,
+            architecture(self._lock.platform),
+            deployment.base_image_directory,
+            deployment.registry_logins,
+            deployment.addresses,
+        )
         maker = LayerMaker(self._context, self._lock, self._scratch, self._build.namespace)
         below = maker.base_layers(base)
         # one more for the environment's own files

@@ -53,7 +53,7 @@ def push_image(context: Context, build: BuildRecord, key: str, scratch: Path) ->
     push(
         image,
         lambda digest: context.blobs.chunks(layer_blob_key(digest.removeprefix("sha256:"))),
-        Remote(reference.url, reference.name, login),
+        Remote(reference.url, reference.name, login, addresses=context.deployment.addresses),
         reference.target,
         mounts,
     )

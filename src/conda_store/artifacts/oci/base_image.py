@@ -16,6 +16,7 @@ from conda_store.artifacts.oci.documents import ARCHITECTURES, BaseConfig
 from conda_store.artifacts.oci.layer_stream import LayerStream, WrittenLayer
 from conda_store.artifacts.oci.pulling import pulled_layout
 from conda_store.artifacts.oci.remote import parse_reference
+from conda_store.domain.addresses import AddressPolicy
 from conda_store.domain.platform import current_platform
 from conda_store.errors import ArtifactFailed
 
@@ -25,6 +26,8 @@ _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _INDEXES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
+
+_ANY = AddressPolicy()
 
 
 @dataclass(frozen=True)
@@ -49,9 +52,11 @@ def base_problem(reference: str) -> str | None:
     return f"the base image {reference!r} is none of scratch, oci:DIRECTORY, tar:FILE and the name of an image"
 
 
-def read_base_image(reference: str, architecture: str, kept: Path, logins: Path | None = None) -> BaseImage:
+def read_base_image(
+    reference: str, architecture: str, kept: Path, logins: Path | None = None, addresses: AddressPolicy = _ANY
+) -> BaseImage:
     """The base image under a name; of several images the one for the architecture (`amd64`). What has to be pulled is
-    kept in the directory `kept`; `logins` is a file with logins to registries.
+    kept in the directory `kept`; `logins` is a file with logins to registries, `addresses` says which may be asked.
 
     Raises:
         ArtifactFailed: there is none.
@@ -68,7 +73,7 @@ def read_base_image(reference: str, architecture: str, kept: Path, logins: Path 
             return _of_layout(Path(place), architecture)
         if reference == SCRATCH:
             return BaseImage(BaseConfig(has_shell=False))
-        return _of_layout(pulled_layout(reference, architecture, kept, logins), architecture)
+        return _of_layout(pulled_layout(reference, architecture, kept, logins, addresses), architecture)
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise ArtifactFailed(
             f"the base image {reference!r} cannot be read: {error}",

@@ -13,11 +13,18 @@ from typing import Any
 from conda_store.artifacts.oci.layouts import image_of, save
 from conda_store.artifacts.oci.logins import login_for
 from conda_store.artifacts.oci.remote import DIGEST, Remote, RemoteManifest, parse_reference
+from conda_store.domain.addresses import AddressPolicy
 from conda_store.errors import ArtifactFailed, ConfigurationError
 
+_ANY = AddressPolicy()
+_HINT = "Name an image that can be, an OCI layout or a tar: c.CondaStore.default_docker_base_image."
 
-def pulled_layout(text: str, architecture: str, kept: Path, logins: Path | None = None) -> Path:
-    """The OCI layout of an image below `kept`, pulled unless it is there; `logins` is a file as for `login_for`.
+
+def pulled_layout(
+    text: str, architecture: str, kept: Path, logins: Path | None = None, addresses: AddressPolicy = _ANY
+) -> Path:
+    """The OCI layout of an image below `kept`, pulled unless it is there; `logins` is a file as for `login_for`,
+    `addresses` says which registries may be asked.
 
     Raises:
         ArtifactFailed: it cannot be had.
@@ -31,7 +38,7 @@ def pulled_layout(text: str, architecture: str, kept: Path, logins: Path | None 
     partial = kept / f".{target.name}.{uuid.uuid4().hex[:8]}"
     try:
         login = login_for(logins, reference.host) if logins is not None else None
-        source = Remote(reference.url, reference.name, login)
+        source = Remote(reference.url, reference.name, login, addresses=addresses)
         found = _fitting(source, source.manifest(reference.target), architecture)
         save(source, image_of(found, source.manifest), partial, "base")
         try:
@@ -43,7 +50,7 @@ def pulled_layout(text: str, architecture: str, kept: Path, logins: Path | None 
         reason = error.strerror if isinstance(error, OSError) else getattr(error, "message", error)
         raise ArtifactFailed(
             f"the base image {text!r} cannot be pulled: {reason}",
-            hint="Name an image that can be, an OCI layout or a tar: c.CondaStore.default_docker_base_image.",
+            hint=getattr(error, "hint", None) or _HINT,
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -18,7 +18,9 @@ from http.client import HTTPException, HTTPResponse
 from itertools import count
 from typing import Any
 
-from conda_store.errors import ArtifactFailed
+from conda_store.domain.addresses import AddressPolicy
+from conda_store.domain.requests import guarded_opener
+from conda_store.errors import ArtifactFailed, InvalidInput
 
 INDEX_TYPES = (
     "application/vnd.oci.image.index.v1+json",
@@ -30,6 +32,7 @@ MANIFEST_TYPES = (
 )
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 DOCKER_HUB = "registry-1.docker.io"
+_ANY = AddressPolicy()
 _TIMEOUT = 60.0  # seconds without a byte
 _LONGEST_WAIT = 400.0  # for a manifest, which may have to be made
 _MOST_JSON = 4 << 20
@@ -96,20 +99,30 @@ class RemoteManifest:
 class Remote:
     """The repository `name` at `url` (scheme and host). Every method raises ArtifactFailed where it cannot be had.
 
-    The login goes to this host, and to the token service that it names, and nowhere else.
+    The login goes to this host, and to the token service that it names, and nowhere else. `addresses` holds for this
+    host, for that service, and for wherever blobs are redirected to.
     """
 
-    def __init__(self, url: str, name: str, login: Login | None = None, *, verifies_ssl: bool = True) -> None:
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        login: Login | None = None,
+        *,
+        verifies_ssl: bool = True,
+        addresses: AddressPolicy = _ANY,
+    ) -> None:
         self.host = urllib.parse.urlsplit(url).netloc
         self.name = name
         self._url = url
         self._login = login
         self._authorization = ""
         self._scope = f"repository:{name}:pull"
-        self._context = ssl.create_default_context()
+        context = ssl.create_default_context()
         if not verifies_ssl:
-            self._context.check_hostname = False
-            self._context.verify_mode = ssl.CERT_NONE
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        self._opener = guarded_opener(addresses, context)
 
     # --- reading -------------------------------------------------------------------------------------------
 
@@ -236,7 +249,13 @@ class Remote:
         if self._authorization and urllib.parse.urlsplit(address).netloc == self.host:
             # not passed on where a blob is redirected to another host
             request.add_unredirected_header("Authorization", self._authorization)
-        answer: HTTPResponse = urllib.request.urlopen(request, timeout=timeout, context=self._context)  # noqa: S310
+        return self._open(request, timeout)
+
+    def _open(self, request: urllib.request.Request, timeout: float) -> HTTPResponse:
+        try:
+            answer: HTTPResponse = self._opener.open(request, timeout=timeout)
+        except InvalidInput as error:
+            raise ArtifactFailed(f"{self.host} for {self.name}: {error.message}", hint=error.hint) from error
         return answer
 
     def _log_in(self, challenge: str) -> None:
@@ -256,10 +275,7 @@ class Remote:
         request = urllib.request.Request(f"{realm}?{urllib.parse.urlencode(query)}")  # noqa: S310
         if self._login is not None:
             request.add_unredirected_header("Authorization", self._login.header)
-        with (
-            self._explained("its token service"),
-            urllib.request.urlopen(request, timeout=_TIMEOUT, context=self._context) as answer,  # noqa: S310
-        ):
+        with self._explained("its token service"), self._open(request, _TIMEOUT) as answer:
             given: dict[str, Any] = json.loads(answer.read(_MOST_JSON))
             token: str = given.get("token") or given["access_token"]
             return token
