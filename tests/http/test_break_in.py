@@ -17,6 +17,7 @@ import pytest
 from conda_store.auth.providers.base import Authentication, AuthenticationToken
 from conda_store.auth.providers.simple import DummyAuthentication
 from conda_store.auth.signed import SignedTokens
+from conda_store.auth.tokens import parsed_bindings
 from tests.http.service import Service, data
 
 FORMER, PRESENT = "former-secret-" * 4, "present-secret-" * 4
@@ -211,3 +212,56 @@ def test_an_admin_ends_all_that_a_user_is_logged_in_with(watched: Service) -> No
         ("default", "token::revoke", True, "all of user eve"),
         ("bob", "token::revoke", True, "all of user bob"),
     ]
+
+
+class Anybody(Authentication):
+    """People choose their names; of a group are those who say so."""
+
+    has_passwords = True
+
+    def check_password(self, name: str, password: str) -> AuthenticationToken | None:
+        _, _, group = name.partition("-of-")
+        return AuthenticationToken(name, groups=(group,) if group else ()) if password == "right" else None
+
+
+TEAMS = {"groups": {"science": parsed_bindings({"science/*": ["developer"], "data-*/*": ["viewer"]})}}
+
+
+def log_in(client: httpx.Client, name: str) -> httpx.Response:
+    return client.post("/login/", json={"username": name, "password": "right"})
+
+
+def test_who_calls_themselves_like_a_teams_namespace_does_not_get_it(tmp_path: Path) -> None:
+    login = Anybody()
+    with Service(tmp_path, login=login, rules=TEAMS) as service:
+        service.build("science", "secret", "zlib")
+        service.build("other", "given", "zlib")
+        share = {"kind": "namespace", "name": "science", "role": "viewer"}
+        with service.client("admin") as admin:
+            assert admin.put("/api/v1/share/other/given/", json=share).status_code == 200
+        for name in ("science", "data-1", "default"):
+            with service.client() as client:
+                assert log_in(client, name).status_code == 200
+                roles = data(client.get("/api/v1/permission/"))["entity_roles"]
+                assert roles == {"default/*": ["viewer"]}, name
+                assert client.get("/api/v1/environment/science/secret/").status_code == 404
+                assert client.get("/api/v1/environment/other/given/").status_code == 404
+        with service.client() as client:
+            assert log_in(client, "alice").status_code == 200
+            assert data(client.get("/api/v1/permission/"))["entity_roles"]["alice/*"] == ["developer"]
+
+
+def test_only_who_is_allowed_may_log_in_and_stay(tmp_path: Path) -> None:
+    with Service(tmp_path, login=Anybody()) as service, service.client() as client:
+        assert log_in(client, "mallory").status_code == 200
+        token = data(client.post("/api/v1/token/"))["token"]
+    rules = {
+        "allowed_users": frozenset({"alice"}), "allowed_groups": frozenset({"staff"}),
+        "admin_users": frozenset({"root"}),
+    }  # fmt: skip
+    with Service(tmp_path, login=Anybody(), rules=rules) as service:
+        with service.client(token) as client:
+            assert data(client.get("/api/v1/user/"))["authenticated"] is False
+        for name, status in (("alice", 200), ("root", 200), ("bob-of-staff", 200), ("mallory", 403), ("Alice", 403)):
+            with service.client() as client:
+                assert log_in(client, name).status_code == status, name

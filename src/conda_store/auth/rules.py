@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from conda_store.auth.signed import SignedTokens
 from conda_store.auth.tokens import Tokens
-from conda_store.domain.access import BUILT_IN_ROLES, Origin, Role, RoleBinding, Roles, Source, parse_binding
+from conda_store.domain.access import BUILT_IN_ROLES, Origin, Role, RoleBinding, Roles, Source, matches, parse_binding
 from conda_store.domain.names import name_problem
 from conda_store.errors import InvalidInput
 
@@ -22,8 +22,10 @@ class AccessRules:
     """`provider` is the name of the login provider: accounts of another one are not known.
 
     `users` and `groups` give bindings by name; who is in `admin_users`, or in one of `admin_groups`, is admin of
-    everything. `shared_namespaces` are nobody's own, whatever their name. `session_lifetime` is that of a login,
-    `token_lifetime` that of tokens which people ask for on a page or with `conda-store login`.
+    everything. Where `allowed_users` or `allowed_groups` are named, only they and admins may log in.
+    `shared_namespaces` are nobody's own, whatever their name, and neither are those given to groups.
+    `session_lifetime` is that of a login, `token_lifetime` that of tokens which people ask for on a page or with
+    `conda-store login`.
     """
 
     roles: Roles = BUILT_IN_ROLES
@@ -38,6 +40,8 @@ class AccessRules:
     groups: Mapping[str, tuple[RoleBinding, ...]] = field(default_factory=dict)
     admin_users: frozenset[str] = frozenset()
     admin_groups: frozenset[str] = frozenset()
+    allowed_users: frozenset[str] = frozenset()
+    allowed_groups: frozenset[str] = frozenset()
     shared_namespaces: frozenset[str] = frozenset({"default", "filesystem"})
     provider: str = "Authentication"
     session_lifetime: timedelta = timedelta(days=1)
@@ -55,7 +59,7 @@ class AccessRules:
         found += self.users.get(name, ())
         for group in groups:
             found += self.groups.get(group, ())
-        if name in self.admin_users or not self.admin_groups.isdisjoint(groups):
+        if self.is_admin(name, groups):
             found.append(EVERYTHING)
         return self.with_everybody(tuple(dict.fromkeys(found)))
 
@@ -76,8 +80,24 @@ class AccessRules:
             holder = f"token {grant.name}" if grant.name else f"a token of namespace {grant.primary_namespace}"
             yield from ((holder, binding) for binding in grant.bindings)
 
+    def is_admin(self, name: str, groups: Iterable[str]) -> bool:
+        return name in self.admin_users or not self.admin_groups.isdisjoint(groups)
+
+    def lets_in(self, name: str, groups: Iterable[str]) -> bool:
+        """Whether somebody whom the provider knows may log in, and stay so."""
+        if not self.allowed_users and not self.allowed_groups:
+            return True
+        is_allowed = name in self.allowed_users or not self.allowed_groups.isdisjoint(groups)
+        return is_allowed or self.is_admin(name, groups)
+
     def has_own_namespace(self, name: str) -> bool:
-        return name_problem(name) is None and name not in self.shared_namespaces
+        """Whether the namespace of a user's name is theirs. People may have chosen their names: who calls themselves
+        like the namespace of a team must not get it."""
+        return name_problem(name) is None and name not in self.shared_namespaces and not self._is_of_group(name)
+
+    def _is_of_group(self, namespace: str) -> bool:
+        given = (binding.namespace for held in self.groups.values() for binding in held)
+        return any(set(pattern) != {"*"} and matches(pattern, namespace) for pattern in given)
 
 
 def known_bindings(

@@ -62,5 +62,7 @@ def rules_of(program: Program, roles: Roles) -> dict[str, Any]:
         },
         "admin_users": frozenset(bindings.admin_users),
         "admin_groups": frozenset(bindings.admin_groups),
+        "allowed_users": frozenset(bindings.allowed_users),
+        "allowed_groups": frozenset(bindings.allowed_groups),
         "shared_namespaces": frozenset({core.default_namespace, core.filesystem_namespace, "conda-store-dynamic"}),
     }

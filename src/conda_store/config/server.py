@@ -96,3 +96,10 @@ class RBACAuthorizationBackend(LoggingConfigurable):
     )
     admin_users = Set(Unicode(), set(), help="Users who are admin of everything.", config=True)
     admin_groups = Set(Unicode(), set(), help="Groups whose members are admin of everything.", config=True)
+    allowed_users = Set(
+        Unicode(),
+        set(),
+        help="Users who may log in; with none, and no groups: all that the provider knows.",
+        config=True,
+    )
+    allowed_groups = Set(Unicode(), set(), help="Groups whose members may log in.", config=True)

@@ -315,7 +315,7 @@ class Actor:
     `bindings` are all that apply to them. `limits`, where there are any, are those of a narrowed token: only what both
     its owner and they permit is permitted. `groups` are the owner's, `identity` tells whose tokens are theirs
     (`user:alice`), `token_id` which of them was brought, or logged in with; none after a login without one.
-    `expires` is None where they do not expire.
+    `expires` is None where they do not expire. `has_namespace`: what the primary namespace is given is theirs, too.
     """
 
     name: str
@@ -327,6 +327,7 @@ class Actor:
     groups: tuple[str, ...] = ()
     identity: str = ""
     token_id: int | None = None
+    has_namespace: bool = True
 
     @property
     def holders(self) -> tuple[Holder, ...]:
@@ -334,8 +335,9 @@ class Actor:
         its owner's choosing: ask the owner."""
         if not self.is_authenticated:
             return ()
-        groups = (Holder(HolderKind.GROUP, group) for group in self.groups)
-        return (Holder(HolderKind.USER, self.name), *groups, Holder(HolderKind.NAMESPACE, self.primary_namespace))
+        groups = tuple(Holder(HolderKind.GROUP, group) for group in self.groups)
+        namespaces = (Holder(HolderKind.NAMESPACE, self.primary_namespace),) if self.has_namespace else ()
+        return (Holder(HolderKind.USER, self.name), *groups, *namespaces)
 
     @property
     def layers(self) -> tuple[tuple[RoleBinding, ...], ...]:

@@ -39,8 +39,9 @@ def recognised(context: Context, rules: AccessRules, token: str) -> Actor | None
 
 
 def account_actor(rules: AccessRules, account: AccountRecord) -> Actor | None:
-    """Somebody with an account, as a login makes them; None for accounts of another provider."""
-    if account.provider != rules.provider:
+    """Somebody with an account, as a login makes them; None for accounts of another provider, and for those who may
+    not log in any more."""
+    if account.provider != rules.provider or not rules.lets_in(account.name, account.groups):
         return None
     return Actor(
         account.name,
@@ -49,6 +50,7 @@ def account_actor(rules: AccessRules, account: AccountRecord) -> Actor | None:
         is_authenticated=True,
         groups=account.groups,
         identity=f"{tokens.USER}{account.name}",
+        has_namespace=rules.has_own_namespace(account.name),
     )
 
 

@@ -103,5 +103,7 @@ def explain(
         account = tokens.find_account(connection, user) or AccountRecord(user, rules.provider, (), {})
     known = tuple(dict.fromkeys((*account.groups, *groups)))
     bindings = rules.of_user(user, known, account.bindings)
-    asked = Actor(user, user, bindings, is_authenticated=True, groups=known)
+    asked = Actor(
+        user, user, bindings, is_authenticated=True, groups=known, has_namespace=rules.has_own_namespace(user)
+    )
     return with_given_roles(context, asked).decide(permission, target)

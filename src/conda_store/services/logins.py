@@ -12,6 +12,7 @@ from conda_store.auth.providers.base import AuthenticationToken
 from conda_store.auth.rules import AccessRules, as_mapping
 from conda_store.auth.signed import SIGNED
 from conda_store.db import namespaces, settings, tokens
+from conda_store.db.engine import Connection
 from conda_store.db.records import AccountRecord
 from conda_store.domain.access import Actor, TokenKind
 from conda_store.domain.audit import note
@@ -34,7 +35,7 @@ def log_in(context: Context, rules: AccessRules, person: AuthenticationToken) ->
     They are remembered as they are now; the namespace of their name is made.
 
     Raises:
-        Forbidden: their name cannot be that of a user.
+        Forbidden: their name cannot be that of a user, or they may not log in.
     """
     account = _account(rules, person)
     now = datetime.now(UTC)
@@ -42,9 +43,7 @@ def log_in(context: Context, rules: AccessRules, person: AuthenticationToken) ->
     token = new_token()
     note(account.name, "log-in")
     with context.database.write() as connection:
-        tokens.set_account(connection, account, now)
-        if rules.has_own_namespace(account.name) and namespaces.find(connection, account.name) is None:
-            namespaces.create(connection, account.name)
+        _remember(connection, rules, account, now)
         identity = f"{tokens.USER}{account.name}"
         tokens.create(
             connection, digest(token), TokenKind.SESSION, "login", identity, account.name, now=now, expires_on=ends
@@ -94,16 +93,14 @@ def vouched_for(context: Context, rules: AccessRules, person: AuthenticationToke
     """Somebody whom the provider knows by a token of its own, remembered so that they can have tokens of ours.
 
     Raises:
-        Forbidden: their name cannot be that of a user.
+        Forbidden: their name cannot be that of a user, or they may not log in.
     """
     account = _account(rules, person)
     with context.database.read() as connection:
         known = tokens.find_account(connection, account.name)
     if known != account:
         with context.database.write() as connection:
-            tokens.set_account(connection, account, datetime.now(UTC))
-            if rules.has_own_namespace(account.name) and namespaces.find(connection, account.name) is None:
-                namespaces.create(connection, account.name)
+            _remember(connection, rules, account, datetime.now(UTC))
     actor = account_actor(rules, account)
     return None if actor is None else with_given_roles(context, actor)
 
@@ -125,8 +122,21 @@ def _account(rules: AccessRules, person: AuthenticationToken) -> AccountRecord:
     if problem := name_problem(person.primary_namespace):
         note_refused(person.primary_namespace, "the name cannot be that of a user")
         raise Forbidden(f"the user {problem}", hint="A user has a namespace of their name; ask the administrator.")
+    if not rules.lets_in(person.primary_namespace, person.groups):
+        note_refused(person.primary_namespace, "neither an allowed user nor of an allowed group")
+        raise Forbidden(
+            f"user {person.primary_namespace} may not log in here",
+            hint="Ask the administrator: c.RBACAuthorizationBackend.allowed_users, allowed_groups.",
+        )
     bindings = {entity: sorted(str(role) for role in roles) for entity, roles in person.role_bindings.items()}
     return AccountRecord(person.primary_namespace, rules.provider, tuple(person.groups), bindings)
+
+
+def _remember(connection: Connection, rules: AccessRules, account: AccountRecord, now: datetime) -> None:
+    """Them as they are now, with the namespace of their name."""
+    tokens.set_account(connection, account, now)
+    if rules.has_own_namespace(account.name) and namespaces.find(connection, account.name) is None:
+        namespaces.create(connection, account.name)
 
 
 def _aware(value: datetime | None) -> datetime | None:
