@@ -122,14 +122,14 @@ async def _prepare(context: Context) -> None:
 
 
 def _add_routes(app: FastAPI, options: ServerOptions) -> None:
+    if options.enable_registry:
+        for router in REGISTRY:  # clients of registries know no prefix; routes are looked through from the first on
+            app.include_router(router)
     if options.enable_api:
         for router in API:
             # any request may be refused before its route: for its host, or a zero byte in its address
             app.include_router(router, prefix=options.prefix, responses=refusals(400))
     app.include_router(blobs.router, prefix=options.prefix)
-    if options.enable_registry:
-        for router in REGISTRY:  # clients of registries know no prefix
-            app.include_router(router)
     if options.enable_metrics:
         app.include_router(metrics.router, prefix=options.prefix)
     for router in LOGIN + (pages.ROUTERS if options.enable_ui else ()):

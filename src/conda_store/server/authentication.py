@@ -46,13 +46,29 @@ class Authenticator:
         """Found out once for each request."""
         known: Actor | None = getattr(request.state, "actor", None)
         if known is None:
-            known = request.state.actor = self.actor_now(request)
+            found = self.known_bearer(request) or self._anonymous
+            known = request.state.actor = self._with_links(request, found)
         return known
+
+    def known_bearer(self, request: HTTPConnection) -> Actor | None:
+        """Whoever may use the token that the request brings, found out once; None where it brings none that is valid.
+
+        Raises:
+            Unavailable: the provider has to say, and does not answer.
+        """
+        if not hasattr(request.state, "bearer"):
+            token = self.presented(request)
+            request.state.bearer = self.find(token) if token else None
+        found: Actor | None = request.state.bearer
+        return found
 
     def actor_now(self, request: HTTPConnection) -> Actor:
         """Who has sent the request, and what they may do at this moment, however long it has lasted."""
         token = self.presented(request)
-        found = (self.find(token) if token else None) or self._anonymous
+        return self._with_links(request, (self.find(token) if token else None) or self._anonymous)
+
+    def _with_links(self, request: HTTPConnection, found: Actor) -> Actor:
+        """With what the links share that the browser has opened."""
         for link in links_in(request):
             if (shared := find_link(self._context, link)) is not None:
                 found = with_link(found, shared)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Annotated
 
 from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
 
 from conda_store.domain.access import Actor
 from conda_store.server.attempts import Attempts
@@ -57,9 +58,12 @@ def parts_of(request: Request) -> Parts:
     return parts
 
 
-def _call(request: Request) -> Call:
+async def _call(request: Request) -> Call:
     parts = parts_of(request)
-    return Call(parts, parts.authenticator.actor(request))
+    known: Actor | None = getattr(request.state, "actor", None)
+    if known is None:
+        known = await run_in_threadpool(parts.authenticator.actor, request)
+    return Call(parts, known)
 
 
 Caller = Annotated[Call, Depends(_call)]

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from conda_store.errors import CondaStoreError, Forbidden, InvalidInput, TooManyRequests, Unavailable
@@ -82,7 +83,8 @@ class _Route(APIRoute):
 
         async def handled(request: Request) -> Response:
             try:
-                check_token(request)
+                if _brings_token(request):
+                    await run_in_threadpool(check_token, request)
                 return await handle(request)
             except Refusal as refusal:
                 return refusal.answer()
@@ -93,18 +95,21 @@ class _Route(APIRoute):
         return handled
 
 
+def _brings_token(request: Request) -> bool:
+    header = request.headers.get("authorization", "")
+    return bool(header) and header.lower() != f"bearer {ANONYMOUS_TOKEN}"
+
+
 def check_token(request: Request) -> None:
-    """
+    """Find out who asks.
+
     Raises:
         Refusal: the request brings a token or password that is not valid (the token of nobody is).
     """
-    header = request.headers.get("authorization", "")
-    if not header or header.lower() == f"bearer {ANONYMOUS_TOKEN}":
-        return
     authenticator = parts_of(request).authenticator
-    token = authenticator.presented(request)
-    if token is None or authenticator.find(token) is None:
+    if authenticator.known_bearer(request) is None:
         raise challenge(request, error="invalid_token")
+    authenticator.actor(request)
 
 
 def registry_router() -> APIRouter:
