@@ -265,3 +265,14 @@ def test_only_who_is_allowed_may_log_in_and_stay(tmp_path: Path) -> None:
         for name, status in (("alice", 200), ("root", 200), ("bob-of-staff", 200), ("mallory", 403), ("Alice", 403)):
             with service.client() as client:
                 assert log_in(client, name).status_code == status, name
+
+
+@pytest.mark.parametrize("path", ["/login/", "/login/token/", "/login/device/code/"])
+@pytest.mark.parametrize(
+    "body",
+    [b"[" * 100_000, b'{"username": "\\ud800", "password": "\\ud800", "name": "\\ud800", "code": "\\u0000"}', b"{"],
+)
+def test_what_is_no_text_crashes_no_login(service: Service, path: str, body: bytes) -> None:
+    with service.client() as client:
+        answer = client.post(path, content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400

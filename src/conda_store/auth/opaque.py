@@ -32,7 +32,7 @@ def is_token(text: str, prefix: str = PREFIX) -> bool:
 
 def digest(token: str) -> str:
     """What is kept of a token. It is random, so that a plain hash cannot be turned back."""
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _checksum(text: str) -> str:

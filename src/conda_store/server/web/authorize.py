@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -13,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from conda_store.errors import CondaStoreError, InvalidInput, NotFound
 from conda_store.server.parts import Call, Caller
 from conda_store.server.rendering import JSON
-from conda_store.server.web.forms import Sent
+from conda_store.server.web.forms import Sent, fields_of
 from conda_store.server.web.protection import CONTENT_SECURITY_POLICY
 from conda_store.server.web.rendering import PageRoute, base_url, own_path, page, redirect
 from conda_store.services import login_grants
@@ -94,7 +93,7 @@ def post_device(request: Request, call: Caller, sent: Sent) -> Response:
 @programs.post("/login/device/code/")
 async def post_device_code(request: Request, call: Caller) -> Response:
     """`{"name"}`: a login that waits to be confirmed on a page (RFC 8628)."""
-    fields = await _document(request)
+    fields = await fields_of(request)
     call.parts.attempts.count_device(request)
     device = login_grants.ask_for_device(call.context, fields.get("name", "") or "a program")
     where = f"{base_url(request, call.options)}/login/device/"
@@ -113,7 +112,7 @@ async def post_device_code(request: Request, call: Caller) -> Response:
 @programs.post("/login/token/")
 async def post_token(request: Request, call: Caller) -> Response:
     """The token for a code (RFC 6749, 4.1.3), or for a device that was confirmed (RFC 8628, 3.4)."""
-    fields, rules = await _document(request), call.parts.authenticator.rules
+    fields, rules = await fields_of(request), call.parts.authenticator.rules
     token: str | None
     call.parts.attempts.count_login(request)
     try:
@@ -164,16 +163,3 @@ def _sending_to(redirect_uri: str) -> str:
     """Browsers look at where a form is redirected to, as well."""
     parts = urlsplit(redirect_uri)
     return CONTENT_SECURITY_POLICY.replace("form-action 'self'", f"form-action 'self' http://{parts.netloc}")
-
-
-async def _document(request: Request) -> dict[str, str]:
-    """A form, as OAuth has it, or JSON."""
-    if "json" in request.headers.get("content-type", ""):
-        try:
-            content = json.loads(await request.body() or b"{}")
-        except ValueError:
-            raise InvalidInput("the body is not JSON") from None
-        items = content.items() if isinstance(content, dict) else ()
-        return {name: value for name, value in items if isinstance(value, str)}
-    async with request.form(max_files=0, max_fields=20) as form:
-        return {name: value for name, value in form.multi_items() if isinstance(value, str)}

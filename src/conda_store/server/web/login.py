@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import json
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -14,12 +13,12 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from conda_store.auth.providers.oauth import GenericOAuthAuthentication
-from conda_store.errors import CondaStoreError, Forbidden, InvalidInput, NotAuthenticated
+from conda_store.errors import CondaStoreError, Forbidden, NotAuthenticated
 from conda_store.server.errors import rendered
 from conda_store.server.options import ServerOptions
 from conda_store.server.parts import Call, Caller
 from conda_store.server.rendering import JSON, refusal
-from conda_store.server.web.forms import Sent
+from conda_store.server.web.forms import Sent, fields_of
 from conda_store.server.web.rendering import PageRoute, base_url, own_path, own_target, page, redirect
 from conda_store.services import logins
 
@@ -57,14 +56,14 @@ async def get_login(request: Request, call: Caller, next: str = "", token: str =
 async def post_login(request: Request, call: Caller, next: str = "") -> Response:
     """JSON `{"username", "password"}` from programs, a form from the page. A token will do for a password."""
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-        fields = await _fields(request)
+        fields = await fields_of(request)
         target = own_target(call.options, request, next or fields.get("next", ""))
         session = await _session(request, call, fields)
         if session is None:
             return _form(request, call, target, _REFUSED)
         return _with_cookie(redirect(target), request, call.options, *session)
     try:
-        session = await _session(request, call, _document(await request.body()))
+        session = await _session(request, call, await fields_of(request))
     except CondaStoreError as error:
         return rendered(error)
     if session is None:
@@ -181,21 +180,6 @@ def _form(request: Request, call: Call, target: str, refused: str = "", hint: st
         has_passwords=login.has_passwords,
         elsewhere=own_path(call.options, "login", next=target) if login.is_elsewhere else "",
     )
-
-
-def _document(body: bytes) -> dict[str, str]:
-    try:
-        document = json.loads(body)
-    except ValueError:
-        raise InvalidInput("the body is not JSON", hint='Send {"username": ..., "password": ...}.') from None
-    if not isinstance(document, dict):
-        return {}
-    return {name: value for name, value in document.items() if isinstance(value, str)}
-
-
-async def _fields(request: Request) -> dict[str, str]:
-    async with request.form(max_files=0, max_fields=10) as form:
-        return {name: value for name, value in form.multi_items() if isinstance(value, str)}
 
 
 def _with_cookie(answer: Response, request: Request, options: ServerOptions, token: str, ends: datetime) -> Response:
