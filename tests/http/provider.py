@@ -39,6 +39,7 @@ class Provider:
     status: int = 200
     body: bytes | None = None
     user_info: Mapping[str, Any] = field(default_factory=dict)
+    description: Mapping[str, Any] = field(default_factory=dict)
     asked: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
 
@@ -96,6 +97,7 @@ class Provider:
                     "token_endpoint": f"{self.url}/token",
                     "userinfo_endpoint": f"{self.url}/userinfo",
                     "jwks_uri": f"{self.url}/jwks",
+                    **self.description,
                 },
             ),
         }

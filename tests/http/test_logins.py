@@ -17,6 +17,7 @@ from conda_store.auth.providers.oauth import GenericOAuthAuthentication, GithubO
 from conda_store.auth.providers.openid import OpenIDConnectAuthentication
 from conda_store.auth.providers.simple import DummyAuthentication, PasswordFileAuthentication
 from conda_store.auth.tokens import parsed_bindings
+from conda_store.domain.addresses import AddressPolicy
 from tests.http.provider import CLIENT, SECRET, Person, Provider
 from tests.http.service import Service, data, refused
 
@@ -197,6 +198,29 @@ def test_openid_connect_with_groups(tmp_path: Path, provider: Provider) -> None:
     asked = dict(provider.asked)["/token"]
     assert asked["redirect_uri"] == f"{service.url}/oauth_callback/"
     assert len(asked["code_verifier"]) >= 43
+
+
+def test_an_address_that_is_not_verified_is_nobodys_name(tmp_path: Path, provider: Provider) -> None:
+    login = openid(provider, user_data_key="email")
+    with Service(tmp_path, login=login) as service:
+        for verified, status in ((False, 403), (True, 200), (None, 200)):
+            provider.claims = {"email": "boss@example.org", "email_verified": verified}
+            with browser(service) as client:
+                assert client.get("/login/").status_code == status
+
+
+@pytest.mark.parametrize("name", ["token_endpoint", "jwks_uri", "userinfo_endpoint"])
+def test_a_provider_sends_nobody_to_our_neighbours(tmp_path: Path, provider: Provider, name: str) -> None:
+    """Its own address is the operator's choice, what else it names is not."""
+    provider.claims = {"groups": None}
+    provider.description = {name: provider.url.replace("localhost", "127.0.0.1") + "/inside"}
+    login = openid(provider)
+    login.addresses = AddressPolicy(())
+    with Service(tmp_path, login=login) as service, browser(service) as client:
+        answer = client.get("/login/")
+        assert answer.status_code == 503
+        assert "lies inside the network" in answer.text
+        assert "/inside" not in dict(provider.asked)
 
 
 def test_what_the_id_token_does_not_say_is_asked_for(tmp_path: Path, provider: Provider) -> None:

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -21,12 +22,12 @@ from typing import TYPE_CHECKING, Any
 import click
 import structlog
 
-from conda_store.auth.opaque import new_token
+from conda_store.auth.opaque import is_token, new_token
 from conda_store.auth.providers.base import Authentication
 from conda_store.client import credentials
 from conda_store.config.blueprint import Blueprint
 from conda_store.config.core import CondaStore, LocalStorage, data_directory
-from conda_store.config.login import is_loopback, login_of, rules_of
+from conda_store.config.login import is_loopback, is_open, login_of, rules_of
 from conda_store.config.logs import configure_logging
 from conda_store.config.programs import Program
 from conda_store.config.server import (
@@ -113,7 +114,7 @@ def blueprint_of(program: Program) -> Blueprint:
     core: CondaStore = program.part(CondaStore)
     storage: LocalStorage = program.part(LocalStorage)
     server: CondaStoreServer = program.part(CondaStoreServer)
-    return core.blueprint(storage, is_local=bool(_loopback_hosts(server.address)))
+    return core.blueprint(storage, is_local=not is_open(server))
 
 
 def validators_of(program: Program, context: Context) -> Validators:
@@ -169,7 +170,7 @@ def run_server(program: Program, *, has_worker: bool, remembers_token: bool) -> 
     if remembers_token:
         _set_unless_given(program, options, enable_registry=True, registry_external_url=f"localhost:{port}")
         blueprint = _for_this_machine(program, options, blueprint)
-    token = _admin_token() if remembers_token else None
+    token = admin_token(data_directory() / "admin-token") if remembers_token else None
     if blueprint.upgrades_database:
         _upgrade(blueprint)
     supervisor = Supervisor(_worker_command(program)) if has_worker else None
@@ -224,7 +225,7 @@ def _set_unless_given(program: Program, options: CondaStoreServer, **values: obj
 def _for_this_machine(program: Program, options: CondaStoreServer, blueprint: Blueprint) -> Blueprint:
     """Who reaches a server on loopback that no proxy shows to others may name packages, unless told otherwise."""
     is_given = "images_on_demand_for" in program.config[CondaStore.__name__]
-    if is_given or options.behind_proxy or options.allowed_hosts or not _loopback_hosts(options.address):
+    if is_given or is_open(options):
         return blueprint
     return replace(blueprint, deployment=replace(blueprint.deployment, on_demand_for=Audience.ANYBODY))
 
@@ -256,17 +257,17 @@ def _listen(address: str, port: int) -> socket.socket:
     return listener
 
 
-def _admin_token() -> str:
+def admin_token(path: Path) -> str:
     """The token of whoever runs `serve`: random, kept in a file that only they can read."""
-    path = data_directory() / "admin-token"
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
+    if path.exists() and is_token(kept := path.read_text().strip()):
+        return kept
+    # whole or not at all: the empty text must never be a token
+    descriptor, staging = tempfile.mkstemp(dir=path.parent)
     token = new_token()
     with os.fdopen(descriptor, "w") as file:
         file.write(token)
+    Path(staging).replace(path)
     return token
 
 
@@ -359,7 +360,12 @@ def _worker_command(program: Program) -> list[str]:
     if program.config_file:
         command.append(f"--config={Path(program.config_file).absolute()}")
     # the worker asks what the server would
-    command.append(f"--CondaStoreServer.address={program.part(CondaStoreServer).address}")
+    server: CondaStoreServer = program.part(CondaStoreServer)
+    command += [
+        f"--CondaStoreServer.address={server.address}",
+        f"--CondaStoreServer.behind_proxy={server.behind_proxy}",
+    ]
+    command += [f"--CondaStoreServer.allowed_hosts={name}" for name in server.allowed_hosts]
     for section, values in program.cli_config.items():
         if section in {"Program", "CondaStoreServer"}:
             continue

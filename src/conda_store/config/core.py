@@ -225,7 +225,7 @@ class CondaStore(LoggingConfigurable):
         None,
         allow_none=True,
         help="Hosts and networks that are asked although they lie inside (private, loopback, link-local); `*`: all. "
-        "None: all where the server listens on loopback only, else none.",
+        "None: all where only this machine reaches the server (loopback, no proxy, no other allowed hosts), else none.",
         config=True,
     )
     audit_retention_days = Int(
@@ -373,10 +373,14 @@ class CondaStore(LoggingConfigurable):
                 raise ConfigurationError(f"c.CondaStore.allowed_inside: {problem}")
         return proposal["value"]
 
-    def blueprint(self, storage: LocalStorage, *, is_local: bool = True) -> Blueprint:
-        """`is_local`: the server listens on loopback only."""
+    def addresses(self, *, is_local: bool) -> AddressPolicy:
+        """What may be asked on behalf of others."""
         inside = self.allowed_inside if self.allowed_inside is not None else ["*"] if is_local else []
-        addresses = AddressPolicy(tuple(text.lower() for text in inside))
+        return AddressPolicy(tuple(text.lower() for text in inside))
+
+    def blueprint(self, storage: LocalStorage, *, is_local: bool = True) -> Blueprint:
+        """`is_local`: only this machine reaches the server."""
+        addresses = self.addresses(is_local=is_local)
         return Blueprint(
             database_url=self.database_url,
             storage_path=Path(storage.storage_path).absolute(),

@@ -22,16 +22,23 @@ def is_loopback(address: str) -> bool:
     return address in _LOOPBACK
 
 
+def is_open(options: CondaStoreServer) -> bool:
+    """Whether others than this machine reach the server, be it through a proxy that shows it to them."""
+    named = {name.strip("[]") for name in options.allowed_hosts}
+    return not is_loopback(options.address) or options.behind_proxy or not named <= _LOOPBACK
+
+
 def login_of(program: Program, options: CondaStoreServer, *, has_admin_token: bool) -> Authentication:
     """How people log in. With neither a class nor an admin's token to log in with, on loopback it is for trying out.
 
     Raises:
         ConfigurationError: something that it needs is missing, or it would let anybody in.
     """
-    is_open = not is_loopback(options.address) or options.behind_proxy
-    default = Authentication if is_open or has_admin_token else DummyAuthentication
+    default = Authentication if is_open(options) or has_admin_token else DummyAuthentication
     login: Authentication = program.part(options.authentication_class or default)
-    if problem := login.problem(is_open=is_open):
+    core: CondaStore = program.part(CondaStore)
+    login.addresses = core.addresses(is_local=not is_open(options))
+    if problem := login.problem(is_open=is_open(options)):
         hint = "See docs/how-to/log-in.md."
         if isinstance(login, DummyAuthentication):
             hint = f"Choose another class or 127.0.0.1, or say c.DummyAuthentication.serve_to_others = True. {hint}"

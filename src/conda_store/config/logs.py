@@ -6,6 +6,7 @@ import contextlib
 import io
 import logging
 import sys
+from collections.abc import MutableMapping
 from typing import Any, TextIO, cast
 
 import structlog
@@ -27,6 +28,14 @@ class _Patient(io.TextIOBase):
             self._stream.flush()
 
 
+def _printable(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """What others have written, such as paths, must not steer the terminal; tracebacks have lines."""
+    for key, value in event.items():
+        if isinstance(value, str) and not value.isprintable() and key != "exception":
+            event[key] = repr(value)
+    return event
+
+
 def configure_logging(level: int) -> None:
     """One line for each event on standard error: for people on a terminal, JSON otherwise."""
     is_terminal = sys.stderr.isatty()
@@ -36,7 +45,9 @@ def configure_logging(level: int) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    if not is_terminal:
+    if is_terminal:
+        processors.append(_printable)
+    else:
         processors.append(structlog.processors.format_exc_info)
     structlog.configure(
         processors=[*processors, renderer],

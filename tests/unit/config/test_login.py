@@ -8,7 +8,8 @@ import pytest
 
 from conda_store.auth.providers.base import Authentication
 from conda_store.auth.providers.simple import DummyAuthentication
-from conda_store.config.login import login_of, rules_of
+from conda_store.cli.serve import blueprint_of
+from conda_store.config.login import is_open, login_of, rules_of
 from conda_store.config.programs import Program
 from conda_store.config.server import CondaStoreServer
 from conda_store.domain.access import BUILT_IN_ROLES, Role, RoleBinding
@@ -38,6 +39,31 @@ def test_what_is_taken_where_nothing_is_said(tmp_path: Path) -> None:
     assert type(login(tmp_path, LOOPBACK)) is DummyAuthentication
     assert type(login(tmp_path, LOOPBACK, has_admin_token=True)) is Authentication
     assert type(login(tmp_path, LOOPBACK, "c.CondaStoreServer.behind_proxy = True")) is Authentication
+
+
+@pytest.mark.parametrize(
+    ("lines", "is_seen"),
+    [
+        ((LOOPBACK,), False),
+        ((LOOPBACK, 'c.CondaStoreServer.allowed_hosts = ["localhost", "[::1]"]'), False),
+        ((), True),
+        ((LOOPBACK, "c.CondaStoreServer.behind_proxy = True"), True),
+        ((LOOPBACK, 'c.CondaStoreServer.allowed_hosts = ["envs.example.org"]'), True),
+    ],
+)
+def test_neighbours_are_asked_for_nobody_but_this_machine(
+    tmp_path: Path, lines: tuple[str, ...], is_seen: bool
+) -> None:
+    """A server on loopback that a proxy shows to others must not be turned against what else is on loopback."""
+    made = program(tmp_path, *lines)
+    assert is_open(made.part(CondaStoreServer)) is is_seen
+    blueprint = blueprint_of(made)
+    for policy in (
+        blueprint.builder_options.addresses,
+        blueprint.deployment.addresses,
+        login(tmp_path, *lines).addresses,
+    ):
+        assert policy.permits("127.0.0.1", "127.0.0.1") is not is_seen
 
 
 def test_the_dummy_is_not_served_to_others_unless_told(tmp_path: Path) -> None:

@@ -34,3 +34,29 @@ def test_a_log_that_cannot_be_written_stops_nobody() -> None:
     with Path("/dev/full").open("w") as full:
         ended = subprocess.run([sys.executable, "-c", PROGRAM], stdout=-1, stderr=full, text=True, timeout=30)
     assert ended.stdout == "went on\n"
+
+
+def test_what_others_wrote_does_not_steer_the_terminal() -> None:
+    """A path may hold what clears a screen, or looks like a line of its own."""
+    program = """
+import os, pty, sys
+child, terminal = pty.fork()
+if child == 0:
+    import structlog
+    from conda_store.config.logs import configure_logging
+    configure_logging(20)
+    structlog.get_logger().info("request", path="/x\\x1b]0;evil\\x07")
+    os._exit(0)
+seen = b""
+try:
+    while piece := os.read(terminal, 4096):
+        seen += piece
+except OSError:
+    pass
+os.waitpid(child, 0)
+sys.stdout.buffer.write(seen)
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30, check=True)
+    assert b"evil" in ended.stdout
+    assert b"\x1b]" not in ended.stdout
+    assert b"\x07" not in ended.stdout

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from traitlets import Int, Type, Unicode
 from traitlets.config import LoggingConfigurable
 
+from conda_store.domain.addresses import AddressPolicy
+
 # workers read the same configuration: what only a login needs is imported when somebody logs in
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -38,6 +40,8 @@ class Authentication(LoggingConfigurable):
     is_elsewhere: ClassVar[bool] = False
     # whether the page asks for name and password, or for a token
     has_passwords: ClassVar[bool] = False
+    # what may be asked at addresses that somebody else than the operator names
+    addresses = AddressPolicy()
 
     cookie_name = Unicode("conda-store-auth", help="Name of the cookie that a login leaves.", config=True)
     cookie_domain = Unicode(

@@ -6,13 +6,14 @@ import threading
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from traitlets import Unicode
 
 from conda_store.auth.providers.base import AuthenticationToken, in_thread
 from conda_store.auth.providers.fetching import fetch_json
 from conda_store.auth.providers.oauth import GenericOAuthAuthentication
-from conda_store.errors import Forbidden, Unavailable
+from conda_store.errors import Forbidden, InvalidInput, Unavailable
 
 if TYPE_CHECKING:
     import jwt
@@ -79,6 +80,8 @@ class OpenIDConnectAuthentication(GenericOAuthAuthentication):
         claims = dict(self.verified(token, nonce))
         if isinstance(access_token, str) and not {self.user_data_key, self.groups_key} <= set(claims):
             claims = {**self._user_info(access_token, claims["sub"]), **claims}
+        if self.user_data_key == "email" and claims.get("email_verified") is False:
+            raise Forbidden("the provider has not verified your e-mail address", hint="Have it verified there.")
         return self._person(claims)
 
     def verified(self, token: str, nonce: str) -> Mapping[str, Any]:
@@ -129,7 +132,7 @@ class OpenIDConnectAuthentication(GenericOAuthAuthentication):
         with self._lock:
             age = _DOCUMENT_LASTS if self._keys is None else time.monotonic() - self._keys[0]
             if self._keys is None or age >= (_DOCUMENT_LASTS if missing is None else _KEYS_LAST_AT_LEAST):
-                answer = fetch_json("GET", str(document.get("jwks_uri", "")), verify=self.tls_verify)
+                answer = fetch_json("GET", self._permitted(str(document.get("jwks_uri", ""))), verify=self.tls_verify)
                 self._keys = (time.monotonic(), jwt.PyJWKSet.from_dict(answer))
             return list(self._keys[1].keys)
 
@@ -137,15 +140,31 @@ class OpenIDConnectAuthentication(GenericOAuthAuthentication):
         url = self.discovered().get("userinfo_endpoint")
         if not isinstance(url, str):
             return {}
-        data = fetch_json("GET", url, token=access_token, verify=self.tls_verify)
+        data = fetch_json("GET", self._permitted(url), token=access_token, verify=self.tls_verify)
         # OpenID Connect Core 5.3.2: what is told of another subject must not be used
         return data if isinstance(data, Mapping) and data.get("sub") == subject else {}
+
+    def _permitted(self, url: str) -> str:
+        """An address that the provider names: on its own host, or where one may ask on behalf of others.
+
+        Raises:
+            Unavailable: it lies inside.
+        """
+        parts = urlsplit(url)
+        if parts.hostname and parts.hostname != urlsplit(self.issuer).hostname:
+            try:
+                self.addresses.resolve(parts.hostname, parts.port or 443)
+            except InvalidInput as error:
+                raise Unavailable(f"the provider {self.issuer} names {error.message}", hint=error.hint) from error
+            except OSError:
+                pass  # asking will say so
+        return url
 
     async def _authorize_url(self) -> str:
         return await self._endpoint("authorization_endpoint")
 
     async def _token_url(self) -> str:
-        return await self._endpoint("token_endpoint")
+        return await in_thread(self._permitted, await self._endpoint("token_endpoint"))
 
     async def _endpoint(self, name: str) -> str:
         document = await in_thread(self.discovered)
