@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from conda_store.auth.providers.oauth import GenericOAuthAuthentication, JupyterHubOAuthAuthentication
-from conda_store.config.login import login_of
+from conda_store.cli.serve import roles_of
+from conda_store.config.login import login_of, rules_of
 from conda_store.config.programs import Program
-from conda_store.config.server import AuthenticationBackend, CondaStoreServer
+from conda_store.config.server import AuthenticationBackend, CondaStoreServer, RBACAuthorizationBackend
 from conda_store.domain.access import Permission
 
 FILE = """
@@ -55,3 +58,58 @@ def test_permissions_are_the_same_words() -> None:
     from conda_store_server.server.schema import Permissions
 
     assert Permissions is Permission
+
+
+# every option of identity that earlier servers had, with a value as it stands in files
+EARLIER = """
+c.AuthenticationBackend.secret = "0123456789abcdef0123456789abcdef"
+c.AuthenticationBackend.jwt_algorithm = "HS256"
+c.AuthenticationBackend.predefined_tokens = {"t": {"primary_namespace": "x", "role_bindings": {"*/*": ["admin"]}}}
+c.RBACAuthorizationBackend.role_mappings_version = 2
+c.RBACAuthorizationBackend.role_mappings = {"viewer": {"environment::read", "namespace::read"}}
+c.RBACAuthorizationBackend.unauthenticated_role_bindings = {"default/*": {"viewer"}}
+c.RBACAuthorizationBackend.authenticated_role_bindings = {"default/*": {"viewer"}, "filesystem/*": {"viewer"}}
+c.Authentication.cookie_name = "conda-store-auth"
+c.Authentication.cookie_domain = None
+c.Authentication.authentication_backend = AuthenticationBackend
+c.Authentication.authorization_backend = RBACAuthorizationBackend
+c.Authentication.login_html = "<p>{{ x }}</p>"
+c.DummyAuthentication.password = "password"
+c.GenericOAuthAuthentication.access_token_url = "https://p.example/token"
+c.GenericOAuthAuthentication.authorize_url = "https://p.example/authorize"
+c.GenericOAuthAuthentication.client_id = "id"
+c.GenericOAuthAuthentication.client_secret = "secret"
+c.GenericOAuthAuthentication.access_scope = "profile"
+c.GenericOAuthAuthentication.user_data_url = "https://p.example/user"
+c.GenericOAuthAuthentication.user_data_key = "name"
+c.GenericOAuthAuthentication.tls_verify = False
+c.GenericOAuthAuthentication.oauth_callback_url = lambda request: "https://envs.example/oauth_callback/"
+c.GithubOAuthAuthentication.github_url = "https://github.example"
+c.GithubOAuthAuthentication.github_api = "https://api.github.example"
+c.JupyterHubOAuthAuthentication.jupyterhub_url = "https://hub.example"
+"""
+# what means nothing here: read, and told, but no reason not to start
+WITHOUT_MEANING = """
+c.CondaStoreServer.log_format = "%(message)s"
+c.CondaStoreServer.nonsense = 1
+c.NoSuchClass.option = 2
+"""
+
+
+def test_every_option_of_identity_is_known(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "conda_store_config.py"
+    imports = (
+        "from conda_store_server.server.auth import Authentication, AuthenticationBackend, RBACAuthorizationBackend\n"
+    )
+    file.write_text(imports + EARLIER + WITHOUT_MEANING)
+    program = Program()
+    program.read([f"--config={file}"])
+    classes = {cls.__name__: cls for cls in Program.classes}
+    for line in EARLIER.strip().splitlines():
+        section, _, option = line.removeprefix("c.").partition(" = ")[0].partition(".")
+        part = program.part(classes[section])
+        assert getattr(part, option) == program.config[section][option], option
+    assert "not recognized" not in capfd.readouterr().err
+    assert rules_of(program, roles_of(program.part(RBACAuthorizationBackend)))["signed"] is not None
+    program.part(CondaStoreServer)
+    assert "`log_format` not recognized" in capfd.readouterr().err
