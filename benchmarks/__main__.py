@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks import builds
 
 HERE = Path(__file__).parent
-PARTS = ["warm", "cold", "lists", "packages", "images", "access"]
+PARTS = ["warm", "cold", "lists", "packages", "images", "access", "pages"]
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 
 
@@ -44,6 +44,8 @@ def main() -> int:
         results["packages"] = _other("benchmarks.package_search", "--json")
     if "access" in wanted:
         results["access"] = _other("benchmarks.access", "--json")
+    if "pages" in wanted:
+        results["pages"] = _other("benchmarks.pages", "--json")
     if "images" in wanted:
         results["images"] = _other("benchmarks.images", "--json")
     kept.parent.mkdir(exist_ok=True)
@@ -76,6 +78,8 @@ def page(results: dict[str, Any]) -> str:
     if "lists" in results:
         lines += ["## Lists", "", "10,000 environments, 100,000 builds, pages of 100; milliseconds.", ""]
         lines += _table(results["lists"], "median_ms", "p95_ms")
+    if "pages" in results:
+        lines += _pages(results["pages"])
     if "access" in results:
         lines += ["## Who asks, and what they may do", "", "Processor time of one request; milliseconds.", ""]
         lines += ["| | median | more than anonymous |", "|---|---|---|"]
@@ -88,6 +92,16 @@ def page(results: dict[str, Any]) -> str:
     if "images" in results:
         lines += _images(results["images"])
     return "\n".join(lines)
+
+
+def _pages(results: dict[str, dict[str, float]]) -> list[str]:
+    lines = ["## Pages", "", "Lighthouse, as on a slow phone, with the same 10,000 environments behind them.", ""]
+    lines += ["| | performance | accessibility | best practices | server, ms | largest paint, ms | kB in all |"]
+    lines += ["|---|---|---|---|---|---|---|"]
+    keys = ("performance", "accessibility", "best-practices", "server_ms", "largest_paint_ms", "kilobytes")
+    for name, row in results.items():
+        lines.append(f"| {name} | " + " | ".join(f"{row[key]:.0f}" for key in keys) + " |")
+    return [*lines, ""]
 
 
 def _images(results: dict[str, Any]) -> list[str]:

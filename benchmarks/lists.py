@@ -52,6 +52,9 @@ from conda_store.services.context import Context
 from conda_store.storage import memory_blobs
 
 LIMIT = 20.0
+ENVIRONMENTS = 10_000
+BUILDS_EACH = 10
+DATABASE = Path(".cache/bench-lists.sqlite")
 NAMESPACES = 100
 PACKAGES = 5000
 PACKAGES_EACH = 50
@@ -211,6 +214,18 @@ def _contents(environments: int, builds_each: int, chance: random.Random) -> Ite
             yield {"build_id": round_ * environments + number + 1, "conda_package_id": popular}
 
 
+def filled(path: Path, environments: int = ENVIRONMENTS, builds_each: int = BUILDS_EACH) -> Database:
+    """The database at a path, which is made where it is not there yet."""
+    global _ENVIRONMENTS
+    _ENVIRONMENTS = environments
+    is_new = not path.exists()
+    database = Database(f"sqlite:///{path}")
+    migrate.upgrade(database)
+    if is_new:
+        fill(database, environments, builds_each)
+    return database
+
+
 @contextmanager
 def served(database: Database) -> Iterator[str]:
     context = Context(database, memory_blobs(), FakeBuilder(), NoPackages(), Deployment(Path.cwd()))
@@ -250,21 +265,15 @@ def measure(client: httpx.Client, headers: dict[str, str], path: str, requests: 
 
 
 def main() -> int:
-    global _ENVIRONMENTS
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--environments", type=int, default=10_000)
-    parser.add_argument("--builds-each", type=int, default=10)
+    parser.add_argument("--environments", type=int, default=ENVIRONMENTS)
+    parser.add_argument("--builds-each", type=int, default=BUILDS_EACH)
     parser.add_argument("--requests", type=int, default=60)
-    parser.add_argument("--database", type=Path, default=Path(".cache/bench-lists.sqlite"))
+    parser.add_argument("--database", type=Path, default=DATABASE)
     parser.add_argument("--output", type=Path, help="write the figures there, as JSON")
     given = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
-    _ENVIRONMENTS = given.environments
-    is_new = not given.database.exists()
-    database = Database(f"sqlite:///{given.database}")
-    migrate.upgrade(database)
-    if is_new:
-        fill(database, given.environments, given.builds_each)
+    database = filled(given.database, given.environments, given.builds_each)
     builds = given.environments * given.builds_each
     figures: dict[str, dict[str, float]] = {}
     with served(database) as url, httpx.Client(base_url=url) as client:

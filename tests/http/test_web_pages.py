@@ -13,8 +13,9 @@ import pytest
 from sqlalchemy import update
 
 from conda_store.builder.formats import FORMATS as READ
-from conda_store.db import builds, environments, namespaces, specifications
+from conda_store.db import artifacts, builds, environments, namespaces, specifications
 from conda_store.db.tables import build
+from conda_store.domain.artifact import ArtifactType
 from conda_store.domain.build import Phase, Progress
 from conda_store.domain.settings import DEPLOYMENT_DECIDES, GLOBAL_ONLY, SETTING_NAMES
 from conda_store.domain.specification import Specification
@@ -217,6 +218,16 @@ def test_a_failed_build_leads_with_its_reason(service: Service, html: dict[str, 
     assert page.index("Why it failed") < page.index(reason) < page.index("<dl")
     assert "missing-thing" in page.split('id="specification"')[1], "the specification of a failed build can be read"
     assert reason in html["viewer"].get("/", params={"search": "failing"}).text
+
+
+def test_a_build_can_be_looked_at_when_its_log_is_lost(service: Service, html: dict[str, httpx.Client]) -> None:
+    build_id = service.build("team", "lost-log", "zlib")
+    with service.context.database.read() as connection:
+        kept = artifacts.find(connection, build_id, ArtifactType.LOGS)
+    assert kept is not None
+    service.context.blobs.delete(kept.key)
+    page = html["viewer"].get(f"/build/{build_id}/")
+    assert (page.status_code, "zlib" in page.text) == (200, True)
 
 
 def test_a_running_build_can_be_followed(service: Service, html: dict[str, httpx.Client]) -> None:

@@ -12,6 +12,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+# what is noted besides permissions
+OTHER_ACTIONS = ("log-in", "log-out", "program::allow", "program::deny", "token::create", "token::revoke")
+
 
 @dataclass(frozen=True)
 class AuditEntry:

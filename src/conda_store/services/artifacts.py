@@ -104,7 +104,10 @@ def whole_log(context: Context, actor: Actor, build_id: int) -> str:
         return text
     with context.database.read() as connection:
         kept = artifacts.find(connection, build_id, ArtifactType.LOGS)
-    return context.blobs.get(kept.key).decode(errors="replace") if kept else ""
+    try:
+        return context.blobs.get(kept.key).decode(errors="replace") if kept else ""
+    except NotFound:
+        return ""
 
 
 def get_lock(context: Context, actor: Actor, build_id: int) -> tuple[BuildRecord, Lock]:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from conda_store.db.paging import PageRequest
 from conda_store.domain.access import Permission, Target, parse_permission
-from conda_store.domain.audit import AuditFilter
+from conda_store.domain.audit import OTHER_ACTIONS, AuditFilter
 from conda_store.errors import InvalidInput
 from conda_store.server.parts import Caller
 from conda_store.server.web.rendering import PageRoute, own_path, page
@@ -19,7 +19,7 @@ from conda_store.services import auditing, explaining
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 _PAGE_SIZE = 100
-_ACTIONS = (*Permission, "log-in", "token::create", "token::revoke")
+_ACTIONS = (*Permission, *OTHER_ACTIONS)
 
 Number = Annotated[int, Query(alias="page", ge=1, le=10**6)]
 
