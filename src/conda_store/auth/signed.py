@@ -1,4 +1,7 @@
-"""What is signed with the secret of the deployment: tokens that other programs make, and the state of a login."""
+"""What is signed with the secret of the deployment: tokens that other programs make, and the state of a login.
+
+PyJWT is loaded when there is something to sign or to read: with what it brings along it takes 6 MB.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,6 @@ import hmac
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
-
-import jwt
 
 from conda_store.auth.tokens import Grant, parsed_grant
 from conda_store.domain.access import BUILT_IN_ROLES, Roles
@@ -71,6 +72,8 @@ class LoginState:
         self._secret = secret
 
     def sign(self, values: Mapping[str, str], lifetime: timedelta) -> str:
+        import jwt
+
         return jwt.encode(
             {**values, "aud": _STATE, "exp": datetime.now(UTC) + lifetime}, self._secret, algorithm=ALGORITHMS[0]
         )
@@ -86,6 +89,8 @@ def _decoded(
 ) -> dict[str, Any] | None:
     if len(text) > _LONGEST or text.count(".") != 2:
         return None
+    import jwt
+
     options: Any = {"require": required, "verify_aud": audience is not None}
     try:
         return jwt.decode(text, secret, algorithms=[algorithm], audience=audience, options=options)

@@ -7,17 +7,19 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 from markupsafe import Markup
 from starlette.responses import Response
 
 from conda_store.errors import NotFound
 from conda_store.server.parts import Caller
 from conda_store.server.web.rendering import PageRoute, own_path, page
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -79,6 +81,8 @@ def rendered(path: str) -> Rendered:
     Raises:
         NotFound: there is no such page.
     """
+    from markdown_it import MarkdownIt
+
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = parser.parse(_found(path).read_text(encoding="utf-8"))
     title = "Documentation"
