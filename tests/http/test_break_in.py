@@ -276,3 +276,16 @@ def test_what_is_no_text_crashes_no_login(service: Service, path: str, body: byt
     with service.client() as client:
         answer = client.post(path, content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 400
+
+
+def test_a_refusal_does_not_tell_which_builds_there_are(service: Service) -> None:
+    service.build("team", "mine", "zlib")
+    hidden, seen = service.build("elsewhere", "hidden", "zlib"), service.build("default", "seen", "zlib")
+    with service.client("developer") as client:
+        path = "/api/v1/environment/team/mine/"
+        told = {
+            number: client.put(path, json={"build_id": number}).json()["message"] for number in (hidden, seen, 10**6)
+        }
+    assert told[hidden] == f"build id={hidden} does not exist"
+    assert told[10**6] == f"build id={10**6} does not exist"
+    assert "does not match" in told[seen]

@@ -85,7 +85,7 @@ def update_environment(
         if build_id is None:
             return
         build = builds.get(connection, build_id)
-        if build is None:
+        if build is None or not actor.sees(Target(build.namespace, build.environment)):
             raise InvalidInput(f"build id={build_id} does not exist")
         if build.environment_id != found.id:
             raise InvalidInput(
