@@ -6,7 +6,6 @@ Blocks of 1 MiB come from a small pool, so memory stays flat however slow the de
 from __future__ import annotations
 
 import hashlib
-import os
 import queue
 import threading
 from collections.abc import Callable
@@ -14,6 +13,8 @@ from dataclasses import dataclass
 from typing import BinaryIO, TypeVar
 
 from isal import isal_zlib
+
+from conda_store.artifacts.blocks import Blocks
 
 BLOCK_SIZE = 1 << 20
 _BLOCKS = 6
@@ -32,14 +33,15 @@ class Written:
     content_size: int
 
 
-class BlockStream:
+class BlockStream(Blocks):
     """Compresses with ISA-L at `level` (0 to 3) into `destination`.
 
     Use it as a context manager, call `finish` as the last thing in it. Left without, it stops at once.
-    What the destination raises comes out of `write`, `fill` or `finish`.
+    What the destination raises comes out of whatever appends, or of `finish`.
     """
 
     def __init__(self, destination: BinaryIO, level: int, on_block: Callable[[int], None]) -> None:
+        super().__init__(BLOCK_SIZE)
         self._destination = destination
         self._on_block = on_block
         self._compressor = isal_zlib.compressobj(level, isal_zlib.DEFLATED, _GZIP_WINDOW)
@@ -53,10 +55,6 @@ class BlockStream:
         self._threads = [threading.Thread(target=self._guarded, args=(work,)) for work in (self._compress, self._save)]
         self._size = 0
         self._digest = hashlib.sha256()
-        self.position = 0
-        self._block = bytearray(BLOCK_SIZE)
-        self._view = memoryview(self._block)
-        self._used = 0
 
     def __enter__(self) -> BlockStream:
         for thread in self._threads:
@@ -70,33 +68,6 @@ class BlockStream:
 
     # --- filling -------------------------------------------------------------------------------------------
 
-    def write(self, data: bytes | memoryview) -> None:
-        """Append bytes, of any length."""
-        size = len(data)
-        if self._used + size < BLOCK_SIZE:
-            self._view[self._used : self._used + size] = data
-            self._used += size
-            self.position += size
-            return
-        rest = memoryview(data)
-        while rest:
-            part = rest[: BLOCK_SIZE - self._used]
-            self._view[self._used : self._used + len(part)] = part
-            self._advance(len(part))
-            rest = rest[len(part) :]
-
-    def fill(self, descriptor: int, size: int) -> int:
-        """Append `size` bytes read from a file descriptor; returns how many there were, fewer where the file ends."""
-        left = size
-        while left:
-            end = min(BLOCK_SIZE, self._used + left)
-            count = os.readv(descriptor, [self._view[self._used : end]])
-            if count == 0:
-                break
-            left -= count
-            self._advance(count)
-        return size - left
-
     def finish(self) -> Written:
         """Write what is left and wait until everything has arrived."""
         self._full.put((self._block, self._used))
@@ -106,15 +77,12 @@ class BlockStream:
         self._raise_failure()
         return Written(self._size, self._digest.hexdigest(), self.position)
 
-    def _advance(self, count: int) -> None:
-        self._used += count
-        self.position += count
-        if self._used == BLOCK_SIZE:
-            self._full.put((self._block, BLOCK_SIZE))
-            self._block = self._next_free()
-            self._view = memoryview(self._block)
-            self._used = 0
-            self._on_block(self.position)
+    def _pass_on(self) -> None:
+        self._full.put((self._block, self._used))
+        self._block = self._next_free()
+        self._view = memoryview(self._block)
+        self._used = 0
+        self._on_block(self.position)
 
     def _next_free(self) -> bytearray:
         while True:

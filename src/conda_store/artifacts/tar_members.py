@@ -9,6 +9,7 @@ import os
 import tarfile
 from functools import lru_cache
 from typing import Protocol
+from zlib import adler32
 
 _RECORD = 512
 _LARGEST_SIZE = 8**11
@@ -28,7 +29,8 @@ def header(path: bytes, kind: bytes, *, mode: int, size: int = 0, mtime: int = 0
         return _gnu_header(path, kind, mode=mode, size=size, mtime=mtime, target=target)
     start = b"%b%07o\0%b%011o\0%011o\0" % (name.ljust(100, b"\0"), mode, _OWNER, size, mtime)
     end, sum_of_end = _end(kind, target, folder)
-    return b"%b%06o\0 %b" % (start, sum(start) + sum_of_end, end)
+    # the low half of Adler-32 is one more than the sum of so few bytes
+    return b"%b%06o\0 %b" % (start, (adler32(start) & 0xFFFF) - 1 + sum_of_end, end)
 
 
 @lru_cache(maxsize=256)
@@ -68,8 +70,9 @@ class ByteSink(Protocol):
     def write(self, data: bytes | memoryview) -> None:
         """Append bytes, of any length."""
 
-    def fill(self, descriptor: int, size: int) -> int:
-        """Append `size` bytes read from a file descriptor; returns how many there were."""
+    def write_member(self, header: bytes, descriptor: int, size: int) -> bool:
+        """Append a header and `size` bytes read from a file descriptor, in whole records; False where there are fewer
+        bytes."""
 
 
 class TarStream:
@@ -92,12 +95,8 @@ class TarStream:
 
     def add_open_file(self, path: str, descriptor: int, *, size: int, mode: int, mtime: int) -> bool:
         """The first `size` bytes of an open file. False when it was shorter: then the stream is of no more use."""
-        self._stream.write(header(os.fsencode(path), REGULAR, mode=mode, size=size, mtime=mtime))
-        if self._stream.fill(descriptor, size) != size:
-            return False
-        if padding := -size % _RECORD:
-            self._stream.write(_END[:padding])
-        return True
+        start = header(path.encode("utf-8", "surrogateescape"), REGULAR, mode=mode, size=size, mtime=mtime)
+        return self._stream.write_member(start, descriptor, size)
 
     def end(self) -> None:
         """Two empty records and what fills the last block of 10 KiB, as tar programs write them."""

@@ -12,8 +12,9 @@ import re
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from conda_store.domain.image import IMAGE_PREFIX, Activation, ImagePython
 from conda_store.errors import ArtifactFailed
@@ -22,11 +23,11 @@ _OLD_PLACEHOLDER = "/opt/anaconda1anaconda2anaconda3"
 _ENTRY_POINT = re.compile(r"\s*([^\s=]+)\s*=\s*([\w.]+)\s*:\s*([\w.]+)")
 
 
-@dataclass(frozen=True)
-class PackageFile:
+class PackageFile(NamedTuple):
     """A file or symlink of a package. `path` is in the prefix, `source` in the extracted package.
 
-    `placeholder` is what the prefix takes the place of, None where there is nothing to be rewritten.
+    `placeholder` is what the prefix takes the place of, None where there is nothing to be rewritten. `entry` is for the
+    package's record.
     """
 
     path: str
@@ -107,7 +108,7 @@ def read_package(directory: Path, python: ImagePython | None) -> PackageFiles:
         commands = [_entry_point(text) for text in points]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtifactFailed(f"the package {directory.name} in the cache is damaged: {error}") from error
-    return PackageFiles(tuple(sorted(files, key=lambda file: file.path)), tuple(commands))
+    return PackageFiles(tuple(sorted(files, key=itemgetter(0))), tuple(commands))
 
 
 def packages_collide(directories: Iterable[Path], python: ImagePython | None) -> bool:
@@ -181,11 +182,13 @@ def _has_prefix(file: Path) -> dict[str, dict[str, str]]:
 
 def _file(entry: dict[str, Any], site_packages: str | None) -> PackageFile:
     source: str = entry["_path"]
-    if source.startswith("/") or ".." in source.split("/"):
+    if source.startswith("/") or (".." in source and ".." in source.split("/")):
         raise ValueError(f"it has a file outside the prefix: {source!r}")
     placeholder = entry.get("prefix_placeholder")
+    path = entry["_path"] = _in_prefix(source, site_packages)
+    entry.pop("no_link", None)
     return PackageFile(
-        _in_prefix(source, site_packages),
+        path,
         source,
         entry["path_type"] == "softlink",
         placeholder.encode() if placeholder else None,

@@ -61,7 +61,9 @@ class ImageTar:
         place = f"{_ROOT}/{path}"
         if place in self._known:
             return None
-        self._directories(place.rpartition("/")[0])
+        folder = place.rpartition("/")[0]
+        if folder not in self._known:
+            self._directories(folder)
         self._known.add(place)
         return place
 
@@ -118,9 +120,7 @@ class _Writer:
 
     def _add(self, file: PackageFile) -> None:
         source = f"{self._root}/{file.source}"
-        entry = {**file.entry, "_path": file.path}
-        entry.pop("no_link", None)
-        self._paths.append(entry)
+        self._paths.append(file.entry)
         if file.is_symlink:
             self._tar.add_symlink(file.path, os.readlink(source))  # noqa: PTH115 - a thousand of them
             return
@@ -135,7 +135,7 @@ class _Writer:
                 return
             with os.fdopen(os.dup(descriptor), "rb") as opened:
                 data = rewritten(opened.read(), file.placeholder, is_text=file.is_text)
-            entry["sha256_in_prefix"] = sha256_of(data)
+            file.entry["sha256_in_prefix"] = sha256_of(data)
             self._tar.add_file(file.path, data, mode=mode, mtime=mtime + 1)
         finally:
             os.close(descriptor)
