@@ -71,6 +71,8 @@ def test_who_makes_a_token_that_cannot_be_is_told_why(html: dict[str, httpx.Clie
     client = html["viewer"]
     answer = client.post("/user/token/", data={"name": "kept name", "role": "admin", "namespace": "team"})
     assert (answer.status_code, "not a subset" in answer.text, 'value="kept name"' in answer.text) == (400, True, True)
+    answer = client.post("/user/token/", data={"namespace": "team"})
+    assert (answer.status_code, "Choose a role" in answer.text, "cst_" in answer.text) == (400, True, False)
     answer = client.post("/user/token/", data={"role": "viewer", "namespace": "a/b"})
     assert (answer.status_code, "invalid entity" in answer.text) == (400, True)
 

@@ -93,7 +93,13 @@ def _expiration(sent: Form) -> datetime | None:
 
 
 def _narrowed(sent: Form) -> Mapping[str, Sequence[str]] | None:
-    """`{"team/*": ["viewer"]}`; None where the token is to give everything."""
+    """`{"team/*": ["viewer"]}`; None where the token is to give everything.
+
+    Raises:
+        InvalidInput: it is to be narrowed to something, but not to a role there.
+    """
     if not sent.text("role"):
+        if sent.text("namespace") or sent.text("environment"):
+            raise InvalidInput("it is not said what the token gives there", hint="Choose a role.")
         return None
     return {f"{sent.text('namespace') or '*'}/{sent.text('environment') or '*'}": [sent.text("role")]}
