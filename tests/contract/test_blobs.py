@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import io
+import stat
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,11 @@ LARGE = [bytes([number]) * (1 << 20) for number in range(20)]
 @pytest.fixture(params=FACTORIES)
 def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
     return FACTORIES[request.param](tmp_path)
+
+
+def test_nobody_else_looks_into_a_directory_of_blobs(tmp_path: Path) -> None:
+    local_blobs(tmp_path / "blobs").put("archive/private.tar.gz", b"secret", "application/gzip")
+    assert stat.S_IMODE((tmp_path / "blobs").stat().st_mode) == 0o700
 
 
 @pytest.mark.parametrize("form", ["bytes", "file", "path", "iterable"])

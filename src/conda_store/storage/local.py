@@ -11,14 +11,15 @@ from conda_store.storage.blobs import BlobStore
 
 
 def local_blobs(directory: Path) -> BlobStore:
-    """Blobs as files below the directory, which is made where it is missing.
+    """Blobs as files below the directory, which is made where it is missing, for our own eyes: some are of private
+    environments.
 
     Raises:
         ConfigurationError: it cannot be made or written to.
     """
     root = directory.absolute()
     try:
-        root.mkdir(parents=True, exist_ok=True)
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigurationError(
             f"the directory for blobs {str(root)!r} cannot be made: {error.strerror}",
