@@ -28,6 +28,7 @@ from conda_store.domain.lock import CondaPackage, PlatformLock
 from conda_store.domain.platform import Platform, current_platform
 from conda_store.domain.specification import Specification, environment_variables
 from conda_store.services.solving import Silent
+from tests.unpacking import unpack_all
 
 pytestmark = pytest.mark.channel
 SMALL = ("python=3.11",)
@@ -101,7 +102,7 @@ def unpacked(
         blobs.append(target)
     for blob in blobs:
         with tarfile.open(fileobj=io.BytesIO(gzip.decompress(blob.getvalue()))) as layer:
-            layer.extractall(root, filter="fully_trusted")
+            unpack_all(layer, root)
     return root / IMAGE_PREFIX.strip("/")
 
 

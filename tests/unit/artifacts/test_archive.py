@@ -17,6 +17,7 @@ from conda_store.domain.lock import CondaPackage, PlatformLock
 from conda_store.domain.platform import Platform
 from conda_store.errors import ArtifactFailed
 from tests.unit.artifacts.conftest import PLACEHOLDER, MadePrefix
+from tests.unpacking import unpack_all
 
 Unpack = Callable[[str], Path]
 # directories with the tools that scripts need, but no Python
@@ -189,7 +190,7 @@ def test_compiled_python_is_carried_without_the_path(bare_prefix: MadePrefix, tm
     write_archive(bare_prefix.path, bare_prefix.lock, tmp_path / "a.tar.gz")
     target = tmp_path / "elsewhere"
     with tarfile.open(tmp_path / "a.tar.gz") as tar:
-        tar.extractall(target, filter="fully_trusted")
+        unpack_all(tar, target)
     assert (target / kept).is_file()
     assert not (target / stale).exists()
     subprocess.run([target / "bin/conda-unpack"], check=True)
