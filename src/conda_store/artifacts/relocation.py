@@ -95,17 +95,17 @@ def expand(data: bytes, prefix: bytes, placeholder: bytes) -> bytes | None:
     return b"".join(pieces)
 
 
-_SHEBANG = re.compile(rb"#![ \t]*(/[^\n]*)")
+_SHEBANG = re.compile(rb"(#![ \t]*)(/[^\n]*)")
 
 
 def _text(data: bytes, prefix: bytes, placeholder: bytes) -> Relocatable:
     rewrite = Rewrite.TEXT
     first = _SHEBANG.match(data)
-    if first is not None and first[1].startswith(prefix + b"/bin/"):
+    if first is not None and first[2].startswith(prefix + b"/bin/"):
         # runs in the activated environment even before conda-unpack, which then names the program in full
-        program, _, arguments = first[1][len(prefix) + len("/bin/") :].partition(b" ")
-        env = b"#!/usr/bin/env -S %b %b" % (program, arguments) if arguments else b"#!/usr/bin/env " + program
-        data = env + data[first.end() :]
+        program, _, arguments = first[2][len(prefix) + len("/bin/") :].partition(b" ")
+        env = b"/usr/bin/env -S %b %b" % (program, arguments) if arguments else b"/usr/bin/env " + program
+        data = first[1] + env + data[first.end() :]
         rewrite = Rewrite.SCRIPT
     return Relocatable(data.replace(prefix, placeholder), rewrite, placeholder)
 

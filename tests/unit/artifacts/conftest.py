@@ -116,7 +116,7 @@ def made_prefix(bare_prefix: MadePrefix) -> MadePrefix:
     made = bare_prefix
     placeholder = PLACEHOLDER.encode()
     made.add_packaged("bin/tool", b"#!" + placeholder + b"/bin/interpreter\nexec " + placeholder + b"/x\n", mode=0o775)
-    made.add_packaged("bin/tool-with-option", b"#!" + placeholder + b"/bin/interpreter -E -s\nx\n", mode=0o755)
+    made.add_packaged("bin/tool-with-option", b"#! " + placeholder + b"/bin/interpreter -E -s\nx\n", mode=0o755)
     made.add_packaged("bin/interpreter", b'#!/bin/sh\necho interpreted "$@"\n', mode=0o555)
     made.add_packaged("bin/privileged", b"#!/bin/sh\n", mode=0o4755)
     made.add_packaged("etc/text.conf", b"home = " + placeholder + b"/etc & more\nno newline at the end")

@@ -52,6 +52,7 @@ def test_a_binary_of_pip_keeps_its_length_under_a_neutral_name() -> None:
     [
         (f"#!{PREFIX}/bin/python3.11", "#!/usr/bin/env python3.11"),
         (f"#!{PREFIX}/bin/python3.11 -s -E", "#!/usr/bin/env -S python3.11 -s -E"),
+        (f"#! {PREFIX}/bin/python3.11", "#! /usr/bin/env python3.11"),
         ("#!/bin/sh", "#!/bin/sh"),
         (f"#!/bin/sh -c {PREFIX}/bin/x", f"#!/bin/sh -c {OWN_PLACEHOLDER.decode()}/bin/x"),
     ],

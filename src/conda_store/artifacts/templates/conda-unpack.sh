@@ -105,7 +105,8 @@ while IFS= read -r line; do
         T) rewrite "$file" -e "s|$placeholder|$replacement|g" ;;
         S)
             rewrite "$file" -e "s|$placeholder|$replacement|g" \
-                -e "1s|^#!/usr/bin/env -S |#!$replacement/bin/|" -e "1s|^#!/usr/bin/env |#!$replacement/bin/|"
+                -e "1s|^\(#![[:blank:]]*\)/usr/bin/env -S |\1$replacement/bin/|" \
+                -e "1s|^\(#![[:blank:]]*\)/usr/bin/env |\1$replacement/bin/|"
             ;;
         B) rewrite "$file" -z -e ':again' -e "s|$placeholder\\(.*\\)|$replacement\\1$padding|" -e 't again' ;;
     esac

@@ -17,7 +17,7 @@ from pathlib import Path
 
 # longer ones are cut by Linux
 LONGEST_SHEBANG = 127
-ENV_LINE = re.compile(rb"#!/usr/bin/env (?:-S )?([^\n]*)")
+ENV_LINE = re.compile(rb"(#![ \t]*)/usr/bin/env (?:-S )?([^\n]*)")
 
 
 def main(root: str, new_prefix: str, verbose: str) -> None:
@@ -80,10 +80,10 @@ def with_shebang(data: bytes, prefix: bytes) -> bytes:
     first = ENV_LINE.match(data)
     if first is None:
         return data
-    line = b"#!" + prefix + b"/bin/" + first.group(1)
+    line = first.group(1) + prefix + b"/bin/" + first.group(2)
     if len(line) <= LONGEST_SHEBANG and not re.search(rb"\s", prefix):
         return line + data[first.end() :]
-    program, _, arguments = first.group(1).partition(b" ")
+    program, _, arguments = first.group(2).partition(b" ")
     if not program.startswith(b"python") or re.search(rb"[\"$`\\]", prefix):
         return data
     # a line of shell for the shell, a string for Python
