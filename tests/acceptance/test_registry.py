@@ -26,6 +26,7 @@ dependencies: [python=3.13, numpy, odd-python, odd-activate, odd-clobber-a, odd-
 variables: {SCIENCE_HOME: here}
 """
 CODE = "import numpy, os, sys; print(numpy.ones(3).sum(), sys.prefix, os.environ['ODD_ACTIVATED'])"
+ZSTD_LAYER = "application/vnd.oci.image.layer.v1.tar+zstd"
 LIMIT = 120.0  # seconds for anything that a client does
 
 
@@ -49,7 +50,11 @@ def service(real_channel: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     if not BASE.exists():
         missing("the base image")
     directory = tmp_path_factory.mktemp("s")
-    options = {"conda_default_channels": [real_channel.as_uri()], "default_docker_base_image": f"tar:{BASE}"}
+    options = {
+        "conda_default_channels": [real_channel.as_uri()],
+        "default_docker_base_image": f"tar:{BASE}",
+        "offer_zstd_images": True,
+    }
     with serving(directory, **options) as service:
         service.completed(SCIENCE)
         service.completed(SCIENCE, namespace="secret")
@@ -198,6 +203,19 @@ def test_podman_runs_an_environment(service: Service, podman: Callable[..., tupl
     assert told(*started, "odd-python").splitlines()[-1] == "/opt/conda"
 
 
+def test_podman_runs_an_environment_in_zstd(service: Service, podman: Callable[..., tuple[str, ...]]) -> None:
+    image = f"{host(service)}/default/science:latest-zstd"
+    assert layer_types(image) == {ZSTD_LAYER}
+    told(*podman("rmi", "--all", "--force"))
+    started = podman("run", "--rm", "--tls-verify=false", "--network=host", image)
+    assert told(*started, "python", "-c", CODE).splitlines()[-1] == "3.0 /opt/conda /opt/conda"
+
+
+def layer_types(image: str) -> set[str]:
+    manifest = json.loads(told("skopeo", "inspect", "--raw", "--tls-verify=false", f"docker://{image}"))
+    return {layer["mediaType"] for layer in manifest["layers"]}
+
+
 def test_podman_pulls_a_private_image_once_logged_in(service: Service, podman: Callable[..., tuple[str, ...]]) -> None:
     pull = podman("pull", "--tls-verify=false", f"{host(service)}/secret/science")
     assert run(*pull).returncode != 0
@@ -240,6 +258,16 @@ def test_containerd_runs_an_environment(service: Service, ctr: tuple[str, ...]) 
     entry = "/opt/conda/etc/conda-store/activated"
     assert told(*started, "one", entry, "python", "-c", CODE) == "3.0 /opt/conda /opt/conda"
     assert told(*started, "two", "odd-python") == "/opt/conda"
+
+
+def test_containerd_runs_an_environment_in_zstd(service: Service, ctr: tuple[str, ...]) -> None:
+    image = f"{host(service)}/default/science:latest-zstd"
+    assert layer_types(image) == {ZSTD_LAYER}
+    # where it has unpacked nothing yet: the diffIDs are those of the image in gzip
+    told(*ctr, "images", "pull", "--plain-http", "--snapshotter=native", image)
+    started = (*ctr, "run", "--rm", "--net-host", "--snapshotter=native", image)
+    entry = "/opt/conda/etc/conda-store/activated"
+    assert told(*started, "three", entry, "python", "-c", CODE) == "3.0 /opt/conda /opt/conda"
 
 
 def test_containerd_pulls_a_private_image_with_a_token(service: Service, ctr: tuple[str, ...]) -> None:

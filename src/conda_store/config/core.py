@@ -162,6 +162,12 @@ class CondaStore(LoggingConfigurable):
     image_layer_budget = Int(
         DEFAULT_LAYER_BUDGET, min=3, max=MAX_LAYER_BUDGET, help="Most layers of an image, base included.", config=True
     )
+    offer_zstd_images = Bool(
+        False,
+        help="Whether every tag of an image is there with -zstd at its end too: with layers in zstd, which are "
+        "smaller, and which Docker before 23 does not read.",
+        config=True,
+    )
     registry_auth_file = Unicode(
         None,
         allow_none=True,
@@ -359,6 +365,7 @@ class CondaStore(LoggingConfigurable):
             audit_retention_days=self.audit_retention_days,
             base_image=self.default_docker_base_image,
             layer_budget=self.image_layer_budget,
+            offers_zstd_images=self.offer_zstd_images,
             registry_logins=Path(self.registry_auth_file).absolute() if self.registry_auth_file else None,
             push_images_to=tuple(self.push_images_to),
             on_demand_for=Audience(self.images_on_demand_for),

@@ -60,13 +60,18 @@ def of_build(connection: Connection, build_id: int) -> tuple[ArtifactRecord, ...
     return tuple(_record(row) for row in connection.execute(query))
 
 
-def find(connection: Connection, build_id: int, artifact: ArtifactType) -> ArtifactRecord | None:
+def find(
+    connection: Connection, build_id: int, artifact: ArtifactType, key: str | None = None
+) -> ArtifactRecord | None:
+    """The first artifact of this type, or the one under a key."""
     query = (
         select(build_artifact)
         .where(build_artifact.c.build_id == build_id, build_artifact.c.artifact_type == artifact)
         .order_by(build_artifact.c.id)
         .limit(1)
     )
+    if key is not None:
+        query = query.where(build_artifact.c.key == key)
     row = connection.execute(query).one_or_none()
     return _record(row) if row else None
 

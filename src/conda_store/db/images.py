@@ -12,6 +12,7 @@ from conda_store.db.records import BuildRecord
 from conda_store.db.tables import build, build_artifact, image_blob, image_manifest, specification
 from conda_store.domain.artifact import ArtifactState, ArtifactType
 from conda_store.domain.build import BuildStatus
+from conda_store.domain.image import Compression
 
 
 @dataclass(frozen=True)
@@ -24,22 +25,34 @@ class ManifestRecord:
     platform: str = ""
 
 
-def add(connection: Connection, build_id: int, manifests: Sequence[ManifestRecord], blobs: Mapping[str, int]) -> None:
+def add(
+    connection: Connection,
+    build_id: int,
+    manifests: Sequence[ManifestRecord],
+    blobs: Mapping[str, int],
+    compression: Compression = Compression.GZIP,
+) -> None:
     """Record the image of a build, in place of an earlier one; `blobs` are sizes by digest, the configuration's too."""
-    remove(connection, build_id)
+    connection.execute(
+        delete(image_manifest).where(image_manifest.c.build_id == build_id, image_manifest.c.compression == compression)
+    )
     for manifest in manifests:
         connection.execute(
             insert(image_manifest).values(
                 build_id=build_id,
                 media_type=manifest.media_type,
                 platform=manifest.platform,
+                compression=compression,
                 digest=manifest.digest,
                 content=manifest.content,
             )
         )
-    connection.execute(
-        insert(image_blob), [{"build_id": build_id, "digest": digest, "size": size} for digest, size in blobs.items()]
-    )
+    known = digests_of_build(connection, build_id)
+    fresh = [
+        {"build_id": build_id, "digest": digest, "size": size} for digest, size in blobs.items() if digest not in known
+    ]
+    if fresh:
+        connection.execute(insert(image_blob), fresh)
 
 
 def remove(connection: Connection, build_id: int) -> None:
@@ -87,10 +100,14 @@ _MANIFEST = (
 )
 
 
-def manifests_of_build(connection: Connection, build_id: int, media_types: Sequence[str]) -> tuple[ManifestRecord, ...]:
+def manifests_of_build(
+    connection: Connection, build_id: int, media_types: Sequence[str], compression: Compression = Compression.GZIP
+) -> tuple[ManifestRecord, ...]:
     """The manifests and indexes of a build's image in these forms."""
     query = select(*_MANIFEST).where(
-        image_manifest.c.build_id == build_id, image_manifest.c.media_type.in_(media_types)
+        image_manifest.c.build_id == build_id,
+        image_manifest.c.media_type.in_(media_types),
+        image_manifest.c.compression == compression,
     )
     return tuple(ManifestRecord(*row) for row in connection.execute(query))
 

@@ -227,6 +227,8 @@ image_manifest = Table(
     Column("media_type", String(128), primary_key=True),
     # empty for an index of the images of several platforms
     Column("platform", String(32), primary_key=True),
+    # of the layers
+    Column("compression", String(16), primary_key=True, server_default="gzip"),
     Column("digest", String(64), nullable=False, index=True),
     Column("content", LargeBinary, nullable=False),
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from conda_store.domain.image import Compression
+
 
 class ArtifactType(StrEnum):
     DIRECTORY = "DIRECTORY"
@@ -51,9 +53,10 @@ def blob_key(artifact: ArtifactType, build_key: str) -> str:
     return f"{folder}/{build_key}{suffix}"
 
 
-def image_key(build_key: str) -> str:
+def image_key(build_key: str, compression: Compression = Compression.GZIP) -> str:
     """The key of a build's image as an artifact; its manifests are in the database, under no key of the storage."""
-    return f"docker/manifest/{build_key}"
+    folder = "docker/manifest" if compression is Compression.GZIP else f"docker/manifest-{compression}"
+    return f"{folder}/{build_key}"
 
 
 def layer_blob_key(digest: str) -> str:

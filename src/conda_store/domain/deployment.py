@@ -21,6 +21,7 @@ class Deployment:
     and, for the latter, name. `link_script_packages` are the packages whose post-link scripts may run.
     `role_mappings_version` says which of both kinds of role mappings give roles.
     `base_image` is what lies below environments in images, `layer_budget` the most layers of an image, base included.
+    `offers_zstd_images`: images are there with layers in zstd too, under tags of their own.
     `on_demand_for` are those who may ask for images of packages, `on_demand_per_hour` of how many new ones together
     those of them may who have no permission of their own.
     `registry_logins` is a file with logins to registries that base images come from and images are pushed to,
@@ -46,6 +47,7 @@ class Deployment:
     roles: Roles = BUILT_IN_ROLES
     role_mappings_version: int = 1
     layer_budget: int = DEFAULT_LAYER_BUDGET
+    offers_zstd_images: bool = False
     on_demand_for: Audience = Audience.PERMITTED
     on_demand_per_hour: int = 60
     registry_logins: Path | None = None

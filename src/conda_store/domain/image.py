@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 
 from conda_store.domain.lock import CondaPackage, PlatformLock
 
@@ -20,6 +21,13 @@ DEFAULT_LAYER_BUDGET = 94
 MAX_LAYER_BUDGET = 125
 # counts up when the same package would be laid out otherwise
 _FORMAT = 1
+
+
+class Compression(StrEnum):
+    """How the layers of an image are compressed. Not all clients read zstd."""
+
+    GZIP = "gzip"
+    ZSTD = "zstd"
 
 
 @dataclass(frozen=True)
@@ -35,7 +43,7 @@ class Activation:
 
 @dataclass(frozen=True)
 class Layer:
-    """A gzip-compressed tar in the storage: `digest` and `size` of the blob, `diff_id` and `content_size` of the tar.
+    """A compressed tar in the storage: `digest` and `size` of the blob, `diff_id` and `content_size` of the tar.
 
     `comment` says what is in it.
     """
@@ -93,6 +101,11 @@ def package_key(package: CondaPackage, python: ImagePython | None) -> str:
     """
     site = asdict(python) if python is not None and package.subdir == "noarch" else None
     return _digest({"format": _FORMAT, "prefix": IMAGE_PREFIX, "record": asdict(package), "python": site})
+
+
+def zstd_layer_key(diff_id: str) -> str:
+    """The key of the layer in zstd whose tar has this digest."""
+    return _digest({"compression": Compression.ZSTD, "diff_id": diff_id})
 
 
 def _digest(value: object) -> str:

@@ -33,17 +33,48 @@ from conda_store.services.solving import Silent
 logger = structlog.get_logger()
 
 _TURN = 0.0003  # seconds
-_LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 
-class LayerMaker:
-    """Makes the layers of one image; `scratch` is a directory for files on the way. Packages that are not in the cache
-    any more are fetched with the credentials of the namespace."""
+class LayerKeeper:
+    """Layers that are known, and those that become so; `scratch` is a directory for files on the way."""
+
+    media_type = "application/vnd.oci.image.layer.v1.tar+gzip"
+
+    def __init__(self, context: Context, scratch: Path) -> None:
+        self._context = context
+        self._scratch = scratch
+
+    def _stored(self, write: Callable[[BinaryIO], tuple[WrittenLayer, Activation]], comment: str) -> Layer:
+        """Write a layer to a file, which the storage then takes over under its digest."""
+        path = self._scratch / f"layer-{os.urandom(8).hex()}"
+        with path.open("wb", buffering=0) as file:
+            written, activation = write(file)
+        with self._context.database.write() as connection:
+            kept_blobs.claim(connection, [written.digest])
+        self._context.blobs.put_file(layer_blob_key(written.digest), path, self.media_type, sha256=written.digest)
+        return Layer(written.digest, written.diff_id, written.size, written.content_size, comment, activation)
+
+    def _known(self, keys: Sequence[str]) -> dict[str, Layer]:
+        with self._context.database.write() as connection:
+            found = layers.find(connection, keys)
+            kept_blobs.claim(connection, [layer.digest for layer in found.values()])
+        return found
+
+    def _add(self, made: dict[str, Layer]) -> dict[str, Layer]:
+        """Make them known; of those that somebody else has made meanwhile, theirs count."""
+        with self._context.database.write() as connection:
+            added = layers.add(connection, made)
+            kept_blobs.claim(connection, [layer.digest for layer in added.values()])
+        return added
+
+
+class LayerMaker(LayerKeeper):
+    """Makes the layers of one image. Packages that are not in the cache any more are fetched with the credentials of
+    the namespace."""
 
     def __init__(self, context: Context, lock: PlatformLock, scratch: Path, namespace: str) -> None:
-        self._context = context
+        super().__init__(context, scratch)
         self._lock = lock
-        self._scratch = scratch
         self._namespace = namespace
 
     def base_layers(self, base: BaseImage) -> list[Layer]:
@@ -103,29 +134,6 @@ class LayerMaker:
         credentials = usable_credentials(self._context, self._namespace)
         scratch = self._scratch / "packages"
         return asyncio.run(self._context.builder.extracted(self._lock, scratch, Silent(), credentials))
-
-    def _stored(self, write: Callable[[BinaryIO], tuple[WrittenLayer, Activation]], comment: str) -> Layer:
-        """Write a layer to a file, which the storage then takes over under its digest."""
-        path = self._scratch / f"layer-{os.urandom(8).hex()}"
-        with path.open("wb", buffering=0) as file:
-            written, activation = write(file)
-        with self._context.database.write() as connection:
-            kept_blobs.claim(connection, [written.digest])
-        self._context.blobs.put_file(layer_blob_key(written.digest), path, _LAYER_TYPE, sha256=written.digest)
-        return Layer(written.digest, written.diff_id, written.size, written.content_size, comment, activation)
-
-    def _known(self, keys: Sequence[str]) -> dict[str, Layer]:
-        with self._context.database.write() as connection:
-            found = layers.find(connection, keys)
-            kept_blobs.claim(connection, [layer.digest for layer in found.values()])
-        return found
-
-    def _add(self, made: dict[str, Layer]) -> dict[str, Layer]:
-        """Make them known; of those that somebody else has made meanwhile, theirs count."""
-        with self._context.database.write() as connection:
-            added = layers.add(connection, made)
-            kept_blobs.claim(connection, [layer.digest for layer in added.values()])
-        return added
 
 
 @contextmanager

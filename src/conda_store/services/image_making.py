@@ -21,6 +21,7 @@ import structlog
 from conda_store.artifacts.oci.base_image import read_base_image
 from conda_store.artifacts.oci.documents import (
     ARCHITECTURES,
+    INDEX_TYPES,
     ImageDescription,
     Manifest,
     ManifestForm,
@@ -32,13 +33,13 @@ from conda_store.artifacts.oci.documents import (
 from conda_store.builder.activation import STATE, state
 from conda_store.builder.conda_meta import HISTORY, history
 from conda_store.builder.ports import InstallRequest
-from conda_store.db import images, kept_blobs, locks, specifications
+from conda_store.db import artifacts, images, kept_blobs, locks, specifications
 from conda_store.db.images import ManifestRecord
 from conda_store.db.records import BuildRecord, SpecificationRecord
-from conda_store.domain.artifact import layer_blob_key
+from conda_store.domain.artifact import ArtifactType, image_key, layer_blob_key
 from conda_store.domain.build import BuildStatus
 from conda_store.domain.deployment import Deployment
-from conda_store.domain.image import Activation, Layer, plan_layers
+from conda_store.domain.image import Activation, Compression, Layer, plan_layers
 from conda_store.domain.lock import Lock, PlatformLock
 from conda_store.domain.platform import Platform, current_platform
 from conda_store.domain.specification import environment_variables, requested_specs, stored_specification
@@ -79,6 +80,19 @@ def make_image(context: Context, build: BuildRecord, key: str, scratch: Path) ->
         logger.info("image waits for the end of its build", build_id=build.id, error=str(error))
         raise NeedsPrefix from error
     return _record(context, build, key, made)
+
+
+def finished_image(context: Context, build: BuildRecord, scratch: Path) -> tuple[ManifestRecord, ...]:
+    """The OCI manifests of a build's image, and the index of them; it is made if need be (see `make_image`)."""
+    forms = (INDEX_TYPES[ManifestForm.OCI], ManifestForm.OCI.value)
+    with context.database.read() as connection:
+        found = images.manifests_of_build(connection, build.id, forms)
+    if found:
+        return found
+    made = make_image(context, build, image_key(build.key), scratch)
+    with context.database.write() as connection:
+        artifacts.add(connection, build.id, ArtifactType.DOCKER_MANIFEST, made.key, size=made.size, sha256=made.sha256)
+        return images.manifests_of_build(connection, build.id, forms)
 
 
 class NeedsPrefix(Exception):
@@ -227,13 +241,7 @@ def _description(build: BuildRecord, specification: SpecificationRecord, lock: P
 
 
 def _record(context: Context, build: BuildRecord, key: str, made: Sequence[_Image]) -> StoredBlob:
-    """Make the manifests known, and an index where there are several.
-
-    Raises:
-        ArtifactFailed: the build has been given up, or the making took so long that unused blobs were swept away
-            meanwhile.
-    """
-    assert build.lock_digest is not None
+    """Make the manifests known, and an index where there are several; see `record_image`."""
     records = [
         ManifestRecord(manifest.digest, form.value, manifest.content, image.platform)
         for image in made
@@ -245,14 +253,31 @@ def _record(context: Context, build: BuildRecord, key: str, made: Sequence[_Imag
             index = image_index(form, parts, made[0].description)
             records.append(ManifestRecord(index.digest, index.media_type, index.content))
     blobs = {digest: size for image in made for digest, size in image.blobs.items()}
+    record_image(context, build, records, blobs, Compression.GZIP)
+    first = made[0].manifests[ManifestForm.OCI]
+    return StoredBlob(key, len(first.content), first.digest)
+
+
+def record_image(
+    context: Context,
+    build: BuildRecord,
+    records: Sequence[ManifestRecord],
+    blobs: Mapping[str, int],
+    compression: Compression,
+) -> None:
+    """Make the manifests of an image known; `blobs` are sizes by digest.
+
+    Raises:
+        ArtifactFailed: the build has been given up, or the making took so long that unused blobs were swept away
+            meanwhile.
+    """
+    assert build.lock_digest is not None
     with context.database.write() as connection:
         if not images.is_wanted(connection, build.id, build.lock_digest):
             raise ArtifactFailed("the build has been given up, or tries again with other packages")
         if not kept_blobs.are_all_kept(connection, blobs):
             raise ArtifactFailed("layers were swept away while the image was being made", hint="Ask for it again.")
-        images.add(connection, build.id, records, blobs)
-    first = made[0].manifests[ManifestForm.OCI]
-    return StoredBlob(key, len(first.content), first.digest)
+        images.add(connection, build.id, records, blobs, compression)
 
 
 def sweep(context: Context) -> int:

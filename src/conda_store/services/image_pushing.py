@@ -8,16 +8,14 @@ from conda_store.artifacts.oci.documents import INDEX_TYPES, ManifestForm
 from conda_store.artifacts.oci.layouts import image_of, push
 from conda_store.artifacts.oci.logins import login_for
 from conda_store.artifacts.oci.remote import Remote, RemoteManifest, parse_reference
-from conda_store.db import artifacts, images
+from conda_store.db import images
 from conda_store.db.images import ManifestRecord
 from conda_store.db.records import BuildRecord
-from conda_store.domain.artifact import ArtifactType, image_key, layer_blob_key
+from conda_store.domain.artifact import layer_blob_key
 from conda_store.errors import ArtifactFailed
 from conda_store.services.context import Context
-from conda_store.services.image_making import make_image
+from conda_store.services.image_making import finished_image
 from conda_store.storage.blobs import StoredBlob
-
-_FORMS = (INDEX_TYPES[ManifestForm.OCI], ManifestForm.OCI.value)
 
 
 def push_image(context: Context, build: BuildRecord, key: str, scratch: Path) -> StoredBlob:
@@ -35,8 +33,8 @@ def push_image(context: Context, build: BuildRecord, key: str, scratch: Path) ->
             f"{key!r} names no image in a registry",
             hint="Names in registries are in lower case: see c.CondaStore.push_images_to.",
         )
-    records = {record.digest: record for record in _manifests(context, build, scratch)}
-    top = next((record for record in records.values() if record.media_type == _FORMS[0]), None)
+    records = {record.digest: record for record in finished_image(context, build, scratch)}
+    top = next((record for record in records.values() if record.media_type == INDEX_TYPES[ManifestForm.OCI]), None)
     image = image_of(
         _remote(top or next(iter(records.values()))), lambda digest: _remote(records[digest.removeprefix("sha256:")])
     )
@@ -58,17 +56,6 @@ def push_image(context: Context, build: BuildRecord, key: str, scratch: Path) ->
         mounts,
     )
     return StoredBlob(key, len(image.top.content), image.top.digest.removeprefix("sha256:"))
-
-
-def _manifests(context: Context, build: BuildRecord, scratch: Path) -> tuple[ManifestRecord, ...]:
-    with context.database.read() as connection:
-        found = images.manifests_of_build(connection, build.id, _FORMS)
-    if found:
-        return found
-    made = make_image(context, build, image_key(build.key), scratch)
-    with context.database.write() as connection:
-        artifacts.add(connection, build.id, ArtifactType.DOCKER_MANIFEST, made.key, size=made.size, sha256=made.sha256)
-        return images.manifests_of_build(connection, build.id, _FORMS)
 
 
 def _remote(record: ManifestRecord) -> RemoteManifest:

@@ -12,6 +12,7 @@ from conda_store.db.records import BuildRecord, EnvironmentRecord
 from conda_store.domain.access import Actor, Permission, Target
 from conda_store.domain.artifact import ArtifactState, ArtifactType, image_key
 from conda_store.domain.build import BuildStatus
+from conda_store.domain.image import Compression
 from conda_store.domain.on_demand import is_on_demand, parse_image_name
 from conda_store.domain.platform import current_platform
 from conda_store.errors import Conflict, NotFound
@@ -19,6 +20,7 @@ from conda_store.services.context import Context
 from conda_store.services.on_demand import require_read
 
 LATEST = "latest"
+ZSTD_SUFFIX = "-zstd"
 _BUILD_ID = re.compile(r"[0-9]{1,18}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -63,10 +65,15 @@ def find_tagged(context: Context, repository: EnvironmentRecord, tag: str) -> in
 
 
 def request_image(
-    context: Context, build_id: int, media_types: Sequence[str], *, retries: bool = False
+    context: Context,
+    build_id: int,
+    media_types: Sequence[str],
+    compression: Compression = Compression.GZIP,
+    *,
+    retries: bool = False,
 ) -> ImageRequest:
     """The manifest of a build's image in one of these forms, an index where there is one; where the image is not there
-    it is asked for.
+    it is asked for. In zstd there are OCI's forms only.
 
     `retries` asks again for an image that could not be made.
 
@@ -76,7 +83,7 @@ def request_image(
     """
     with context.database.read() as connection:
         build = builds.get(connection, build_id)
-        found = images.manifests_of_build(connection, build_id, media_types)
+        found = images.manifests_of_build(connection, build_id, media_types, compression)
     if build is None or build.deleted_on is not None:
         raise NotFound("the build has been deleted")
     if build.status.has_ended and build.status is not BuildStatus.COMPLETED:
@@ -87,16 +94,16 @@ def request_image(
         order = ("", current_platform().value)
         return ImageRequest(min(found, key=lambda item: order.index(item.platform) if item.platform in order else 2))
     # while it is being built too, so that it is made as soon as it can be
-    return _requested(context, build, retries=retries)
+    return _requested(context, build, compression, retries=retries)
 
 
-def _requested(context: Context, build: BuildRecord, *, retries: bool) -> ImageRequest:
-    key = image_key(build.key)
+def _requested(context: Context, build: BuildRecord, compression: Compression, *, retries: bool) -> ImageRequest:
+    key = image_key(build.key, compression)
     with context.database.read() as connection:
-        artifact = artifacts.find(connection, build.id, ArtifactType.DOCKER_MANIFEST)
+        artifact = artifacts.find(connection, build.id, ArtifactType.DOCKER_MANIFEST, key)
     if artifact is None:
         with context.database.write() as connection:
-            if artifacts.find(connection, build.id, ArtifactType.DOCKER_MANIFEST) is None:
+            if artifacts.find(connection, build.id, ArtifactType.DOCKER_MANIFEST, key) is None:
                 state = ArtifactState.REQUESTED
                 artifacts.add(connection, build.id, ArtifactType.DOCKER_MANIFEST, key, state=state)
     elif artifact.state is ArtifactState.FAILED and not retries:

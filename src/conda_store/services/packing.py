@@ -15,12 +15,14 @@ from conda_store.artifacts.installer import installer_chunks
 from conda_store.builder.removal import set_aside
 from conda_store.db import artifacts, builds, images, locks
 from conda_store.db.records import ArtifactRecord, BuildRecord
-from conda_store.domain.artifact import ArtifactState, ArtifactType, blob_key, content_type
+from conda_store.domain.artifact import ArtifactState, ArtifactType, blob_key, content_type, image_key
+from conda_store.domain.image import Compression
 from conda_store.domain.platform import current_platform
 from conda_store.errors import CondaStoreError, NotFound
 from conda_store.services.context import Context
 from conda_store.services.image_making import NeedsPrefix, make_image
 from conda_store.services.image_pushing import push_image
+from conda_store.services.image_zstd import make_zstd_image
 from conda_store.storage.blobs import StoredBlob
 
 logger = structlog.get_logger()
@@ -71,7 +73,8 @@ def _make(context: Context, artifact: ArtifactRecord) -> StoredBlob:
         raise NotFound("the environment has been deleted")
     if artifact.type is ArtifactType.DOCKER_MANIFEST:
         with _passing_file(context, artifact) as file:
-            return make_image(context, build, artifact.key, file)
+            is_zstd = artifact.key == image_key(build.key, Compression.ZSTD)
+            return (make_zstd_image if is_zstd else make_image)(context, build, artifact.key, file)
     if artifact.type is ArtifactType.CONTAINER_REGISTRY:
         with _passing_file(context, artifact) as file:
             return push_image(context, build, artifact.key, file)

@@ -37,6 +37,7 @@ _LAYER_TYPES = {
     ManifestForm.OCI: "application/vnd.oci.image.layer.v1.tar+gzip",
     ManifestForm.DOCKER: "application/vnd.docker.image.rootfs.diff.tar.gzip",
 }
+ZSTD_LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+zstd"
 ARCHITECTURES = {Platform.LINUX_64: "amd64", Platform.LINUX_AARCH64: "arm64", Platform.LINUX_PPC64LE: "ppc64le"}
 
 
@@ -181,6 +182,24 @@ def image_index(
     if form is ManifestForm.OCI:
         document["annotations"] = image_annotations(description)
     return _manifest(INDEX_TYPES[form], document)
+
+
+def zstd_manifest(manifest: bytes, layers: Sequence[Layer]) -> Manifest:
+    """An OCI manifest with the same layers in zstd."""
+    document = json.loads(manifest)
+    document["layers"] = [
+        {"mediaType": ZSTD_LAYER_TYPE, "size": layer.size, "digest": f"sha256:{layer.digest}"} for layer in layers
+    ]
+    return _manifest(ManifestForm.OCI.value, document)
+
+
+def zstd_index(index: bytes, manifests: Mapping[str, Manifest]) -> Manifest:
+    """An OCI index with other manifests in place of those that it has, by their digests."""
+    document = json.loads(index)
+    for item in document["manifests"]:
+        manifest = manifests[item["digest"].removeprefix("sha256:")]
+        item |= {"size": len(manifest.content), "digest": f"sha256:{manifest.digest}"}
+    return _manifest(INDEX_TYPES[ManifestForm.OCI], document)
 
 
 def _manifest(media_type: str, document: Mapping[str, Any]) -> Manifest:

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from fastapi import Request
@@ -17,6 +18,7 @@ from conda_store.artifacts.oci.documents import INDEX_TYPES, ManifestForm
 from conda_store.db.images import ManifestRecord
 from conda_store.db.records import EnvironmentRecord
 from conda_store.domain.artifact import layer_blob_key
+from conda_store.domain.image import Compression
 from conda_store.domain.on_demand import is_on_demand, parse_until
 from conda_store.errors import Forbidden, Unavailable
 from conda_store.server.parts import Call, Caller
@@ -48,8 +50,8 @@ async def get_manifest(call: Caller, name: str, reference: str, request: Request
     """The manifest under a tag or digest. An image that nobody has asked for yet is made first."""
     wanted = _wanted_forms(request)
     change = call.parts.watcher.next_change()
-    build_id, state = await run_in_threadpool(_asked, call, name, reference, wanted, request)
-    manifest = state.manifest or await _made(call, build_id, wanted, change)
+    asked, state = await run_in_threadpool(_asked, call, name, reference, wanted, request)
+    manifest = state.manifest or await _made(call, asked, wanted, change)
     return _manifest(request, manifest)
 
 
@@ -114,24 +116,45 @@ def refuse(rest: str, request: Request) -> Response:
     raise Refusal("UNSUPPORTED", "images are made of environments, nothing can be pushed here")
 
 
-def _asked(call: Call, name: str, reference: str, forms: Sequence[str], request: Request) -> tuple[int, ImageRequest]:
-    """The build that a tag or digest means (0 for a digest), and the manifest if it is there; else it is asked for."""
-    until = parse_until(reference) if is_on_demand(name) else None
-    if until is not None or (is_on_demand(name) and reference == images.LATEST):
+@dataclass(frozen=True)
+class _Asked:
+    """Which image is asked for; there is no build 0."""
+
+    build_id: int
+    compression: Compression = Compression.GZIP
+
+
+def _asked(
+    call: Call, name: str, reference: str, forms: Sequence[str], request: Request
+) -> tuple[_Asked, ImageRequest]:
+    """What a tag or digest means (no build for a digest), and the manifest if it is there; else it is asked for."""
+    offers_zstd = call.context.deployment.offers_zstd_images
+    shorter = reference.removesuffix(images.ZSTD_SUFFIX) if offers_zstd else reference
+    zstd = Compression.GZIP if shorter == reference else Compression.ZSTD
+    until = parse_until(shorter) if is_on_demand(name) else None
+    if until is not None or (is_on_demand(name) and shorter == images.LATEST):
         _refuse_pages(request)
         with _challenging(call, name, request):
             wanted = on_demand.request_build(call.context, call.actor, name, until)
-        return wanted, images.request_image(call.context, wanted, forms, retries=True)
+        return _requested(call, _Asked(wanted, zstd), forms)
     repository = _repository(call, name, request)
     if ":" in reference:
         found = images.manifest_by_digest(call.context, repository, _hex(reference))
         if found is None:
             raise Refusal("MANIFEST_UNKNOWN")
-        return 0, ImageRequest(found)
-    tagged = images.find_tagged(call.context, repository, reference)
-    if tagged is None:
-        raise Refusal("MANIFEST_UNKNOWN", f"{name} has no tag {reference[:128]}")
-    return tagged, images.request_image(call.context, tagged, forms, retries=True)
+        return _Asked(0), ImageRequest(found)
+    # the key of a build may end like this too
+    if tagged := images.find_tagged(call.context, repository, reference):
+        return _requested(call, _Asked(tagged), forms)
+    if zstd is Compression.ZSTD and (tagged := images.find_tagged(call.context, repository, shorter)):
+        return _requested(call, _Asked(tagged, zstd), forms)
+    raise Refusal("MANIFEST_UNKNOWN", f"{name} has no tag {reference[:128]}")
+
+
+def _requested(call: Call, asked: _Asked, forms: Sequence[str]) -> tuple[_Asked, ImageRequest]:
+    if asked.compression is Compression.ZSTD and ManifestForm.OCI.value not in forms:
+        raise Refusal("MANIFEST_UNKNOWN", "layers in zstd are in OCI manifests only, which the client does not take")
+    return asked, images.request_image(call.context, asked.build_id, forms, asked.compression, retries=True)
 
 
 def _refuse_pages(request: Request) -> None:
@@ -163,13 +186,13 @@ def _error(request: Request) -> str:
     return "insufficient_scope" if "authorization" in request.headers else ""
 
 
-async def _made(call: Call, build_id: int, forms: Sequence[str], change: asyncio.Event) -> ManifestRecord:
+async def _made(call: Call, asked: _Asked, forms: Sequence[str], change: asyncio.Event) -> ManifestRecord:
     """Wait until an image that was asked for is there; no thread waits. `change` was taken before it was asked for."""
     deadline = time.monotonic() + call.options.packing_wait
     while (left := deadline - time.monotonic()) > 0:
         await call.parts.watcher.wait(change, min(left, _LOOK_AGAIN))
         change = call.parts.watcher.next_change()
-        state = await run_in_threadpool(images.request_image, call.context, build_id, forms)
+        state = await run_in_threadpool(images.request_image, call.context, asked.build_id, forms, asked.compression)
         if state.manifest is not None:
             return state.manifest
     raise Unavailable("the image is still being made, ask again in a few seconds", retry_after=_RETRY_AFTER)
