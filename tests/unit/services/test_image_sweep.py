@@ -13,7 +13,7 @@ from conda_store.artifacts.oci.documents import ManifestForm
 from conda_store.db import artifacts, images, kept_blobs, layers
 from conda_store.domain.access import SYSTEM
 from conda_store.domain.artifact import ArtifactState, ArtifactType, layer_blob_key
-from conda_store.domain.image import Layer
+from conda_store.domain.image import Compression, Layer
 from conda_store.services.builds import delete_build
 from conda_store.services.clearing import purge_deleted
 from conda_store.services.context import Context
@@ -88,6 +88,27 @@ def test_what_was_swept_is_made_again(context: Context) -> None:
     assert stored(context) == set()
     again = imaged(context, "zlib", name="again")
     assert stored(context) == blobs_of(context, again) != set()
+
+
+def test_layers_in_zstd_are_made_once_and_swept_like_others(context: Context) -> None:
+    first, second = imaged(context, "zlib"), imaged(context, "zlib", name="other")
+    in_gzip = blobs_of(context, first) & blobs_of(context, second)
+    for build_id in (first, second):
+        request_image(context, build_id, FORMS, Compression.ZSTD)
+        with context.database.write() as connection:
+            claimed = artifacts.claim(connection, "worker", LEASE)
+        assert claimed is not None
+        make_artifact(context, claimed)
+        assert request_image(context, build_id, FORMS, Compression.ZSTD).manifest is not None
+    shared = blobs_of(context, first) & blobs_of(context, second)
+    assert len(shared) == 2 * len(in_gzip)
+    assert stored(context) == blobs_of(context, first) | blobs_of(context, second)
+    deleted(context, first)
+    sweep(keeping(context, 0))
+    assert stored(context) == blobs_of(context, second)
+    deleted(context, second)
+    sweep(keeping(context, 0))
+    assert stored(context) == set()
 
 
 LAYER = Layer("a" * 64, "b" * 64, 4, 4, "one")
