@@ -344,6 +344,16 @@ share_link = Table(
     Column("expires_on", Moment, nullable=False),
 )
 
+# who has the specification of an environment open for changing, and when their page was heard of last
+editor = Table(
+    "editor",
+    metadata,
+    Column("environment_id", Id, _reference("environment.id"), primary_key=True),
+    Column("identity", String(300), primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("seen_on", Moment, nullable=False, index=True),
+)
+
 keyvaluestore = Table(
     "keyvaluestore",
     metadata,

@@ -33,7 +33,6 @@ from conda_store.server.attempts import Attempts
 from conda_store.server.audit_trail import AuditTrail
 from conda_store.server.authentication import Authenticator
 from conda_store.server.background import BackgroundLoop
-from conda_store.server.editors import Editors
 from conda_store.server.guards import AllowedHosts, BehindProxy, BodyLimit, Head, PlainText
 from conda_store.server.options import ServerOptions
 from conda_store.server.parts import FIGURE_DAYS, FIGURE_HOURS, Parts
@@ -82,7 +81,6 @@ def create_app(context: Context, options: ServerOptions | None = None) -> FastAP
         BuildWatch(context, watcher),
         BackgroundLoop(),
         Attempts(),
-        Editors(),
         KeptFigures(context, FIGURE_DAYS, FIGURE_HOURS),
     )
     app = FastAPI(

@@ -13,7 +13,6 @@ from conda_store.domain.access import Actor
 from conda_store.server.attempts import Attempts
 from conda_store.server.authentication import Authenticator
 from conda_store.server.background import BackgroundLoop
-from conda_store.server.editors import Editors
 from conda_store.server.options import ServerOptions
 from conda_store.server.watching import BuildWatch, Watcher
 from conda_store.services.context import Context
@@ -33,7 +32,6 @@ class Parts:
     builds: BuildWatch
     background: BackgroundLoop
     attempts: Attempts
-    editors: Editors
     figures: KeptFigures
 
 

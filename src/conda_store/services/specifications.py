@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from conda_store.db import builds, environments, namespaces, overview, quotas, specifications
+from conda_store.db import builds, editors, environments, namespaces, overview, quotas, specifications
 from conda_store.db import settings as stored_settings
 from conda_store.db.engine import Connection
 from conda_store.db.paging import Page, PageRequest
@@ -170,6 +170,7 @@ def _queue(
         version = context.deployment.build_key_version
         build_id = builds.create(connection, environment, stored, now, version, actor.name, origin)
         about(f"build {build_id}")
+        editors.leave(connection, environment.id, actor.identity)
         if environment.current_build_id is None:
             environments.set_current(connection, environment.id, build_id)
     return build_id

@@ -12,8 +12,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from conda_store.db.paging import PageRequest
-from conda_store.db.records import BuildRecord
-from conda_store.domain.access import Permission, Target
 from conda_store.domain.channel import channel_url
 from conda_store.errors import (
     BuildFailed,
@@ -31,7 +29,7 @@ from conda_store.server.parts import Call, Caller
 from conda_store.server.web.environment import specification_text
 from conda_store.server.web.forms import Form, Sent
 from conda_store.server.web.rendering import PageRoute, own_path, page, redirect
-from conda_store.services import builds, namespaces, packages, previewing, specifications, suggesting
+from conda_store.services import builds, editing, namespaces, packages, previewing, specifications, suggesting
 from conda_store.services.previewing import Meant, Preview
 from conda_store.services.specifications import Submission
 from conda_store.services.suggesting import Suggestion
@@ -73,7 +71,7 @@ def get_create(request: Request, call: Caller, namespace: str = "", build: Build
         fields["specification"] = specification_text(specification)
         fields["format"] = "conda-lock" if is_lockfile else ""
         fields["name"] = specification.name if is_lockfile else ""
-        others = _others(call, record)
+        others = editing.note_editing(call.context, call.actor, record.namespace, record.environment)
     return _form(request, call, Form(fields, {}), others=others)
 
 
@@ -87,8 +85,6 @@ def post_create(request: Request, call: Caller, sent: Sent) -> Response:
         return _form(request, call, _kept(sent, newest_seen=""), error)
     except (InvalidInput, Forbidden) as error:
         return _form(request, call, _kept(sent), _explained(error, sent, call))
-    record = builds.find_build(call.context, call.actor, build_id)
-    call.parts.editors.leave((record.namespace, record.environment), call.actor.identity)
     return redirect(own_path(call.options, "build", build_id))
 
 
@@ -128,7 +124,7 @@ def get_newer(request: Request, call: Caller, build: int, newest_seen: int) -> R
     record = builds.find_build(call.context, call.actor, build)
     newest = specifications.newest_build(call.context, call.actor, record.namespace, record.environment)
     newer = builds.find_build(call.context, call.actor, newest) if newest > newest_seen else None
-    others = _others(call, record)
+    others = editing.note_editing(call.context, call.actor, record.namespace, record.environment)
     return page(request, "create_newer.html", newer=newer, others=others, build=build, newest_seen=newest_seen)
 
 
@@ -158,13 +154,6 @@ async def post_preview(request: Request, call: Caller, sent: Sent) -> Response:
     except BuildFailed as refusal:
         error = refusal
     return await run_in_threadpool(_form, request, call, _kept(sent), error, found)
-
-
-def _others(call: Call, record: BuildRecord) -> tuple[str, ...]:
-    """Who else has a build of the environment open for editing; from now on the caller is one of them."""
-    if not call.actor.may(Permission.ENVIRONMENT_CREATE, Target(record.namespace, record.environment)):
-        return ()
-    return call.parts.editors.note((record.namespace, record.environment), call.actor.identity, call.actor.name)
 
 
 def _change(text: str) -> Suggestion:
