@@ -18,7 +18,6 @@ from conda_store.errors import AddressRefused, InvalidInput, PackageNotFound, Pa
 
 _CLOSED = frozenset({401, 403, 404, 407, 410})
 _AT_ONCE = 16
-_HTTP = frozenset({"http", "https", "git+http", "git+https"})
 
 
 async def require_access(lock: Lock, hosts: frozenset[str], options: BuilderOptions) -> None:
@@ -63,8 +62,9 @@ async def require_addresses(urls: Iterable[str], options: BuilderOptions) -> Non
     Raises:
         AddressRefused: one lies inside.
     """
-    hosts = {(parts.hostname or "", parts.port or 443) for url in urls if (parts := urlsplit(url)).scheme in _HTTP}
-    for host, port in sorted(hosts):
+    for host, port in sorted(
+        {(parts.hostname, parts.port or 443) for url in urls if (parts := urlsplit(url)).hostname}
+    ):
         try:
             await asyncio.to_thread(options.addresses.resolve, host, port)
         except InvalidInput as error:

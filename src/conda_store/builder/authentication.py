@@ -11,11 +11,14 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rattler import Config
 
+from conda_store.builder.forwarding import forwarder
 from conda_store.builder.options import BuilderOptions
+from conda_store.domain.addresses import AddressPolicy
 
 
 @contextmanager
@@ -49,26 +52,31 @@ def entries(options: BuilderOptions) -> Mapping[str, Any]:
 def client_config(options: BuilderOptions) -> Iterator[Config]:
     """For a client that is made inside: it reads the credentials when it is made."""
     if not options.credentials:
-        if options.authentication_file is None:
-            yield Config()
-        else:
-            yield _config(str(options.authentication_file))
+        yield config_of(options.authentication_file, options.addresses)
         return
     with unnamed_file(json.dumps(entries(options))) as descriptor:
-        yield _config(f"/dev/fd/{descriptor}")
+        yield config_of(f"/dev/fd/{descriptor}", options.addresses)
 
 
-def _config(path: str) -> Config:
-    quoted = path.replace("\\", "\\\\").replace('"', '\\"')
-    return Config.from_toml(f'authentication-override-file = "{quoted}"')
+def config_of(authentication_file: Path | str | None, addresses: AddressPolicy) -> Config:
+    """rattler's configuration: where the credentials are, and the proxy that sees to the policy of addresses."""
+    lines = []
+    if authentication_file is not None:
+        lines.append(f"authentication-override-file = {json.dumps(str(authentication_file), ensure_ascii=False)}")
+    if (used := forwarder(addresses)) is not None:
+        lines.append(f'[proxy-config]\nhttp = "{used.url}"\nhttps = "{used.url}"')
+    return Config.from_toml("\n".join(lines)) if lines else Config()
 
 
 @contextmanager
-def uv_credentials(options: BuilderOptions) -> Iterator[tuple[dict[str, str], tuple[int, ...]]]:
-    """Variables and open descriptors with which uv finds the credentials; the variables hold none."""
+def uv_variables(options: BuilderOptions) -> Iterator[tuple[dict[str, str], tuple[int, ...]]]:
+    """Variables and open descriptors with which uv finds the credentials, of which the variables hold none, and asks
+    what it may ask."""
+    used = forwarder(options.addresses)
+    variables = used.variables if used is not None else {}
     text = options.credentials.netrc()
     if not text:
-        yield {}, ()
+        yield variables, ()
         return
     with unnamed_file(text) as descriptor:
-        yield {"NETRC": f"/dev/fd/{descriptor}"}, (descriptor,)
+        yield variables | {"NETRC": f"/dev/fd/{descriptor}"}, (descriptor,)

@@ -32,6 +32,7 @@ import conda_store
 from conda_store.builder.authentication import client_config
 from conda_store.builder.channels import ABSENT, ChannelState
 from conda_store.builder.filtering import FilteredChannel
+from conda_store.builder.forwarding import refused
 from conda_store.builder.guard import described, is_from_rattler
 from conda_store.builder.options import BuilderOptions
 from conda_store.domain.channel import without_credentials
@@ -165,7 +166,8 @@ class Repodata:
                 raise
             if type(error).__name__ == "GatewayError":
                 self._forget_everything()  # what was cached may be the cause: a download cut in half
-            raise _translated(error) from error
+            refusal = refused(str(error), self._options.addresses)
+            raise refusal or _translated(error) from error
 
     def _forget_old(self, state: ChannelState) -> None:
         for subdir, digest in state.subdirs.items():

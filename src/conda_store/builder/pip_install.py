@@ -22,9 +22,10 @@ from tempfile import TemporaryDirectory
 from urllib.parse import urldefrag
 from uuid import uuid4
 
-from conda_store.builder.authentication import uv_credentials
+from conda_store.builder.authentication import uv_variables
 from conda_store.builder.child_process import Ended, child_environment, run_child
 from conda_store.builder.failures import disk_full, redacted
+from conda_store.builder.forwarding import refused
 from conda_store.builder.options import BuilderOptions
 from conda_store.builder.package_cache import PackageCache
 from conda_store.builder.ports import InstallRequest, Reporter
@@ -81,7 +82,7 @@ async def install_pip_part(
         await asyncio.to_thread(requirements.write_text, text, encoding="utf-8")
         ended = await _run_uv(request, requirements, cache, options, reporter)
     if ended.status != 0:
-        raise _failure(ended, request)
+        raise refused("\n".join(ended.tail), options.addresses) or _failure(ended, request)
     installed = await asyncio.to_thread(relocate, request.staging, request.prefix, python.site_packages)
     if not request.compiles_pyc:
         return installed
@@ -122,7 +123,7 @@ async def _run_uv(
         **index_variables(request.pip_options, options),
     )
     try:
-        with uv_credentials(options) as (variables, descriptors):
+        with uv_variables(options) as (variables, descriptors):
             return await run_child(
                 command,
                 environment=environment | variables,

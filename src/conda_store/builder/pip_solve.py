@@ -15,9 +15,10 @@ from typing import Any
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from conda_store.builder.authentication import uv_credentials
+from conda_store.builder.authentication import uv_variables
 from conda_store.builder.child_process import child_environment, run_child
 from conda_store.builder.failures import redacted
+from conda_store.builder.forwarding import refused
 from conda_store.builder.options import BuilderOptions
 from conda_store.builder.ports import Reporter
 from conda_store.builder.stub_wheels import write_stub
@@ -106,7 +107,8 @@ async def _solve(
             command += ["--no-emit-package", name]
         lines = await _run(command, directory, options, reporter)
         if not answer.exists():
-            raise _failure(lines, specification, lock, provided, cooldown)
+            refusal = refused("\n".join(lines), options.addresses)
+            raise refusal or _failure(lines, specification, lock, provided, cooldown)
         document = tomllib.loads(answer.read_text(encoding="utf-8"))
     packages = [_package(item, lock, python.version) for item in document.get("packages", [])]
     return tuple(sorted(packages, key=lambda package: package.name))
@@ -125,7 +127,7 @@ async def _run(
         reporter.log(text)
 
     try:
-        with uv_credentials(options) as (variables, descriptors):
+        with uv_variables(options) as (variables, descriptors):
             await run_child(
                 command,
                 environment=child_environment(directory, UV_HTTP_RETRIES=str(options.download_retries), **variables),

@@ -21,6 +21,7 @@ from conda_store.builder.authentication import client_config
 from conda_store.builder.claims import Claims
 from conda_store.builder.conda_meta import extracted_directory, rename_in_records
 from conda_store.builder.failures import install_failure
+from conda_store.builder.forwarding import refused
 from conda_store.builder.options import BuilderOptions
 from conda_store.builder.package_cache import PackageCache
 from conda_store.builder.ports import Reporter
@@ -125,7 +126,9 @@ class Transaction:
         except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # a panic in Rust is no Exception
-            raise install_failure(str(error), self._packages, cache=self._cache.root, prefix=target) from error
+            text = str(error)
+            refusal = refused(text, self._options.addresses)
+            raise refusal or install_failure(text, self._packages, cache=self._cache.root, prefix=target) from error
 
     async def _tick(self, target: Path, *, is_last: bool) -> None:
         """Report what happened since the last tick, take in what was fetched, and see whether anything moves."""

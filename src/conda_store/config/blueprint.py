@@ -66,5 +66,7 @@ class Blueprint:
         from conda_store.builder.package_index import IndexOptions, PackageIndex
 
         file = self.builder_options.authentication_file
-        options = IndexOptions(authentication_file=str(file) if file else None)
+        options = IndexOptions(
+            authentication_file=str(file) if file else None, addresses=self.builder_options.addresses
+        )
         return PackageIndex(self.cache_directory / "index", options=options)

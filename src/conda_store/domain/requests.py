@@ -6,9 +6,27 @@ import http.client
 import socket
 import ssl
 import urllib.request
+from functools import partial
 from typing import Any
 
 from conda_store.domain.addresses import AddressPolicy
+
+
+def connected(policy: AddressPolicy, address: tuple[str, int], *arguments: Any, **options: Any) -> socket.socket:
+    """A connection to an address that the policy permits; arguments as for `socket.create_connection`.
+
+    Raises:
+        InvalidInput: the host lies inside.
+        OSError: it is not known, or cannot be reached.
+    """
+    host, port = address
+    failure: OSError = OSError("its host has no address")
+    for found in policy.resolve(host, port):
+        try:
+            return socket.create_connection((found, port), *arguments, **options)
+        except OSError as error:
+            failure = error
+    raise failure
 
 
 def guarded_opener(policy: AddressPolicy, context: ssl.SSLContext | None = None) -> urllib.request.OpenerDirector:
@@ -18,25 +36,15 @@ def guarded_opener(policy: AddressPolicy, context: ssl.SSLContext | None = None)
     Opening raises InvalidInput for a host that lies inside.
     """
 
-    def connected(address: tuple[str, int], *arguments: Any, **options: Any) -> socket.socket:
-        host, port = address
-        failure: OSError = OSError("its host has no address")
-        for found in policy.resolve(host, port):
-            try:
-                return socket.create_connection((found, port), *arguments, **options)
-            except OSError as error:
-                failure = error
-        raise failure
-
     class Plain(http.client.HTTPConnection):
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **options)
-            self._create_connection = connected
+            self._create_connection = partial(connected, policy)
 
     class Secure(http.client.HTTPSConnection):
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **options)
-            self._create_connection = connected
+            self._create_connection = partial(connected, policy)
 
     class PlainHandler(urllib.request.HTTPHandler):
         def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+from conda_store.domain.addresses import AddressPolicy
 
 
 class SortKey(StrEnum):
@@ -116,6 +118,7 @@ class IndexOptions:
     refresh included. connections: downloads at a time. niceness: added to that of the child process, so that it gives
     way to solves and builds. with_summaries: whether channeldata.json is read, for the summaries.
     authentication_file: rattler's file with the credentials of private channels; None is rattler's own default.
+    addresses: what may be asked.
     """
 
     fetch_timeout: float = 300.0
@@ -126,3 +129,4 @@ class IndexOptions:
     with_summaries: bool = True
     channeldata_limit: int = 256 * 1024 * 1024
     authentication_file: str | None = None
+    addresses: AddressPolicy = field(default_factory=AddressPolicy)

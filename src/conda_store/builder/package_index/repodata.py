@@ -13,8 +13,10 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import httpx
-from rattler import Channel, Client, Config, SparseRepoData, Subdir, fetch_repo_data
+from rattler import Channel, Client, SparseRepoData, Subdir, fetch_repo_data
 
+from conda_store.builder.authentication import config_of
+from conda_store.builder.forwarding import forwarder, refused
 from conda_store.builder.package_index.catalog import read_summaries
 from conda_store.builder.package_index.layout import Layout, replacing
 from conda_store.builder.package_index.model import IndexOptions
@@ -85,9 +87,12 @@ class Fetcher:
         except Exception as error:  # as above
             raise self._failure(channel, subdir, error) from error
 
-    @staticmethod
-    def _failure(channel: str, subdir: str, error: Exception) -> Exception:
+    def _failure(self, channel: str, subdir: str, error: Exception) -> Exception:
         text = _SECRETS.sub("", str(error))
+        if (refusal := refused(text, self.options.addresses)) is not None:
+            return ChannelUnavailable(
+                f"The repodata of {channel} for {subdir} is not read: {refusal.message}", hint=refusal.hint
+            )
         if text.startswith("repodata not found"):
             return FileNotFoundError(f"{channel}/{subdir}")
         causes = [line.removeprefix("Caused by: ").strip() for line in text.splitlines() if line.strip()]
@@ -120,9 +125,10 @@ class Fetcher:
             httpx.HTTPError: no good answer.
         """
         headers = {"If-None-Match": tag} if tag else {}
+        used = forwarder(self.options.addresses)
         url = f"{channel.rstrip('/')}/channeldata.json"
         async with (
-            httpx.AsyncClient(follow_redirects=True, timeout=30) as client,
+            httpx.AsyncClient(follow_redirects=True, timeout=30, proxy=used.url if used else None) as client,
             client.stream("GET", url, headers=headers) as response,
         ):
             if response.status_code == httpx.codes.NOT_MODIFIED:
@@ -137,12 +143,7 @@ class Fetcher:
 
 
 def _client(options: IndexOptions) -> Client:
-    file = options.authentication_file
-    config = (
-        Config()
-        if file is None
-        else Config.from_toml(f"authentication-override-file = {json.dumps(file, ensure_ascii=False)}")
-    )
+    config = config_of(options.authentication_file, options.addresses)
     return Client.from_config(config, max_retries=options.retries, timeout=max(1, round(options.fetch_timeout)))
 
 

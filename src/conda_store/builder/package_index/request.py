@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Self
 
 from conda_store.builder.package_index.model import IndexOptions
+from conda_store.domain.addresses import AddressPolicy
 from conda_store.domain.channel import without_credentials
 
 NOARCH = "noarch"
@@ -46,7 +47,9 @@ class Request:
     @classmethod
     def from_json(cls, text: str) -> Self:
         values = json.loads(text)
-        values["options"] = IndexOptions(**values["options"])
+        options = values["options"]
+        options["addresses"] = AddressPolicy(tuple(options["addresses"]["allowed_inside"]))
+        values["options"] = IndexOptions(**options)
         return cls(**values)
 
     @property
