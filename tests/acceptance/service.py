@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -40,6 +41,7 @@ class Service:
         self.directory = directory
         self.data = directory / "data" / "conda-store"
         self.log_file = directory / "serve.log"
+        self.temporary = directory / "temporary"
         self._arguments = arguments
         self._indexes = indexes
         self._options = _QUICK | options
@@ -48,6 +50,7 @@ class Service:
             "XDG_DATA_HOME": str(directory / "data"),
             "XDG_CONFIG_HOME": str(directory / "config"),
             "XDG_CACHE_HOME": str(directory / "cache"),
+            "TMPDIR": str(self.temporary),
             "COLUMNS": "200",
             "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
         }
@@ -59,7 +62,7 @@ class Service:
 
     def start(self, *further: str) -> None:
         """Start it, and wait for the first answer."""
-        self.directory.mkdir(parents=True, exist_ok=True)
+        self.temporary.mkdir(parents=True, exist_ok=True)
         begin = self.log_file.stat().st_size if self.log_file.exists() else 0
         options = [
             f"--CondaStore.{name}={item}"
@@ -225,11 +228,13 @@ class Service:
             connection.close()
 
     def debris(self) -> list[Path]:
-        """What belongs to no completed build, nor to the trash."""
+        """What belongs to no completed build, no running process, nor to the trash."""
         kept = {row[0] for row in self.rows("SELECT prefix FROM build WHERE status = 'COMPLETED'")}
-        found: list[Path] = []
+        found = list(self.temporary.iterdir())
+        temporary = self.state / "%temporary"
+        found += [path for path in temporary.iterdir() if not _is_locked(path)] if temporary.exists() else []
         for directory in self.state.iterdir() if self.state.exists() else ():
-            if directory.name != "%trash":
+            if directory.name not in {"%trash", "%temporary"}:
                 found += [path for path in directory.iterdir() if path.name != "envs" and str(path) not in kept]
             links = directory / "envs"
             found += [path for path in links.iterdir() if not path.exists()] if links.exists() else []
@@ -247,6 +252,21 @@ class Service:
         while found := self.debris():
             assert time.monotonic() < deadline, found
             time.sleep(0.02)
+
+
+def _is_locked(directory: Path) -> bool:
+    """Whether the process that the directory belongs to is there."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY)
+    except FileNotFoundError:  # it has just been cleared away
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _command_line(pid: int) -> bytes:

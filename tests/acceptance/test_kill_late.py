@@ -1,4 +1,4 @@
-"""kill -9 late in a build: while uv installs the pip part, and while a post-link script runs in the finished prefix."""
+"""kill -9 while uv solves or installs the pip part, and while a post-link script runs in the finished prefix."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import os
 import signal
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,17 +25,22 @@ import base64, hashlib, pathlib, time, zipfile
 
 METADATA = "Metadata-Version: 2.1\\nName: {name}\\nVersion: 1.0\\n"
 
+def wait(step):
+    deadline = time.monotonic() + 60
+    if step == {step!r}:
+        pathlib.Path({reached!r}).touch()
+        while pathlib.Path({hold!r}).exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+
 def prepare_metadata_for_build_wheel(directory, config_settings=None):
+    wait("solving")
     info = pathlib.Path(directory, "{name}-1.0.dist-info")
     info.mkdir()
     (info / "METADATA").write_text(METADATA)
     return info.name
 
 def build_wheel(directory, config_settings=None, metadata_directory=None):
-    deadline = time.monotonic() + 60
-    pathlib.Path({reached!r}).touch()
-    while pathlib.Path({hold!r}).exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait("pip")
     files = {{
         "{name}.py": "answer = 42\\n",
         "{name}-1.0.dist-info/METADATA": METADATA,
@@ -60,6 +65,7 @@ backend-path = ["."]
 [project]
 name = "{name}"
 version = "1.0"
+dynamic = ["dependencies"]
 """
 
 
@@ -80,16 +86,16 @@ class Late:
         name = f"held{self._count}"
         self.reached.unlink(missing_ok=True)
         self.hold.touch()
-        specification = self.with_pip_part(name) if phase == "pip" else self.with_script(name)
+        specification = self.with_script(name) if phase == "finishing" else self.with_pip_part(name, phase)
         build_id = self.service.submit(specification)
         wait_for(f"build {build_id} is {phase}", self.reached.exists)
         self.service.in_phase(build_id, phase)
         return build_id
 
-    def with_pip_part(self, name: str) -> str:
+    def with_pip_part(self, name: str, step: str) -> str:
         files = {
             "pyproject.toml": PROJECT.format(name=name),
-            "backend.py": BACKEND.format(name=name, reached=str(self.reached), hold=str(self.hold)),
+            "backend.py": BACKEND.format(name=name, step=step, reached=str(self.reached), hold=str(self.hold)),
             "PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
         }
         with tarfile.open(self.directory / "wheels" / f"{name}-1.0.tar.gz", "w:gz") as archive:
@@ -100,7 +106,8 @@ class Late:
         return f"name: env\ndependencies: [python=3.11, {{pip: [{name}]}}]\n"
 
     def with_script(self, name: str) -> str:
-        script = f"touch {self.reached}\nfor _ in $(seq 600); do [ -e {self.hold} ] || exit 0; sleep 0.1; done\n"
+        script = f"mktemp -d\ntouch {self.reached}\n"
+        script += f"for _ in $(seq 600); do [ -e {self.hold} ] || exit 0; sleep 0.1; done\n"
         write_package(self.channel, name, "1.0", files={"share/held.txt": "held\n"}, link_scripts={"post-link": script})
         index(self.channel)
         return f"name: env\ndependencies: [{name}]\n"
@@ -164,7 +171,7 @@ def _is_ours(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("victim", VICTIMS)
-@pytest.mark.parametrize("phase", ["pip", "finishing"])
+@pytest.mark.parametrize("phase", ["solving", "pip", "finishing"])
 def test_killed_late(late: Late, phase: str, victim: str) -> None:
     service = late.service
     build_id = late.held_in(phase)
@@ -189,8 +196,7 @@ def _active(service: Service) -> Path | None:
 
 
 def _works(late: Late, phase: str, prefix: Path) -> None:
-    checks: dict[str, Callable[[], bool]] = {
-        "pip": lambda: bool(list(prefix.glob("lib/python3.11/site-packages/held*.py"))),
-        "finishing": lambda: (prefix / "share" / "held.txt").read_text() == "held\n",
-    }
-    assert checks[phase]()
+    if phase == "finishing":
+        assert (prefix / "share" / "held.txt").read_text() == "held\n"
+    else:
+        assert list(prefix.glob("lib/python3.11/site-packages/held*.py"))

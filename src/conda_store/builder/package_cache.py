@@ -25,7 +25,6 @@ Layout below the root::
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import glob
 import hashlib
 import json
@@ -42,6 +41,7 @@ from rattler.package_cache import PackageCache as RattlerCache
 from rattler.package_cache import PackageCacheLayer
 
 from conda_store.builder.claims import Claims
+from conda_store.builder.occupied import OccupiedDirectory, set_aside_abandoned
 from conda_store.builder.removal import set_aside
 from conda_store.builder.seals import Seal, is_linked, make_seal, matches
 from conda_store.domain.lock import CondaPackage
@@ -50,30 +50,13 @@ _LOCK = ".cache.lock"  # rattler's, of the directory that it writes to
 _USE_INTERVAL = 3600.0  # seconds between two notes that a package is used
 
 
-class Incoming:
-    """Where one transaction extracts packages to. Locked until it is closed, or its process ends."""
-
-    def __init__(self, parent: Path, trash: Path) -> None:
-        self._trash = trash
-        while True:
-            self.directory = parent / uuid4().hex
-            self.directory.mkdir(parents=True)
-            if (descriptor := _locked(self.directory)) is not None:
-                self._descriptor = descriptor
-                return
-            # `tidy` took it for abandoned before it was locked
+class Incoming(OccupiedDirectory):
+    """Where one transaction extracts packages to; what was not taken into the cache is set aside."""
 
     def close(self) -> None:
-        """Set aside what was not taken into the cache."""
-        try:
-            with contextlib.suppress(FileNotFoundError):
-                (self.directory / _LOCK).unlink()
-            self.directory.rmdir()
-        except OSError:
-            with contextlib.suppress(OSError):
-                set_aside(self.directory, self._trash)
-        finally:
-            os.close(self._descriptor)
+        with contextlib.suppress(OSError):
+            (self.path / _LOCK).unlink()
+        super().close()
 
 
 class PackageCache:
@@ -140,7 +123,7 @@ class PackageCache:
     def rattler(self, incoming: Incoming) -> RattlerCache:
         """For one transaction: it reads what is in the cache, and writes to `incoming`."""
         # the origin counts, so that equally named packages of two channels are two entries
-        layers = [PackageCacheLayer(incoming.directory), PackageCacheLayer(self.packages)]
+        layers = [PackageCacheLayer(incoming.path), PackageCacheLayer(self.packages)]
         return RattlerCache.from_layers(layers, cache_origin=True)
 
     def take_in(self, package: CondaPackage, extracted: Path) -> Seal:
@@ -177,12 +160,7 @@ class PackageCache:
 
     def tidy(self) -> int:
         """Set aside what killed processes left: incoming directories, temporary files. How many there were."""
-        found = 0
-        for path in self.incoming.iterdir():
-            if (descriptor := _locked(path)) is not None:
-                with contextlib.suppress(OSError):
-                    found += set_aside(path, self.trash) is not None
-                os.close(descriptor)
+        found = set_aside_abandoned(self.incoming, self.trash)
         an_hour_ago = time.time() - 3600
         for path in [*self.sealed.glob(".*"), *self.pyc.glob("*/.*"), *self.packages.glob(".*")]:
             with contextlib.suppress(OSError):
@@ -258,22 +236,6 @@ class PackageCache:
     def _forget(self, key: str) -> None:
         self._seals.pop(key, None)
         (self.sealed / f"{key}.json").unlink(missing_ok=True)
-
-
-def _locked(directory: Path) -> int | None:
-    """A descriptor that holds the lock of an incoming directory; None where another does, or it is gone."""
-    try:
-        descriptor = os.open(directory, os.O_RDONLY)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(descriptor), directory.stat()):
-            return descriptor
-    except OSError:
-        pass
-    os.close(descriptor)
-    return None
 
 
 def _is_sound(directory: Path, seal: Seal) -> bool:

@@ -118,7 +118,7 @@ class Transaction:
             raise
         finally:
             work.cancel()
-        rename_in_records(target, self._incoming.directory, self._cache.packages, self._fetched)
+        rename_in_records(target, self._incoming.path, self._cache.packages, self._fetched)
 
     async def _result(self, work: asyncio.Future[None], target: Path) -> None:
         try:
@@ -152,11 +152,11 @@ class Transaction:
         A package that is damaged is left: rattler fails on it too, or it will be found when all is linked.
         """
         for package in packages:
-            directory = self._incoming.directory / self._cache.directory(package).name
+            directory = self._incoming.path / self._cache.directory(package).name
             if not directory.exists():  # rattler names it otherwise, or it was in the cache without a seal
                 directory = extracted_directory(target, package) or directory
             with contextlib.suppress(DamagedPackage):
-                if directory.parent == self._incoming.directory:
+                if directory.parent == self._incoming.path:
                     self.seals[package.name] = self._cache.take_in(package, directory)
                     self._fetched.append(package)
                 else:
@@ -168,7 +168,7 @@ class Transaction:
         for name in list(self._events.populated):
             package = self._missing.get(name)
             if package is not None and package.name not in self.seals:
-                directory = self._incoming.directory / self._cache.directory(package).name
+                directory = self._incoming.path / self._cache.directory(package).name
                 with contextlib.suppress(DamagedPackage, OSError):
                     self._cache.take_in(package, directory)
 

@@ -285,6 +285,7 @@ def _serve(
     from conda_store.server.options import ServerOptions
     from conda_store.server.sending import FileSendingProtocol
     from conda_store.services.context import Context
+    from conda_store.services.temporary_files import own_temporary_directory
 
     backend: AuthenticationBackend = program.part(AuthenticationBackend)
     tokens: dict[str, Any] = dict(backend.predefined_tokens)
@@ -330,7 +331,8 @@ def _serve(
     server = uvicorn.Server(config)
     # a second Ctrl-C cuts the end short: that is what was asked for, and no error to be told
     logging.getLogger("uvicorn.error").addFilter(lambda _record: not server.force_exit)
-    server.run(sockets=[listener])
+    with own_temporary_directory(deployment):
+        server.run(sockets=[listener])
 
 
 def roles_of(options: RBACAuthorizationBackend) -> Roles:

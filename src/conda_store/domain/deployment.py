@@ -61,6 +61,11 @@ class Deployment:
         return self.store_directory / "%trash"
 
     @property
+    def temporary_directory(self) -> Path:
+        """Below it each process has a directory for temporary files."""
+        return self.store_directory / "%temporary"
+
+    @property
     def base_image_directory(self) -> Path:
         """Where base images are kept that were pulled."""
         return self.store_directory / "%base-images"

@@ -28,6 +28,7 @@ from conda_store.services.image_making import sweep
 from conda_store.services.links import update_links
 from conda_store.services.logs import keep_log
 from conda_store.services.packing import remove_abandoned_files
+from conda_store.services.temporary_files import clear_temporary_files
 
 logger = structlog.get_logger()
 
@@ -179,6 +180,7 @@ async def tidy(context: Context) -> None:
     with context.database.write() as connection:
         locks.forget_solves(connection, _SOLVES_ARE_KEPT)
     removed = remove_abandoned_files(context) + context.blobs.remove_debris(_DEBRIS_IS_OLD)
+    removed += clear_temporary_files(context.deployment)
     if swept := sweep(context):
         logger.info("unused layers removed", count=swept)
     forget_old(context)

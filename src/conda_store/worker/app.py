@@ -17,6 +17,7 @@ from conda_store.db.engine import Changes
 from conda_store.queue.doorbell import PollingDoorbell
 from conda_store.services.context import Context
 from conda_store.services.packages import ensure_channels
+from conda_store.services.temporary_files import own_temporary_directory
 from conda_store.services.validating import Validators
 from conda_store.worker.announcing import Announcer, Hook
 from conda_store.worker.child import die_with_parent
@@ -69,15 +70,17 @@ def run_worker(
         signal.signal(number, lambda _number, _frame: worker.stop())
     stop_watching = threading.Event()
     watcher: threading.Thread | None = None
-    if watch_paths:
-        from conda_store.worker.watcher import watch
+    with own_temporary_directory(blueprint.deployment):
+        if watch_paths:
+            from conda_store.worker.watcher import watch
 
-        watcher = threading.Thread(target=watch, args=(context, watch_paths, stop_watching, watch_polls), daemon=True)
-        watcher.start()
-    worker.run()
-    stop_watching.set()
-    if watcher is not None:
-        watcher.join(2)
+            arguments = (context, watch_paths, stop_watching, watch_polls)
+            watcher = threading.Thread(target=watch, args=arguments, daemon=True)
+            watcher.start()
+        worker.run()
+        stop_watching.set()
+        if watcher is not None:
+            watcher.join(2)
     if announcer is not None:
         announcer.close()
     changes.close()

@@ -23,6 +23,7 @@ from conda_store.services.housekeeping import clear, take_out_trash, tidy
 from conda_store.services.packages import refresh_index
 from conda_store.services.packing import make_artifact
 from conda_store.services.run_build import run_build
+from conda_store.services.temporary_files import own_temporary_directory
 from conda_store.worker.jobs import ArtifactJob, BuildJob, Chore, Job
 
 logger = structlog.get_logger()
@@ -59,15 +60,16 @@ def die_with_parent(number: signal.Signals) -> None:
 
 async def _serve(make_context: Callable[[], Context], pipe: Connection) -> None:
     context = make_context()
-    try:
-        while True:
-            try:
-                job: Job = await asyncio.to_thread(pipe.recv)
-            except EOFError:
-                return
-            pipe.send(await _do(context, job))
-    finally:
-        await context.close()
+    with own_temporary_directory(context.deployment):
+        try:
+            while True:
+                try:
+                    job: Job = await asyncio.to_thread(pipe.recv)
+                except EOFError:
+                    return
+                pipe.send(await _do(context, job))
+        finally:
+            await context.close()
 
 
 async def _do(context: Context, job: Job) -> tuple[LinkChange, ...]:

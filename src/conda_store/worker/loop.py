@@ -23,6 +23,7 @@ from conda_store.services.context import Context
 from conda_store.services.ending import give_back, give_up
 from conda_store.services.links import update_links
 from conda_store.services.quotas import claim_build, took_too_long
+from conda_store.services.temporary_files import clear_temporary_files
 from conda_store.worker.announcing import Announcer
 from conda_store.worker.jobs import ArtifactJob, BuildJob, Chore, ChoreJob, Job
 from conda_store.worker.processes import Child, Nursery
@@ -136,6 +137,7 @@ class Worker:
         for child in self.children:
             self._carefully(partial(self._give_back, child.job))
         self.children.clear()
+        self._carefully(partial(clear_temporary_files, self.context.deployment))
         logger.info("worker stopped", owner=self.owner)
 
     def _give_back(self, job: Job | None) -> None:
@@ -265,6 +267,7 @@ class Worker:
     def _dismiss(self, child: Child) -> None:
         self.children.remove(child)
         child.kill()
+        self._carefully(partial(clear_temporary_files, self.context.deployment))
 
     def _retire(self) -> None:
         """Let go of children that are worn, and of all when there has been nothing to do for a while."""

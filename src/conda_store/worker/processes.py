@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import sys
+import tempfile
 from collections.abc import Callable
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
@@ -74,8 +77,18 @@ class Nursery:
         self._multiprocessing.set_forkserver_preload(["conda_store.worker.preloaded"])
 
     def prepare(self) -> None:
-        """Start the fork server: it imports everything while the worker goes on, so that children come quickly."""
-        forkserver.ensure_running()
+        """Start the fork server: it imports everything while the worker goes on, so that children come quickly.
+
+        It listens at a socket in the temporary directory. The name of one has at most 107 bytes, which a directory deep
+        in the store is longer than: so it is named by a descriptor, which stays open as long as we live.
+        """
+        before = tempfile.tempdir
+        directory = os.open(tempfile.gettempdir(), os.O_RDONLY)
+        tempfile.tempdir = f"/dev/fd/{directory}" if sys.platform == "linux" else before
+        try:
+            forkserver.ensure_running()
+        finally:
+            tempfile.tempdir = before
 
     def new(self) -> Child:
         ours, theirs = self._multiprocessing.Pipe()

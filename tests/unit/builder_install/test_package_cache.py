@@ -112,10 +112,10 @@ def test_dropping_leaves_environments_alone(site, package):
 def test_tidy_sets_aside_what_transactions_left_that_were_killed(site, package):
     left = site.cache.incoming / "left"
     running = site.cache.open_incoming()
-    for directory in (left, running.directory):
+    for directory in (left, running.path):
         (directory / f".{site.cache.directory(package).name}abc123/share").mkdir(parents=True)
     assert site.cache.tidy() == 1
-    assert list(site.cache.incoming.iterdir()) == [running.directory]
+    assert list(site.cache.incoming.iterdir()) == [running.path]
     running.close()
     assert site.cache.tidy() == 0
     assert list(site.cache.incoming.iterdir()) == []

@@ -1,0 +1,46 @@
+"""Temporary files of the service: in the store, so that what a killed process leaves is found and cleared away."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+
+from conda_store.builder.occupied import OccupiedDirectory, set_aside_abandoned
+from conda_store.domain.deployment import Deployment
+
+logger = structlog.get_logger()
+
+
+@contextmanager
+def own_temporary_directory(deployment: Deployment) -> Iterator[None]:
+    """Let this process, and the programs that it starts, have their temporary files in a directory of its own.
+
+    Where that cannot be made they stay where they were.
+    """
+    try:
+        clear_temporary_files(deployment)
+        own = OccupiedDirectory(deployment.temporary_directory, deployment.trash_directory)
+    except OSError as error:
+        logger.warning("no directory for temporary files", error=str(error))
+        yield
+        return
+    before = os.environ.get("TMPDIR"), tempfile.tempdir
+    os.environ["TMPDIR"] = tempfile.tempdir = str(own.path)
+    try:
+        yield
+    finally:
+        variable, tempfile.tempdir = before
+        if variable is None:
+            del os.environ["TMPDIR"]
+        else:
+            os.environ["TMPDIR"] = variable
+        own.close()
+
+
+def clear_temporary_files(deployment: Deployment) -> int:
+    """Set aside the temporary files of processes that are gone; of how many."""
+    return set_aside_abandoned(deployment.temporary_directory, deployment.trash_directory)
