@@ -65,13 +65,15 @@ class InvalidInput(CondaStoreError):
 class Problem:
     """One thing that is wrong with a specification.
 
-    `path` leads to the value (`("dependencies", 2, "pip", 0)`), `line` is 1-based where the text has lines.
+    `path` leads to the value (`("dependencies", 2, "pip", 0)`), `line` is 1-based where the text has lines; `hint` says
+    why, or what to write instead.
     """
 
     message: str
     path: tuple[str | int, ...] = ()
     kind: str = "value_error"
     line: int | None = None
+    hint: str = ""
 
     def __str__(self) -> str:
         where = " -> ".join(str(part) for part in self.path) or "specification"
@@ -85,7 +87,8 @@ class InvalidSpecification(InvalidInput):
     def __init__(self, problems: tuple[Problem, ...] | str, *, hint: str = "") -> None:
         self.problems = (Problem(problems),) if isinstance(problems, str) else problems
         text = problems if isinstance(problems, str) else "\n".join(str(problem) for problem in problems)
-        super().__init__(text, hint=hint)
+        hints = dict.fromkeys(problem.hint for problem in self.problems if problem.hint)
+        super().__init__(text, hint=hint or "\n".join(hints))
 
 
 @dataclass(frozen=True)

@@ -181,7 +181,7 @@ def _unavailable(url: str, what: str) -> ChannelUnavailable:
 
 def _not_found(url: str, has_others: bool) -> ChannelNotFound:
     missing = "has no noarch/repodata.json, which every channel must have" if has_others else "does not exist"
-    return ChannelNotFound(
-        f"Channel {without_credentials(url)} {missing}",
-        hint="Check the channel's name in the specification, and the channel alias of the service.",
-    )
+    hint = "Check the channel's name in the specification, and the channel alias of the service."
+    if url.endswith("/defaults"):
+        hint = "`defaults` is what conda's own configuration says; write https://repo.anaconda.com/pkgs/main, if that."
+    return ChannelNotFound(f"Channel {without_credentials(url)} {missing}", hint=hint)

@@ -66,7 +66,7 @@ class RattlerBuilder:
         return known
 
     def prepare(self) -> None:
-        matchspecs.match_spec_problem("python >=3")
+        matchspecs.parse_match_spec("python >=3")
 
     def problems(self, specification: Specification) -> tuple[Problem, ...]:
         return matchspecs.specification_problems(specification)
@@ -83,7 +83,6 @@ class RattlerBuilder:
             format=format,
             name=name,
             problems=matchspecs.specification_problems,
-            reason=matchspecs.match_spec_problem,
             max_size=self._options.max_specification_size,
         )
 

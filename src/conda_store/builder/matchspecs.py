@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from urllib.parse import urlsplit, urlunsplit
 
@@ -20,12 +22,14 @@ MAX_LENGTH = 2000
 # a password anywhere, a lone token before a web host, a token in the path; `git+ssh://git@host` is none of them
 _URL_CREDENTIALS = re.compile(r"https?://[^/\s@]+@|://[^/\s:@]*:[^/\s@]+@|://[^/\s]+/t/[^/\s]+/", re.IGNORECASE)
 _CREDENTIALS = "The channel's URL holds credentials; leave them out, the service is given its own"
+# others an activation script cannot set
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _URL = re.compile(r"[a-z][a-z0-9+.\-]*://[^\s'\"\]<>]+", re.IGNORECASE)
 
 
 def specification_problems(specification: Specification) -> tuple[Problem, ...]:
-    """One problem for each match spec, requirement or option that cannot be read, and for each channel that is named
-    with credentials, with its path in the document."""
+    """One problem for each match spec, requirement, option or name of a variable that cannot be read, and for each
+    channel that is named with credentials, with its path in the document."""
     problems = [
         Problem(_CREDENTIALS, ("channels", index))
         for index, channel in enumerate(specification.channels)
@@ -34,13 +38,17 @@ def specification_problems(specification: Specification) -> tuple[Problem, ...]:
     for index, text in enumerate(specification.dependencies):
         if any(_has_credentials(url.partition("::")[0]) for url in _URL.findall(text)):
             problems.append(Problem(_CREDENTIALS, ("dependencies", index)))
-        elif match_spec_problem(text):
-            message = f"Invalid conda package dependency specification {_shown(text)}"
-            problems.append(Problem(message, ("dependencies", index)))
+        elif problem := _problem(text, parse_match_spec):
+            problems.append(replace(problem, path=("dependencies", index)))
     pip_path = ("dependencies", len(specification.dependencies), "pip")
     for index, line in enumerate(specification.pip or ()):
         if problem := _pip_problem(line):
-            problems.append(Problem(problem, (*pip_path, index)))
+            problems.append(replace(problem, path=(*pip_path, index)))
+    for name in specification.variables or ():
+        if not _VARIABLE.fullmatch(name):
+            message = f"{name!r} is no name of a variable that a shell can set"
+            hint = "Such names have letters, digits and `_`, and no digit at the beginning."
+            problems.append(Problem(message, ("variables", name), hint=hint))
     return tuple(problems)
 
 
@@ -52,12 +60,11 @@ def _has_credentials(channel: str) -> bool:
         return False  # no URL at all: asking for it will say so
 
 
-def match_spec_problem(text: str) -> str | None:
-    """Why a match spec cannot be read, in a few words; None where it can."""
+def _problem(text: str, parse: Callable[[str], object]) -> Problem | None:
     try:
-        parse_match_spec(text)
+        parse(text)
     except InvalidSpecification as error:
-        return error.hint
+        return replace(error.problems[0], hint=f"{_shown(text)}: {redacted(error.hint)}")
     return None
 
 
@@ -115,7 +122,8 @@ def parse_requirement(text: str) -> Requirement:
             raise InvalidRequirement(f"it is longer than {MAX_LENGTH} characters")
         return Requirement(text)
     except InvalidRequirement as error:
-        raise InvalidSpecification(_pypi_message(text), hint=str(error).splitlines()[0]) from error
+        hint = next((hint for start, hint in _PIP_HINTS.items() if text.startswith(start)), str(error).splitlines()[0])
+        raise InvalidSpecification(_pypi_message(text), hint=hint) from error
 
 
 def with_channel_urls(text: str, alias: str) -> MatchSpec:
@@ -127,19 +135,22 @@ def with_channel_urls(text: str, alias: str) -> MatchSpec:
     return parse_match_spec(f"{channel_url(channel, alias)}::{rest}")
 
 
-def _pip_problem(line: str) -> str | None:
+def _pip_problem(line: str) -> Problem | None:
     if _URL_CREDENTIALS.search(line):
-        return "The pip part holds a URL with credentials; leave them out, specifications are stored and shown"
+        return Problem("The pip part holds a URL with credentials; leave them out, specifications are stored and shown")
     if line.startswith("--"):
         option, _, value = line.replace("=", " ", 1).partition(" ")
         if option in PIP_OPTIONS and value.strip() and line.isprintable():
             return None
-        return f"Invalid pip option {_shown(line)!r} supported options are {list(PIP_OPTIONS)}"
-    try:
-        parse_requirement(line)
-    except InvalidSpecification as error:
-        return error.problems[0].message
-    return None
+        return Problem(f"Invalid pip option {_shown(line)!r} supported options are {list(PIP_OPTIONS)}")
+    return _problem(line, parse_requirement)
+
+
+_NO_FILES = "the service has no other file than this one: write what is in that file here"
+_PIP_HINTS = {
+    **dict.fromkeys(("-r", "-c", "-e", ".", "/"), _NO_FILES),
+    **dict.fromkeys(("git+", "http:", "https:"), "a URL needs a name before it, as in `name @ https://...`"),
+}
 
 
 def _pypi_message(text: str) -> str:

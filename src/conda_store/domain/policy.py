@@ -86,7 +86,9 @@ def _refuse_channels(refused: set[str], where: str, rules: InForce) -> None:
 
 
 def _channels(specification: Specification, rules: InForce) -> Specification:
-    channels = specification.channels or rules.settings.conda_default_channels
+    # what conda needs to be told not to add channels, where none are added
+    named = [name for name in specification.channels if name != "nodefaults"]
+    channels = named or rules.settings.conda_default_channels
     alias, allowed = rules.settings.conda_channel_alias, _allowed(rules)
     # `channel::package` names one as well, though the solver takes only what is listed
     _refuse_channels({name for name in channels if channel_url(name, alias) not in allowed}, "specification", rules)

@@ -125,6 +125,9 @@ def test_a_closed_channel_is_not_tried_again(served: Served, tmp_path: Path, sta
 
 def test_a_channel_that_does_not_exist(served: Served, tmp_path: Path) -> None:
     _, server = served
+    with pytest.raises(ChannelNotFound, match=rf"Channel {server.url}/defaults does not exist") as raised:
+        Bench(tmp_path / "cache", server.url).solve("tool", channels=("defaults",))
+    assert "repo.anaconda.com/pkgs/main" in raised.value.hint
     with pytest.raises(ChannelNotFound, match=rf"Channel {server.url}/nowhere does not exist"):
         Bench(tmp_path / "cache", server.url).solve("tool", channels=("nowhere",))
 

@@ -29,7 +29,6 @@ def read(text: str | bytes, form: str | None = None, name: str | None = None) ->
         format=form,
         name=name,
         problems=matchspecs.specification_problems,
-        reason=matchspecs.match_spec_problem,
     )
 
 
@@ -96,6 +95,25 @@ def test_problems_have_the_line_of_the_value() -> None:
         "https://peps.python.org/pep-0508/ and https://peps.python.org/pep-0440/"
     )
     assert "scipy==: " in error.hint
+    assert "git+https://x.example/y: a URL needs a name before it" in error.hint
+
+
+def test_what_lies_beside_the_file_is_not_there() -> None:
+    for line in ("-r other.txt", "-c limits.txt", "-e .", "./wheel.whl"):
+        error = refusal(json.dumps({"name": "a", "dependencies": ["python", {"pip": ["six", line]}]}))
+        assert error.problems[0].path == ("dependencies", 1, "pip", 1)
+        assert error.hint == f"{line}: the service has no other file than this one: write what is in that file here"
+
+
+def test_a_variable_has_a_name_that_a_shell_can_set() -> None:
+    text = 'name: a\nvariables:\n  GOOD_1: x\n  "A B": y\n  1X: z\n  my-var: 1\n'
+    error = refusal(text)
+    assert [(problem.line, problem.path) for problem in error.problems] == [
+        (4, ("variables", "A B")),
+        (5, ("variables", "1X")),
+        (6, ("variables", "my-var")),
+    ]
+    assert "letters, digits and `_`" in error.hint
 
 
 @pytest.mark.parametrize(

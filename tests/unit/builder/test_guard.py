@@ -34,7 +34,6 @@ def read_or_refuse(data: bytes, form: str | None) -> None:
             format=form,
             name="fuzzed",
             problems=matchspecs.specification_problems,
-            reason=matchspecs.match_spec_problem,
         )
     except InvalidSpecification as error:
         str(error).encode()
@@ -85,8 +84,7 @@ def test_bytes_are_read_or_refused(data: bytes, form: str | None) -> None:
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.text(max_size=40))
 def test_any_text_as_a_match_spec(text: str) -> None:
-    matchspecs.match_spec_problem(text)
-    matchspecs.match_spec_problem(f"numpy{text}")
+    matchspecs.specification_problems(Specification("a", dependencies=(text, f"numpy{text}"), pip=(text,)))
 
 
 def test_a_panic_of_rattler_is_told_apart_and_described(tmp_path: Path) -> None:

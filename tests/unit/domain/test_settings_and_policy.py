@@ -70,6 +70,12 @@ def test_default_channels_are_those_of_specifications_that_name_none() -> None:
     assert applied(Specification("e", ("mine",))).channels == ("mine",)
 
 
+def test_nodefaults_is_no_channel() -> None:
+    assert applied(Specification("e", ("mine", "nodefaults"))).channels == ("mine",)
+    assert applied(Specification("e", ("nodefaults",))).channels == ("conda-forge",)
+    assert applied(Specification("e", ("mine", "nodefaults")), conda_allowed_channels=["mine"]).channels == ("mine",)
+
+
 def test_only_allowed_channels_pass_however_they_are_written() -> None:
     allowed = {"conda_allowed_channels": ["conda-forge"]}
     written_out = Specification("e", ("https://conda.anaconda.org/conda-forge",))

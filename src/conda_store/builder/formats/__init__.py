@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from conda_store.builder.failures import redacted
 from conda_store.builder.formats.conda_lock import read_conda_lock
 from conda_store.builder.formats.documents import Document, decoded
 from conda_store.builder.formats.environment import read_environment
@@ -31,7 +30,6 @@ _KEY = re.compile(r"^\s*(['\"]?)[A-Za-z_-]+\1\s*:(\s|$)", re.MULTILINE)
 _REQUIREMENT = re.compile(r"^\s*(--?[a-z][a-z-]*[ =]\S|[A-Za-z0-9][\w.\-]*\s*(\[|[<>=!~]=?|;|@|$))")
 
 Problems = Callable[[Specification], tuple[Problem, ...]]
-Reason = Callable[[str], str | None]
 
 
 def read(
@@ -40,13 +38,12 @@ def read(
     format: str | None,
     name: str | None,
     problems: Problems,
-    reason: Reason = lambda _: None,
     max_size: int = 10 * 1024**2,
 ) -> AnySpecification:
     """The specification in a file's text; `format=None` finds out which form it has.
 
     `name` fills in where the form has no name; a lock and a list have none. `problems` checks the grammar of match
-    specs and requirements, `reason` says why a match spec cannot be read. `max_size` is in bytes.
+    specs and requirements. `max_size` is in bytes.
 
     Raises:
         InvalidSpecification: with line or path of each problem.
@@ -61,13 +58,13 @@ def read(
             replace(problem, line=lines.get(problem.path[-1]) if isinstance(problem.path[-1], int) else None)
             for problem in problems(specification)
         )
-        return _checked(specification, found, reason)
+        return _checked(specification, found)
     if form == "pixi.toml":
         specification = read_pixi_manifest(content, environment, name)
-        return _checked(specification, problems(specification), reason)
+        return _checked(specification, problems(specification))
     document = Document(content)
     try:
-        return _read_document(form, document, content, environment, name, problems, reason)
+        return _read_document(form, document, content, environment, name, problems)
     except InvalidSpecification as error:
         if error.problems and error.problems[0].path:
             raise document.with_lines(error) from error
@@ -81,7 +78,6 @@ def _read_document(
     environment: str,
     name: str | None,
     problems: Problems,
-    reason: Reason,
 ) -> AnySpecification:
     if form == "conda-lock":
         return read_conda_lock(document.value, name)
@@ -90,16 +86,13 @@ def _read_document(
 
         return read_pixi_lock(document, content, environment, name)
     specification = read_environment(document, name)
-    found = _at_their_places(problems(specification), document)
-    return _checked(specification, found, reason)
+    return _checked(specification, _at_their_places(problems(specification), document))
 
 
-def _checked(specification: Specification, found: tuple[Problem, ...], reason: Reason) -> Specification:
-    if not found:
-        return specification
-    reasons = {text: why for text in specification.dependencies if (why := reason(text))}
-    hint = redacted("\n".join(f"{text[:200]}: {why}" for text, why in reasons.items()))
-    raise InvalidSpecification(found, hint=hint)
+def _checked(specification: Specification, found: tuple[Problem, ...]) -> Specification:
+    if found:
+        raise InvalidSpecification(found)
+    return specification
 
 
 def _at_their_places(found: tuple[Problem, ...], document: Document) -> tuple[Problem, ...]:
