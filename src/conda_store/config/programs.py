@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,8 +51,18 @@ class Program(Application):
     ]
     config_file = Unicode("", help="Configuration file to read.", config=True)
     standalone = Bool(False, help="Start a worker along with the server.", config=True)
-    aliases = {"config": "Program.config_file"}  # noqa: RUF012
+    # a broken file is not to be left out: what it forbids would be allowed
+    raise_config_file_errors = Bool(True)
+    aliases = {  # noqa: RUF012
+        "config": "Program.config_file",
+        "address": "CondaStoreServer.address",
+        "port": "CondaStoreServer.port",
+    }
     flags = {"standalone": ({"Program": {"standalone": True}}, "Start a worker along with the server.")}  # noqa: RUF012
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._parts: dict[type, Any] = {}
 
     def read(self, arguments: Sequence[str]) -> None:
         """Read file and command line, the latter counting more.
@@ -61,36 +70,56 @@ class Program(Application):
         Raises:
             ConfigurationError: the file is missing or broken, or an option cannot be understood.
         """
+        self._refuse_unknown(arguments)
         try:
             self.parse_command_line(list(arguments))
             on_command_line = self.cli_config
             if self.config_file:
-                path = Path(self.config_file)
-                if not path.is_file():
-                    raise ConfigurationError(
-                        f"the configuration file {str(path)!r} does not exist", hint="Name an existing file."
-                    )
-                self.load_config_file(str(path.absolute()))
+                self._read_file(Path(self.config_file).absolute())
             self.update_config(on_command_line)
-        except (ConfigurationError, SystemExit):
-            raise
         except (TraitError, ConfigError) as error:
             raise ConfigurationError(f"the configuration cannot be used: {error}") from error
-        except Exception as error:
-            raise ConfigurationError(self._where(error), hint="Mend the configuration file.") from error
 
-    def _where(self, error: Exception) -> str:
-        frames = traceback.extract_tb(sys.exc_info()[2])
-        line = next((f" line {frame.lineno}" for frame in reversed(frames) if frame.filename == self.config_file), "")
-        return f"the configuration file {self.config_file!r}{line} fails: {type(error).__name__}: {error}"
+    def _refuse_unknown(self, arguments: Sequence[str]) -> None:
+        """Options of classes that do not exist are warned of, for configurations of earlier servers."""
+        known = {*self.aliases, *self.flags, "help", "help-all"}
+        for argument in arguments:
+            name = argument.removeprefix("--").partition("=")[0]
+            if argument.startswith("--") and "." not in name and name not in known:
+                raise ConfigurationError(
+                    f"there is no option --{name}",
+                    hint="Options of the configuration are written --Class.option=value; --help-all lists them.",
+                )
+
+    def _read_file(self, path: Path) -> None:
+        if not path.is_file():
+            raise ConfigurationError(
+                f"the configuration file {str(path)!r} does not exist", hint="Name an existing file."
+            )
+        try:
+            self.load_config_file(str(path))
+        except Exception as error:
+            raise ConfigurationError(_why(error, str(path)), hint="Mend the configuration file.") from error
 
     def part(self, cls: type) -> Any:
-        """One of the configured objects.
+        """One of the configured objects; each is made once, so that it warns once of options that do not exist.
 
         Raises:
             ConfigurationError: a value of it cannot be used.
         """
-        try:
-            return cls(parent=self)
-        except TraitError as error:
-            raise ConfigurationError(f"the configuration cannot be used: {error}") from error
+        if cls not in self._parts:
+            try:
+                self._parts[cls] = cls(parent=self)
+            except TraitError as error:
+                raise ConfigurationError(f"the configuration cannot be used: {error}") from error
+        return self._parts[cls]
+
+
+def _why(error: Exception, file: str) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == file]
+    if isinstance(error, SyntaxError) and error.filename == file:
+        lines.append(error.lineno)
+        error = SyntaxError(error.msg)
+    where = f" line {lines[-1]}" if lines else ""
+    return f"the configuration file {file!r}{where} fails: {type(error).__name__}: {error}"

@@ -1,0 +1,74 @@
+"""What becomes of configurations that cannot be used."""
+
+from pathlib import Path
+
+import pytest
+
+from conda_store.config.core import CondaStore
+from conda_store.config.programs import Program
+from conda_store.config.server import CondaStoreServer
+from conda_store.errors import ConfigurationError
+
+
+def read(*arguments: str) -> Program:
+    program = Program()
+    program.read(arguments)
+    return program
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "why"),
+    [
+        ("c.CondaStore.lease_seconds = 1\nc.CondaStore.\n", 2, "SyntaxError: invalid syntax"),
+        ("\n\nraise ValueError('no token')\n", 3, "ValueError: no token"),
+        ("def late():\n    return undefined\n\nlate()\n", 2, "NameError: name 'undefined' is not defined"),
+    ],
+)
+def test_a_broken_file_ends_the_program_and_is_not_left_out(tmp_path: Path, text: str, line: int, why: str) -> None:
+    file = tmp_path / "config.py"
+    file.write_text(text)
+
+    with pytest.raises(ConfigurationError) as caught:
+        read("--config", str(file))
+
+    assert caught.value.message == f"the configuration file {str(file)!r} line {line} fails: {why}"
+    assert caught.value.hint
+
+
+def test_a_file_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"'.*/nothing\.py' does not exist"):
+        read("--config", str(tmp_path / "nothing.py"))
+
+
+def test_an_option_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="there is no option --prot") as caught:
+        read("--prot=8080")
+    assert "--Class.option=value" in caught.value.hint
+
+
+def test_address_and_port_have_short_names() -> None:
+    server = read("--port", "8081", "--address=127.0.0.1").part(CondaStoreServer)
+
+    assert (server.address, server.port) == ("127.0.0.1", 8081)
+
+
+def test_the_command_line_counts_more_than_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "config.py"
+    file.write_text("c.CondaStoreServer.port = 1\nc.CondaStore.lease_seconds = 7\n")
+
+    program = read("--CondaStoreServer.port=2", f"--config={file}")
+
+    assert program.part(CondaStoreServer).port == 2
+    assert program.part(CondaStore).lease_seconds == 7
+
+
+def test_an_option_of_an_earlier_server_is_warned_of_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "config.py"
+    file.write_text("c.CondaStoreServer.log_format = 'x'\nc.S3Storage.bucket = 'y'\n")
+
+    program = read("--config", str(file))
+    program.log.addHandler(caplog.handler)
+    for _ in range(2):
+        program.part(CondaStoreServer)
+
+    assert [record.getMessage().partition(" not ")[0] for record in caplog.records] == ["Config option `log_format`"]
