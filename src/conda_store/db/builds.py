@@ -10,11 +10,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, func, insert, or_, select, update
 
 from conda_store.db.artifacts import count_with_artifact, has_artifact
+from conda_store.db.kept import once
 from conda_store.db.packages import has_all_packages
 from conda_store.db.paging import Page, PageRequest, count_of, fetch_page
 from conda_store.db.records import BuildGlance, BuildRecord, EnvironmentRecord, SpecificationRecord
 from conda_store.db.tables import build, build_log, environment, namespace
-from conda_store.db.visibility import environments_readable_by, reads_everything
+from conda_store.db.visibility import environments_readable_by, readable_patterns, reads_everything
 from conda_store.domain.access import Actor
 from conda_store.domain.artifact import ArtifactType
 from conda_store.domain.build import BuildOrigin, BuildStatus, Progress, build_key
@@ -136,7 +137,11 @@ def list_readable(connection: Connection, actor: Actor, wanted: BuildFilter, req
     is_whole = reads_everything(actor) and not wanted.name and not wanted.namespace
     seen = _visible_to_all() if is_whole else build.c.environment_id.in_(_environments(actor, wanted))
     query = select(build.c.id).where(*conditions, seen)
-    count = _count_all(connection, wanted, conditions) if is_whole else count_of(connection, query)
+    count = once(
+        connection,
+        ("builds", readable_patterns(actor), wanted),
+        lambda: _count_all(connection, wanted, conditions) if is_whole else count_of(connection, query),
+    )
     found, count = fetch_page(connection, query, request, _SORTABLE, ["id"], tie=build.c.id, count=count)
     ids = [row.id for row in found]
     rows = {row.id: record(row) for row in connection.execute(columns().where(build.c.id.in_(ids)))} if ids else {}

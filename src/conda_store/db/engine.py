@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, InterfaceError, NoSuchModuleError, OperationalError
 
 from conda_store.db import audit
+from conda_store.db.kept import Kept, keeping
 from conda_store.domain.audit import current_trail
 from conda_store.errors import ConfigurationError, Unavailable
 
@@ -56,6 +58,8 @@ class Database:
             event.listen(self.engine, "begin", _begin_sqlite)
         else:
             event.listen(self.engine, "connect", _prepare_postgresql)
+        self._kept = Kept()
+        self._commits = Commits(self)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -64,10 +68,12 @@ class Database:
         Raises:
             Unavailable: the database does not answer.
         """
-        with _unavailable(), self.engine.connect() as connection:
-            if not self.is_sqlite:
-                connection.execution_options(isolation_level="REPEATABLE READ")
-            yield connection
+        with _unavailable():
+            commits = self._commits.number()  # before anything is read
+            with self.engine.connect() as connection:
+                if not self.is_sqlite:
+                    connection.execution_options(isolation_level="REPEATABLE READ")
+                yield keeping(connection, self._kept, commits)
 
     @contextmanager
     def write(self, *, is_own: bool = False, is_act: bool = True) -> Iterator[Connection]:
@@ -106,6 +112,7 @@ class Database:
             ) from error
 
     def close(self) -> None:
+        self._commits.close()
         self.engine.dispose()
 
 
@@ -134,8 +141,8 @@ def _parsed(url: str) -> URL:
 def _unavailable() -> Iterator[None]:
     try:
         yield
-    except (OperationalError, InterfaceError) as error:
-        if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
+    except (OperationalError, InterfaceError, sqlite3.OperationalError) as error:
+        if getattr(getattr(error, "orig", error), "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
             raise  # not the database's fault: no such table, wrong SQL
         raise Unavailable(
             "the database is busy, full or does not answer", hint="Try again; the service's log tells more."
@@ -165,32 +172,51 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+class Commits:
+    """A number that every commit to an SQLite database moves (`PRAGMA data_version`, microseconds); None elsewhere."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+
+    def number(self) -> int | None:
+        if not self._database.is_sqlite:
+            return None
+        with self._lock:
+            if self._connection is None:
+                engine = self._database.engine
+                arguments, options = engine.dialect.create_connect_args(engine.url)
+                self._connection = sqlite3.connect(arguments[0], **options)
+            (number,) = self._connection.execute("PRAGMA data_version").fetchone()
+        return int(number)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+
 class Changes:
     """Tells whether anything was committed to the database since it was last asked.
 
-    On SQLite that is one pragma that reads a counter (`PRAGMA data_version`, microseconds); elsewhere there is no
-    such counter, so that every question is answered yes.
+    Where there is no counter that could be looked at, every question is answered yes.
     """
 
     def __init__(self, database: Database) -> None:
-        self._connection: sqlite3.Connection | None = None
+        self._commits = Commits(database)
         self._seen = -1
-        if database.is_sqlite:
-            self._connection = sqlite3.connect(str(database.engine.url.database), check_same_thread=False)
+        # whether asking costs so little that it may be done many times a second
+        self.is_cheap = database.is_sqlite
 
     def any(self) -> bool:
-        if self._connection is None:
+        number = self._commits.number()
+        if number is None:
             return True
-        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
-        changed = version != self._seen
-        self._seen = version
-        return bool(changed)
-
-    @property
-    def is_cheap(self) -> bool:
-        """Whether asking costs so little that it may be done many times a second."""
-        return self._connection is not None
+        changed = number != self._seen
+        self._seen = number
+        return changed
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
+        self._commits.close()

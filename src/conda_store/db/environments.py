@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, insert, or_, select, update
 
 from conda_store.db.artifacts import has_artifact
+from conda_store.db.kept import once
 from conda_store.db.packages import has_all_packages
 from conda_store.db.paging import END_CURSOR, Cursor, KeysetPage, Page, PageRequest, after, count_of, fetch_page
 from conda_store.db.records import EnvironmentRecord, NamespaceRecord
 from conda_store.db.search import meets, search_text
 from conda_store.db.tables import build, environment, namespace
-from conda_store.db.visibility import environments_readable_by, escape_like
+from conda_store.db.visibility import environments_readable_by, escape_like, readable_patterns
 from conda_store.domain.access import Actor
 from conda_store.domain.artifact import ArtifactType
 from conda_store.domain.build import BuildStatus
@@ -26,6 +27,8 @@ _SORTABLE: dict[str, list[ColumnElement[Any]]] = {
     "name": [environment.c.name],
 }
 SORTABLE = tuple(_SORTABLE)
+# so many pages are many
+_MANY = 10
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,10 @@ class EnvironmentFilter:
     terms: tuple[SearchTerm, ...] = ()
 
 
-def _columns() -> Select[Any]:
+def _columns(*, is_in_order: bool = False) -> Select[Any]:
+    """`is_in_order`: SQLite goes through the namespaces by name, and so has the rows in order; a sum cannot be looked
+    up the other way round."""
+    home = namespace.c.id + 0 if is_in_order else namespace.c.id
     return select(
         environment.c.id,
         environment.c.name,
@@ -56,7 +62,7 @@ def _columns() -> Select[Any]:
         namespace.c.id.label("namespace_id"),
         namespace.c.name.label("namespace_name"),
         namespace.c.metadata_,
-    ).join_from(environment, namespace, namespace.c.id == environment.c.namespace_id)
+    ).join_from(environment, namespace, environment.c.namespace_id == home)
 
 
 def _record(row: Any) -> EnvironmentRecord:
@@ -98,20 +104,16 @@ def create(
     return EnvironmentRecord(created.scalar_one(), in_namespace, name, None, description, 0, None)
 
 
-def _filtered(actor: Actor, wanted: EnvironmentFilter) -> Select[Any]:
-    query = _columns().where(
+def _filtered(
+    connection: Connection, actor: Actor, wanted: EnvironmentFilter, *, is_in_order: bool = False
+) -> Select[Any]:
+    query = _columns(is_in_order=is_in_order).where(
         environment.c.deleted_on.is_(None), namespace.c.deleted_on.is_(None), environments_readable_by(actor)
     )
     if wanted.also_readable_by is not None:
         query = query.where(environments_readable_by(wanted.also_readable_by))
     if wanted.search:
-        pattern = f"%{escape_like(wanted.search.lower())}%"
-        query = query.where(
-            or_(
-                func.lower(namespace.c.name).like(pattern, escape="\\"),
-                func.lower(environment.c.name).like(pattern, escape="\\"),
-            )
-        )
+        query = query.where(*_named(wanted.search.lower()))
     if wanted.namespace:
         query = query.where(namespace.c.name == wanted.namespace)
     if wanted.name:
@@ -122,14 +124,39 @@ def _filtered(actor: Actor, wanted: EnvironmentFilter) -> Select[Any]:
         query = query.where(has_artifact(environment.c.current_build_id, wanted.artifact))
     if wanted.packages:
         query = query.where(has_all_packages(environment.c.current_build_id, wanted.packages))
-    return query
+    return query.where(*(meets(connection, term, is_common=is_in_order) for term in wanted.terms))
+
+
+def _named(part: str) -> tuple[ColumnElement[bool], ...]:
+    """That it is a part of one of the names; the first condition is implied, and quickly asked."""
+    pattern = f"%{escape_like(part)}%"
+    names = (func.lower(namespace.c.name), func.lower(environment.c.name))
+    return (
+        environment.c.search_text.like(pattern, escape="\\"),
+        or_(*(name.like(pattern, escape="\\") for name in names)),
+    )
+
+
+def _count(connection: Connection, actor: Actor, wanted: EnvironmentFilter) -> int:
+    other = readable_patterns(wanted.also_readable_by) if wanted.also_readable_by else None
+    question = ("environments", readable_patterns(actor), other, replace(wanted, also_readable_by=None))
+    return once(connection, question, lambda: count_of(connection, _filtered(connection, actor, wanted)))
+
+
+def _page_query(
+    connection: Connection, actor: Actor, wanted: EnvironmentFilter, sort_by: Sequence[str], count: int, size: int
+) -> Select[Any]:
+    """Of many the first ones are found by going through them in order, of few by finding and sorting all."""
+    is_in_order = sort_by[:1] == ("namespace",) and count > _MANY * size
+    return _filtered(connection, actor, wanted, is_in_order=is_in_order)
 
 
 def list_readable(
     connection: Connection, actor: Actor, wanted: EnvironmentFilter, request: PageRequest
 ) -> Page[EnvironmentRecord]:
-    query = _filtered(actor, wanted).where(*(meets(connection, term) for term in wanted.terms))
-    rows, count = fetch_page(connection, query, request, _SORTABLE, SORTABLE, tie=environment.c.id)
+    count = _count(connection, actor, wanted)
+    query = _page_query(connection, actor, wanted, request.sort_by or SORTABLE, count, request.size or count)
+    rows, count = fetch_page(connection, query, request, _SORTABLE, SORTABLE, tie=environment.c.id, count=count)
     return Page(tuple(_record(row) for row in rows), request.page, request.size or max(count, 1), count)
 
 
@@ -144,8 +171,8 @@ def list_readable_after(
     is_descending: bool,
 ) -> KeysetPage[EnvironmentRecord]:
     """The next `limit` rows behind the cursor. A page that is empty answers the end cursor, as clients expect."""
-    query = _filtered(actor, wanted)
-    count = count_of(connection, query)
+    count = _count(connection, actor, wanted)
+    query = _page_query(connection, actor, wanted, tuple(sort_by), count, limit)
     columns = [column for name in sort_by for column in _SORTABLE[name]] + [environment.c.id]
     if cursor.last_id is not None:
         values = [*((cursor.last_value or {}).get(name) for name in sort_by), cursor.last_id]

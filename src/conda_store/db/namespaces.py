@@ -9,10 +9,11 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select, update
 
 from conda_store.db import roles
+from conda_store.db.kept import once
 from conda_store.db.paging import Page, PageRequest, fetch_page
 from conda_store.db.records import NamespaceRecord, NamespaceUsage
 from conda_store.db.tables import build, environment, namespace
-from conda_store.db.visibility import environments_readable_by, namespaces_seen_by
+from conda_store.db.visibility import environments_readable_by, namespaces_seen_by, readable_patterns
 from conda_store.domain.access import Actor
 from conda_store.errors import NotFound
 
@@ -73,6 +74,10 @@ def mark_deleted(connection: Connection, namespace_id: int, now: datetime) -> No
 
 def usage(connection: Connection, actor: Actor) -> tuple[NamespaceUsage, ...]:
     """What is used in each namespace that holds at least one build."""
+    return once(connection, ("usage", readable_patterns(actor)), lambda: _usage(connection, actor))
+
+
+def _usage(connection: Connection, actor: Actor) -> tuple[NamespaceUsage, ...]:
     held = (
         select(build.c.environment_id, func.count().label("builds"), func.sum(build.c.size).label("size"))
         .group_by(build.c.environment_id)

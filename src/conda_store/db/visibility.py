@@ -23,16 +23,21 @@ def _matches(column: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
     return column.like("%".join(escape_like(part) for part in pattern.split("*")), escape="\\")
 
 
+def readable_patterns(actor: Actor) -> tuple[tuple[tuple[str, str], ...], ...]:
+    """All that decides which environments the actor may read: the patterns of each layer, one of which has to match."""
+    return tuple(environment_patterns(layer) for layer in actor.layers)
+
+
 def reads_everything(actor: Actor) -> bool:
     return all(
-        any(set(first) == {"*"} and set(second) == {"*"} for first, second in environment_patterns(layer))
-        for layer in actor.layers
+        any(set(first) == {"*"} and set(second) == {"*"} for first, second in patterns)
+        for patterns in readable_patterns(actor)
     )
 
 
 def environments_readable_by(actor: Actor) -> ColumnElement[bool]:
     """A condition on `environment` joined with `namespace`."""
-    return and_(*(_some(environment_patterns(layer)) for layer in actor.layers))
+    return and_(*(_some(patterns) for patterns in readable_patterns(actor)))
 
 
 def _some(patterns: tuple[tuple[str, str], ...]) -> ColumnElement[bool]:

@@ -7,5 +7,6 @@ from tests.unit.db.test_migrations import (  # noqa: F401
 )
 from tests.unit.services.test_given_roles import *  # noqa: F403
 from tests.unit.services.test_image_sweep import *  # noqa: F403
+from tests.unit.services.test_kept_counts import *  # noqa: F403
 from tests.unit.services.test_lost_and_late import *  # noqa: F403 - whatever is added there is meant
 from tests.unit.services.test_run_build import *  # noqa: F403
