@@ -78,7 +78,7 @@ def layers(url: str, work: Path, specs: Sequence[str], runs: int) -> dict[str, A
 
     def make(plan: LayerPlan) -> int:
         with (target / plan.packages[0].name).open("wb", buffering=0) as file:
-            return write_package_layer(plan, directories, python, file)[0].size
+            return write_package_layer(plan, directories, python, file).written.size
 
     def compress(plan: LayerPlan) -> int:
         with (target / plan.packages[0].name).open("wb", buffering=0) as file:

@@ -150,7 +150,9 @@ class Service:
         made = 0
         while True:
             with self.context.database.write() as connection:
-                wanted = artifacts.claim(connection, "worker-1", self.context.deployment.lease)
+                lease = self.context.deployment.lease
+                wanted = artifacts.claim(connection, "worker-1", lease, beside_build=True)
+                wanted = wanted or artifacts.claim(connection, "worker-1", lease)
             if wanted is None:
                 return made
             make_artifact(self.context, wanted)

@@ -17,13 +17,12 @@ import pytest
 import rattler
 
 from conda_store.artifacts.oci.own_layer import write_plain_layer
-from conda_store.artifacts.oci.package_files import packages_collide
 from conda_store.artifacts.oci.package_layer import write_package_layer
 from conda_store.builder.activation import STATE, state
 from conda_store.builder.conda_meta import HISTORY, history
 from conda_store.builder.engine import RattlerBuilder
 from conda_store.builder.ports import InstallRequest, SolveRequest
-from conda_store.domain.image import IMAGE_PREFIX, ImagePython, image_python, plan_layers
+from conda_store.domain.image import IMAGE_PREFIX, image_python, plan_layers
 from conda_store.domain.lock import CondaPackage, PlatformLock
 from conda_store.domain.platform import Platform, current_platform
 from conda_store.domain.specification import Specification, environment_variables
@@ -162,7 +161,6 @@ def test_an_image_of_the_lock_is_what_the_builder_lays_out(real_channel: Path, t
         return found, directories
 
     lock, directories = asyncio.run(made())
-    assert not packages_collide(directories.values(), image_python(lock))
     own = {HISTORY: history(lock.conda, MEDIUM, moment).encode(), STATE: state(variables)}
     theirs = contents(tmp_path / "prefix", frozenset())
     ours = contents(unpacked(lock, directories, tmp_path / "root", 94, own), frozenset())
@@ -178,22 +176,3 @@ def test_an_image_of_the_lock_is_what_the_builder_lays_out(real_channel: Path, t
 
 def files_of(root: Path, path: str) -> bytes:
     return (root / path).read_bytes()
-
-
-def test_packages_that_collide(tmp_path: Path) -> None:
-    def package(name: str, *paths: str) -> Path:
-        info = tmp_path / name / "info"
-        info.mkdir(parents=True)
-        entries = [{"_path": path, "path_type": "hardlink"} for path in paths]
-        (info / "paths.json").write_text(json.dumps({"paths": entries}))
-        return tmp_path / name
-
-    first, second, third = package("a", "x", "bin/tool"), package("b", "y"), package("c", "site-packages/x")
-    command = package("d")
-    (command / "info" / "link.json").write_text(
-        json.dumps({"noarch": {"type": "python", "entry_points": ["tool = m:f"]}})
-    )
-    python = ImagePython("3.13", "lib/python3.13/site-packages")
-    assert not packages_collide([first, second, third], python)
-    assert packages_collide([first, second, package("e", "y")], python)
-    assert packages_collide([first, command], python)

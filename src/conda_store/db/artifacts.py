@@ -134,16 +134,17 @@ def _is_of_live_build() -> ColumnElement[bool]:
 
 
 def has_requested(connection: Connection) -> bool:
-    """Whether an artifact is asked for."""
-    return connection.execute(_requested()).first() is not None
+    """Whether an artifact is asked for that can be made now."""
+    query = _requested(or_(build.c.status == BuildStatus.COMPLETED, _is_plain_image()))
+    return connection.execute(query).first() is not None
 
 
-def _requested() -> Select[Any]:
+def _requested(condition: ColumnElement[bool]) -> Select[Any]:
     return (
         select(build_artifact.c.id)
         .join(build, build.c.id == build_artifact.c.build_id)
         .where(
-            or_(build.c.status == BuildStatus.COMPLETED, _is_plain_image()),
+            condition,
             build.c.deleted_on.is_(None),
             build_artifact.c.artifact_type.in_(PACKED),
             build_artifact.c.state == ArtifactState.REQUESTED,
@@ -162,10 +163,14 @@ def _is_plain_image() -> ColumnElement[bool]:
     )
 
 
-def claim(connection: Connection, owner: str, duration: timedelta) -> ArtifactRecord | None:
-    """Take the next artifact that is asked for."""
+def claim(
+    connection: Connection, owner: str, duration: timedelta, *, beside_build: bool = False
+) -> ArtifactRecord | None:
+    """Take the next artifact that is asked for, of a build that has completed; with `beside_build` of one that is
+    still installing."""
     now = time.time()
-    candidate = _requested().with_for_update(skip_locked=True, of=build_artifact).scalar_subquery()
+    condition = _is_plain_image() if beside_build else build.c.status == BuildStatus.COMPLETED
+    candidate = _requested(condition).with_for_update(skip_locked=True, of=build_artifact).scalar_subquery()
     row = connection.execute(
         update(build_artifact)
         .where(build_artifact.c.id == candidate, build_artifact.c.state == ArtifactState.REQUESTED)

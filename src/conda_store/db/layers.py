@@ -33,6 +33,7 @@ def _record(row: Any) -> Layer:
         row.content_size,
         row.comment,
         Activation(activation.get("has_scripts", False), activation.get("variables", {})),
+        row.path_marks or b"",
     )
 
 

@@ -217,6 +217,8 @@ layer = Table(
     Column("content_size", BigInteger, nullable=False),
     Column("comment", Text, nullable=False),
     Column("activation", JSON),
+    # of packages: eight bytes for each path that they bring
+    Column("path_marks", LargeBinary),
     Column("created_on", Moment, nullable=False),
 )
 

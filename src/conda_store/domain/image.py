@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
@@ -45,7 +46,7 @@ class Activation:
 class Layer:
     """A compressed tar in the storage: `digest` and `size` of the blob, `diff_id` and `content_size` of the tar.
 
-    `comment` says what is in it.
+    `comment` says what is in it, `path_marks` which paths its packages bring (see `path_marks`).
     """
 
     digest: str
@@ -54,6 +55,18 @@ class Layer:
     content_size: int
     comment: str
     activation: Activation = field(default_factory=Activation)
+    path_marks: bytes = b""
+
+
+def path_marks(paths: Iterable[str]) -> bytes:
+    """Eight bytes for each path, the same for the same one: by them packages are compared without reading them."""
+    return b"".join(hashlib.blake2b(path.encode(), digest_size=8).digest() for path in paths)
+
+
+def do_packages_collide(layers: Sequence[Layer]) -> bool:
+    """Whether packages of these layers bring the same path: then the installer's choice counts."""
+    marks = array("Q", b"".join(layer.path_marks for layer in layers))
+    return len(set(marks)) < len(marks)
 
 
 def image_reference(template: str, namespace: str, environment: str, build_key: str) -> str:

@@ -20,8 +20,7 @@ import structlog
 from conda_store.artifacts.oci.base_image import BaseImage, BaseLayer, write_base_layer
 from conda_store.artifacts.oci.layer_stream import WrittenLayer
 from conda_store.artifacts.oci.own_layer import write_own_layer, write_plain_layer
-from conda_store.artifacts.oci.package_files import packages_collide
-from conda_store.artifacts.oci.package_layer import write_package_layer
+from conda_store.artifacts.oci.package_layer import PackageLayer, write_package_layer
 from conda_store.db import kept_blobs, layers
 from conda_store.domain.artifact import layer_blob_key
 from conda_store.domain.image import Activation, ImagePython, Layer, LayerPlan, image_python
@@ -44,15 +43,25 @@ class LayerKeeper:
         self._context = context
         self._scratch = scratch
 
-    def _stored(self, write: Callable[[BinaryIO], tuple[WrittenLayer, Activation]], comment: str) -> Layer:
+    def _stored(self, write: Callable[[BinaryIO], WrittenLayer | PackageLayer], comment: str) -> Layer:
         """Write a layer to a file, which the storage then takes over under its digest."""
         path = self._scratch / f"layer-{os.urandom(8).hex()}"
         with path.open("wb", buffering=0) as file:
-            written, activation = write(file)
+            made = write(file)
+        packed = made if isinstance(made, PackageLayer) else PackageLayer(made, Activation(), b"")
+        written = packed.written
         with self._context.database.write() as connection:
             kept_blobs.claim(connection, [written.digest])
         self._context.blobs.put_file(layer_blob_key(written.digest), path, self.media_type, sha256=written.digest)
-        return Layer(written.digest, written.diff_id, written.size, written.content_size, comment, activation)
+        return Layer(
+            written.digest,
+            written.diff_id,
+            written.size,
+            written.content_size,
+            comment,
+            packed.activation,
+            packed.path_marks,
+        )
 
     def _known(self, keys: Sequence[str]) -> dict[str, Layer]:
         with self._context.database.write() as connection:
@@ -84,7 +93,7 @@ class LayerMaker(LayerKeeper):
         return [found[layer.key] for layer in base.layers]
 
     def _base_layer(self, layer: BaseLayer) -> Layer:
-        return self._stored(lambda file: (write_base_layer(layer, file), Activation()), layer.comment)
+        return self._stored(lambda file: write_base_layer(layer, file), layer.comment)
 
     def package_layers(self, plans: Sequence[LayerPlan]) -> list[Layer]:
         """The layers of packages: those that are not known are made by as many threads as there are processors."""
@@ -112,21 +121,13 @@ class LayerMaker(LayerKeeper):
             )
             return dict(made)
 
-    def packages_collide(self) -> bool:
-        """Whether packages of the lock bring the same path."""
-        return packages_collide(self._directories.values(), image_python(self._lock))
-
     def plain_layer(self, files: Mapping[str, bytes], comment: str, *, has_scripts: bool) -> Layer:
         """The layer of an environment's own `files` (see `write_plain_layer`)."""
-        return self._stored(
-            lambda file: (write_plain_layer(files, file, has_scripts=has_scripts), Activation()), comment
-        )
+        return self._stored(lambda file: write_plain_layer(files, file, has_scripts=has_scripts), comment)
 
     def own_layer(self, prefix: Path, comment: str, *, has_scripts: bool) -> Layer:
         """The layer of what is the environment's own at `prefix` (see `write_own_layer`)."""
-        return self._stored(
-            lambda file: (write_own_layer(prefix, file, has_scripts=has_scripts), Activation()), comment
-        )
+        return self._stored(lambda file: write_own_layer(prefix, file, has_scripts=has_scripts), comment)
 
     @cached_property
     def _directories(self) -> Mapping[str, Path]:

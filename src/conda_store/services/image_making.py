@@ -39,7 +39,7 @@ from conda_store.db.records import BuildRecord, SpecificationRecord
 from conda_store.domain.artifact import ArtifactType, image_key, layer_blob_key
 from conda_store.domain.build import BuildStatus
 from conda_store.domain.deployment import Deployment
-from conda_store.domain.image import Activation, Compression, Layer, plan_layers
+from conda_store.domain.image import Activation, Compression, Layer, do_packages_collide, plan_layers
 from conda_store.domain.lock import Lock, PlatformLock
 from conda_store.domain.platform import Platform, current_platform
 from conda_store.domain.specification import environment_variables, requested_specs, stored_specification
@@ -160,7 +160,8 @@ class _Making:
         activation = Activation()
         for layer in packages:
             activation += layer.activation
-        own = self._own_layer(maker, has_scripts=activation.has_scripts and base.config.has_shell)
+        has_scripts = activation.has_scripts and base.config.has_shell
+        own = self._own_layer(maker, do_packages_collide(packages), has_scripts=has_scripts)
         every = [*below, *packages, own]
         config = image_config(self._description, base.config, every, activation)
         digest = hashlib.sha256(config).hexdigest()
@@ -171,10 +172,10 @@ class _Making:
         blobs = {layer.digest: layer.size for layer in every} | {digest: len(config)}
         return _Image(self._lock.platform, manifests, blobs, self._description)
 
-    def _own_layer(self, maker: LayerMaker, *, has_scripts: bool) -> Layer:
+    def _own_layer(self, maker: LayerMaker, do_collide: bool, *, has_scripts: bool) -> Layer:
         comment = f"files of {self._build.namespace}/{self._build.environment} itself"
         is_known = not self._lock.pypi and not self._context.deployment.link_script_packages
-        if not is_known or maker.packages_collide():
+        if do_collide or not is_known:
             return maker.own_layer(self._prefix(), comment, has_scripts=has_scripts)
         text = history(self._lock.conda, requested_specs(self._specification), self._build.scheduled_on)
         files = {HISTORY: text.encode(), STATE: state(self._description.variables)}

@@ -25,7 +25,7 @@ from conda_store.db import kept_blobs
 from conda_store.db.images import ManifestRecord
 from conda_store.db.records import BuildRecord
 from conda_store.domain.artifact import layer_blob_key
-from conda_store.domain.image import Activation, Compression, Layer, zstd_layer_key
+from conda_store.domain.image import Compression, Layer, zstd_layer_key
 from conda_store.services.context import Context
 from conda_store.services.image_layers import LayerKeeper, quick_turns
 from conda_store.services.image_making import finished_image, record_image
@@ -101,4 +101,4 @@ class _ZstdLayers(LayerKeeper):
 
     def _made(self, source: _Source) -> Layer:
         chunks = self._context.blobs.chunks(layer_blob_key(source.digest))
-        return self._stored(lambda file: (write_zstd_layer(chunks, source.diff_id, file), Activation()), source.comment)
+        return self._stored(lambda file: write_zstd_layer(chunks, source.diff_id, file), source.comment)

@@ -19,7 +19,10 @@ class BuildJob:
 
 @dataclass(frozen=True)
 class ArtifactJob:
+    """`is_beside_build`: it is made while its own build is still installing."""
+
     artifact: ArtifactRecord
+    is_beside_build: bool = False
 
 
 class Chore(StrEnum):

@@ -39,7 +39,8 @@ PUT_OFF_SECONDS = 60.0
 
 
 class Worker:
-    """`concurrency` is how many builds and artifacts are made at once."""
+    """`concurrency` is how many builds and artifacts are made at once; as many images are made beside the builds that
+    install them, so that those who wait for one do not wait for other builds."""
 
     def __init__(
         self,
@@ -162,13 +163,19 @@ class Worker:
             if claim is None:
                 break
             self._give(BuildJob(claim.lease, claim.seconds))
-        while waiting.artifacts and self._has_room():
+        if waiting.artifacts:
+            self._look_for_artifacts(beside_build=True)
+            self._look_for_artifacts(beside_build=False)
+        self._do_chores(waiting)
+
+    def _look_for_artifacts(self, *, beside_build: bool) -> None:
+        while self._has_room(beside_build=beside_build):
             with self.context.database.write() as connection:
-                artifact = artifacts.claim(connection, self.owner, self.context.deployment.lease)
+                duration = self.context.deployment.lease
+                artifact = artifacts.claim(connection, self.owner, duration, beside_build=beside_build)
             if artifact is None:
                 break
-            self._give(ArtifactJob(artifact))
-        self._do_chores(waiting)
+            self._give(ArtifactJob(artifact, beside_build))
 
     def _announce(self, changes: Sequence[LinkChange]) -> None:
         """Tell the operator's hook which environments have another active build now."""
@@ -194,9 +201,10 @@ class Worker:
     def _is_busy(self) -> bool:
         return any(isinstance(child.job, BuildJob | ArtifactJob) for child in self.children)
 
-    def _has_room(self) -> bool:
-        busy = sum(isinstance(child.job, BuildJob | ArtifactJob) for child in self.children)
-        return busy < self.concurrency
+    def _has_room(self, *, beside_build: bool = False) -> bool:
+        jobs = [child.job for child in self.children if isinstance(child.job, BuildJob | ArtifactJob)]
+        beside = sum(isinstance(job, ArtifactJob) and job.is_beside_build for job in jobs)
+        return (beside if beside_build else len(jobs) - beside) < self.concurrency
 
     def _give(self, job: Job) -> None:
         """Have a child do it; when that cannot be, it is given back."""

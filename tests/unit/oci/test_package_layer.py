@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from conda_store.artifacts.oci.layer_stream import WrittenLayer
 from conda_store.artifacts.oci.package_layer import write_package_layer
-from conda_store.domain.image import Activation, ImagePython, LayerPlan
+from conda_store.domain.image import Activation, ImagePython, LayerPlan, path_marks
 from conda_store.domain.lock import CondaPackage
 from conda_store.errors import ArtifactFailed
 from tests.unit.oci.conftest import MTIME, PLACEHOLDER, Cache
@@ -25,9 +24,8 @@ PYTHON = ImagePython("3.12", "lib/python3.12/site-packages")
 class Made:
     def __init__(self, cache: Cache, *packages: CondaPackage, python: ImagePython | None = PYTHON) -> None:
         target = io.BytesIO()
-        self.written: WrittenLayer
-        self.activation: Activation
-        self.written, self.activation = write_package_layer(LayerPlan(packages), cache.directories, python, target)
+        self.layer = write_package_layer(LayerPlan(packages), cache.directories, python, target)
+        self.written, self.activation = self.layer.written, self.layer.activation
         self.blob = target.getvalue()
         self.content = gzip.decompress(self.blob)
         self.tar = tarfile.open(fileobj=io.BytesIO(self.content))  # noqa: SIM115 - in memory
@@ -115,6 +113,7 @@ def test_noarch_python_goes_to_the_python_of_the_image(cache: Cache) -> None:
     assert "from pure.cli import app\n" in script
     assert "sys.exit(app.main())" in script
     assert made.members["opt/conda/bin/pure"].mode == 0o755
+    assert made.layer.path_marks == path_marks(["bin/pure", "bin/other", *record["files"][2:]])
     with pytest.raises(ArtifactFailed, match="needs a Python"):
         Made(cache, package, python=None)
 
@@ -131,6 +130,7 @@ def test_packages_of_a_group_follow_each_other_and_nothing_comes_twice(cache: Ca
     names = [member.name for member in made.tar.getmembers()]
     assert len(names) == len(set(names))
     assert made.read("share/same") == b"a"
+    assert made.layer.path_marks == path_marks(["share/a", "share/same", "share/b", "share/same"])
     assert {"opt/conda/share/a", "opt/conda/share/b"} <= set(names)
 
 

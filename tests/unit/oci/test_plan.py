@@ -2,7 +2,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from conda_store.domain.image import ImagePython, image_python, package_key, plan_layers
+from conda_store.domain.image import (
+    ImagePython,
+    Layer,
+    do_packages_collide,
+    image_python,
+    package_key,
+    path_marks,
+    plan_layers,
+)
 from conda_store.domain.lock import CondaPackage, PlatformLock
 from conda_store.domain.platform import Platform
 
@@ -51,6 +59,17 @@ def test_a_group_is_another_layer_when_one_of_its_packages_changes() -> None:
     before, after = plan_layers(lock(*packages), 3), plan_layers(lock(*changed), 3)
     assert [layer.key(None) for layer in before[:2]] == [layer.key(None) for layer in after[:2]]
     assert before[2].key(None) != after[2].key(None)
+
+
+def test_packages_that_bring_the_same_path_are_known_by_their_marks() -> None:
+    def bringing(*paths: str) -> Layer:
+        return Layer("", "", 0, 0, "", path_marks=path_marks(paths))
+
+    apart = [bringing("lib/a", "bin/ü"), bringing("lib/b"), bringing()]
+    assert not do_packages_collide(apart)
+    assert do_packages_collide([*apart, bringing("share/x", "bin/ü")])
+    # in one layer, too
+    assert do_packages_collide([bringing("x", "y", "x")])
 
 
 def test_the_python_of_an_image() -> None:

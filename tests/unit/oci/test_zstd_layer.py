@@ -21,7 +21,7 @@ from tests.unit.oci.conftest import Cache
 def test_the_tar_is_that_of_the_layer_in_gzip(cache: Cache, content: bytes, piece: int) -> None:
     gzip, target = io.BytesIO(), io.BytesIO()
     plan = LayerPlan((cache.add("big", {"lib/big": content}),))
-    first, _ = write_package_layer(plan, cache.directories, None, gzip)
+    first = write_package_layer(plan, cache.directories, None, gzip).written
     blob = gzip.getvalue()
     written = write_zstd_layer(
         (blob[start : start + piece] for start in range(0, len(blob), piece)), first.diff_id, target
@@ -36,7 +36,7 @@ def test_the_tar_is_that_of_the_layer_in_gzip(cache: Cache, content: bytes, piec
 def test_a_damaged_layer_is_refused(cache: Cache) -> None:
     gzip = io.BytesIO()
     plan = LayerPlan((cache.add("big", {"lib/big": os.urandom(1 << 20)}),))
-    first, _ = write_package_layer(plan, cache.directories, None, gzip)
+    first = write_package_layer(plan, cache.directories, None, gzip).written
     blob = gzip.getvalue()
     for damaged in (blob[: len(blob) // 2], b"", b"no gzip" + blob):
         with pytest.raises(ArtifactFailed):

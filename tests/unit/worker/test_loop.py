@@ -23,10 +23,11 @@ from conda_store.queue.doorbell import PollingDoorbell
 from conda_store.services import housekeeping
 from conda_store.services.builds import cancel_build, delete_build
 from conda_store.services.context import Context
+from conda_store.services.images import request_image
 from conda_store.services.run_build import run_build
 from conda_store.services.settings import update_settings
 from conda_store.worker.announcing import Announcer
-from conda_store.worker.jobs import BuildJob, Chore, ChoreJob, Job
+from conda_store.worker.jobs import ArtifactJob, BuildJob, Chore, ChoreJob, Job
 from conda_store.worker.loop import Worker
 from conda_store.worker.processes import Child
 from tests.queueing import found, handed_in, run
@@ -225,6 +226,29 @@ def test_a_child_that_ends_without_an_answer_costs_an_attempt(context: Context) 
     build = found(context, build_id)
     # without any delay it is taken up again in the same turn
     assert (build.status, build.attempt) == (BuildStatus.BUILDING, 2)
+    worker._stop()
+
+
+def test_an_image_made_beside_its_build_waits_for_no_other_build(context: Context) -> None:
+    ended = run(context, handed_in(context, "python"))
+    first, second = handed_in(context, "python", name="one"), handed_in(context, "python", name="two")
+    nursery = FakeNursery()
+    worker = worker_of(context, nursery)
+    turns(worker)
+    for job in nursery.jobs:
+        assert isinstance(job, BuildJob)
+        with context.database.write() as connection:
+            leases.note(connection, job.lease, {"has_plain_image": job.lease.build_id == first})
+    waiting = handed_in(context, "python", name="three")
+    for build_id in (ended.id, first, second):
+        request_image(context, build_id, ["application/vnd.oci.image.manifest.v1+json"])
+    turns(worker)
+    images = [(job.artifact.build_id, job.is_beside_build) for job in nursery.jobs if isinstance(job, ArtifactJob)]
+    assert images == [(first, True)]
+    # what is made beside a build takes nobody's turn
+    worker._dismiss(next(child for child in worker.children if isinstance(child.job, BuildJob)))
+    turns(worker)
+    assert found(context, waiting).status is BuildStatus.BUILDING
     worker._stop()
 
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -68,6 +68,11 @@ class PackageFiles:
     files: tuple[PackageFile, ...]
     entry_points: tuple[EntryPoint, ...]
 
+    @property
+    def paths(self) -> list[str]:
+        """Relative to the prefix."""
+        return [*(point.path for point in self.entry_points), *(file.path for file in self.files)]
+
     def activation(self, directory: Path) -> Activation:
         """What the package does when its environment is activated."""
         has_scripts = False
@@ -109,35 +114,6 @@ def read_package(directory: Path, python: ImagePython | None) -> PackageFiles:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtifactFailed(f"the package {directory.name} in the cache is damaged: {error}") from error
     return PackageFiles(tuple(sorted(files, key=itemgetter(0))), tuple(commands))
-
-
-def packages_collide(directories: Iterable[Path], python: ImagePython | None) -> bool:
-    """Whether several of the extracted packages bring the same path: then the installer's choice counts.
-
-    Raises:
-        ArtifactFailed: a package is incomplete.
-    """
-    known: set[str] = set()
-    for directory in directories:
-        paths = _paths(directory, python)
-        before = len(known)
-        known.update(paths)
-        if len(known) < before + len(paths):
-            return True
-    return False
-
-
-def _paths(directory: Path, python: ImagePython | None) -> list[str]:
-    try:
-        noarch = _link(directory)
-        entries = _entries(directory)
-        paths = [str(entry["_path"]) for entry in entries if entry["path_type"] != "directory"]
-        if noarch.get("type") != "python":
-            return paths
-        commands = [_entry_point(text).path for text in noarch.get("entry_points") or ()]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ArtifactFailed(f"the package {directory.name} in the cache is damaged: {error}") from error
-    return [*(_in_prefix(path, python.site_packages if python else None) for path in paths), *commands]
 
 
 def _link(directory: Path) -> dict[str, Any]:

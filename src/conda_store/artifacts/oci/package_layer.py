@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from conda_store.artifacts.oci.layer_stream import LayerStream, WrittenLayer
 from conda_store.artifacts.oci.package_files import (
@@ -23,7 +23,7 @@ from conda_store.artifacts.oci.package_files import (
     sha256_of,
 )
 from conda_store.artifacts.tar_members import TarStream
-from conda_store.domain.image import IMAGE_PREFIX, Activation, ImagePython, LayerPlan
+from conda_store.domain.image import IMAGE_PREFIX, Activation, ImagePython, LayerPlan, path_marks
 from conda_store.domain.lock import CondaPackage
 from conda_store.errors import ArtifactFailed
 
@@ -74,9 +74,17 @@ class ImageTar:
             self._tar.add_directory(path, mtime=0)
 
 
+class PackageLayer(NamedTuple):
+    """A layer that was written, and what is to be known of its packages without them (see `domain.image.Layer`)."""
+
+    written: WrittenLayer
+    activation: Activation
+    path_marks: bytes
+
+
 def write_package_layer(
     plan: LayerPlan, directories: Mapping[str, Path], python: ImagePython | None, destination: BinaryIO
-) -> tuple[WrittenLayer, Activation]:
+) -> PackageLayer:
     """The layer of the plan's packages; `directories` are the extracted packages by name.
 
     Raises:
@@ -86,13 +94,15 @@ def write_package_layer(
     tar = ImageTar(stream)
     tar.add_directory("")
     activation = Activation()
+    marks = []
     for package in plan.packages:
         directory = directories[package.name]
         files = read_package(directory, python)
         _Writer(tar, directory, python).add(package, files)
         activation += files.activation(directory)
+        marks.append(path_marks(files.paths))
     tar.end()
-    return stream.finish(), activation
+    return PackageLayer(stream.finish(), activation, b"".join(marks))
 
 
 class _Writer:
