@@ -83,7 +83,6 @@ class RattlerBuilder:
             format=format,
             name=name,
             problems=matchspecs.specification_problems,
-            max_size=self._options.max_specification_size,
         )
 
     async def channel_state(self, request: SolveRequest) -> str:

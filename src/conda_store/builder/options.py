@@ -48,4 +48,3 @@ class BuilderOptions:
     virtual_packages: tuple[str, ...] = ()
     addresses: AddressPolicy = field(default_factory=AddressPolicy)
     credentials: Credentials = field(default_factory=Credentials)
-    max_specification_size: int = 10 * 1024**2

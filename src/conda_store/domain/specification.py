@@ -16,6 +16,7 @@ from typing import Any
 from conda_store.domain.names import name_problem
 from conda_store.errors import InvalidSpecification, Problem
 
+LARGEST_SPECIFICATION = 10 * 1024**2  # bytes
 PIP_OPTIONS = ("--index-url", "--extra-index-url", "--trusted-host")
 
 

@@ -10,7 +10,7 @@ from conda_store.db import builds, leases, logs
 from conda_store.db.leases import Lease
 from conda_store.db.records import BuildRecord
 from conda_store.domain.build import BuildStatus, retry_delay
-from conda_store.errors import BuildFailed, Unsolvable
+from conda_store.errors import BuildFailed, PrefixTooLong
 from conda_store.services.builds import cancelled_text
 from conda_store.services.clearing import discard_prefix
 from conda_store.services.context import Context
@@ -42,7 +42,8 @@ def give_up(context: Context, lease: Lease, failure: BuildFailed) -> None:
             held = leases.queue_again(connection, lease, delay, f"{failure.message} (trying again in {seconds})")
             text = f"{failure}\nattempt {lease.attempt} failed, trying again in {seconds}\n"
         else:
-            reason = str(failure) if isinstance(failure, Unsolvable) else failure.message
+            # of a prefix that is too long the message alone is what programs look for
+            reason = failure.message if isinstance(failure, PrefixTooLong) else str(failure)
             held = leases.end(connection, lease, BuildStatus.FAILED, reason)
             text = f"{failure}\nbuild failed {stamp()}\n"
         if held:

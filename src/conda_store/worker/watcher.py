@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 from watchfiles import watch as follow
 
+from conda_store.domain.specification import LARGEST_SPECIFICATION
 from conda_store.errors import CondaStoreError
 from conda_store.services.context import Context
 from conda_store.services.specifications import submit_watched
@@ -46,22 +47,27 @@ def _follow(context: Context, wanted: Sequence[Path], stop: threading.Event, pol
         stop.wait(_LOOK_ANYWAY_SECONDS)
         return
     looked = float("-inf")
-    for changes in follow(
-        *present,
-        stop_event=stop,
-        recursive=False,
-        force_polling=polls or None,
-        rust_timeout=_LOOK_AGAIN_MILLISECONDS,
-        yield_on_timeout=True,
-        raise_interrupt=False,
-    ):
-        # once without any change too: something may have come between the first look and the watch
-        if not changes and time.monotonic() - looked < _LOOK_ANYWAY_SECONDS:
-            continue
-        looked = time.monotonic()
-        submit_all(context, wanted)
-        if any(path.is_dir() != (path in present) for path in followed):
-            break
+    try:
+        for changes in follow(
+            *present,
+            stop_event=stop,
+            recursive=False,
+            force_polling=polls or None,
+            rust_timeout=_LOOK_AGAIN_MILLISECONDS,
+            yield_on_timeout=True,
+            raise_interrupt=False,
+        ):
+            # once without any change too: something may have come between the first look and the watch
+            if not changes and time.monotonic() - looked < _LOOK_ANYWAY_SECONDS:
+                continue
+            looked = time.monotonic()
+            submit_all(context, wanted)
+            if any(path.is_dir() != (path in present) for path in followed):
+                break
+    except RuntimeError as error:
+        if "decode path" not in str(error):
+            raise
+        # what changed has a name that is not UTF-8: a change all the same, and the others are followed on
 
 
 def specification_files(paths: Iterable[Path]) -> Iterator[Path]:
@@ -81,7 +87,8 @@ def specification_files(paths: Iterable[Path]) -> Iterator[Path]:
 def submit_all(context: Context, paths: Iterable[Path]) -> None:
     for file in specification_files(paths):
         try:
-            build_id = submit_watched(context, file.read_bytes(), file.stem)
+            with file.open("rb") as opened:  # no more of it than is needed to see that it is too large
+                build_id = submit_watched(context, opened.read(LARGEST_SPECIFICATION + 1), file.stem)
         except (CondaStoreError, OSError) as error:
             logger.warning("watched file left aside", path=str(file), error=str(error))
         except Exception:

@@ -56,7 +56,7 @@ def test_a_transient_failure_is_tried_again_until_attempts_run_out(context: Cont
         async def install(self, request, reporter):  # type: ignore[no-untyped-def]
             from conda_store.errors import PackageUnavailable
 
-            raise PackageUnavailable("the channel is away")
+            raise PackageUnavailable("the channel is away", hint="See whether it is there.")
 
     always = Context(context.database, context.blobs, Failing(), context.packages, context.deployment)
     build_id = handed_in(always, "python")
@@ -64,7 +64,7 @@ def test_a_transient_failure_is_tried_again_until_attempts_run_out(context: Cont
     assert (first.status, first.attempt) == (BuildStatus.QUEUED, 1)
     second = run(always, build_id)
     assert (second.status, second.attempt) == (BuildStatus.FAILED, 2)
-    assert second.status_info == "the channel is away"
+    assert second.status_info == "the channel is away\nSee whether it is there."
 
 
 def test_an_unexpected_error_is_told_without_a_traceback(context: Context) -> None:

@@ -5,6 +5,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import structlog
+
 from conda_store.db import environments
 from conda_store.services.context import Context
 from conda_store.worker.watcher import submit_all, watch
@@ -35,6 +37,35 @@ def test_what_cannot_be_read_keeps_nothing_else_from_being_handed_in(context: Co
     specification(tmp_path / "two", "second")
     submit_all(context, [Stale(tmp_path / "one"), tmp_path / "absent", tmp_path / "one", tmp_path / "two"])
     assert names(context) == {"first", "second"}
+
+
+def test_of_a_file_without_end_only_the_beginning_is_read(context: Context, tmp_path: Path) -> None:
+    specification(tmp_path / "one", "first")
+    with (tmp_path / "one" / "endless.yaml").open("wb") as file:
+        file.truncate(1 << 42)
+    with structlog.testing.capture_logs() as told:
+        submit_all(context, [tmp_path / "one"])
+    assert names(context) == {"first"}
+    (warning,) = [entry for entry in told if entry["log_level"] != "info"]
+    assert "more than the 10,485,760" in warning["error"]
+
+
+def test_a_name_that_is_no_text_does_not_keep_others_from_being_followed(context: Context, tmp_path: Path) -> None:
+    specification(tmp_path / "one", "first")
+    stop = threading.Event()
+    watcher = threading.Thread(target=watch, args=(context, [str(tmp_path / "one")], stop, False))
+    watcher.start()
+    try:
+        until(lambda: "first" in names(context))
+        for number in range(3):  # following may only be about to begin
+            (tmp_path / "one" / f"{number}\udcff.yaml").write_text("name: [")
+            time.sleep(1)
+        specification(tmp_path / "one", "later")
+        until(lambda: "later" in names(context))
+    finally:
+        stop.set()
+        watcher.join(20)
+    assert not watcher.is_alive()
 
 
 def test_files_are_followed_until_told_to_stop(context: Context, tmp_path: Path) -> None:
