@@ -129,12 +129,18 @@ SENT: dict[tuple[str, str], Sent] = {
     ("POST", "/environment/{namespace}/{name}/share/link/{link_id}/revoke/"): FRESH,
     ("POST", "/namespace/{name}/share/"): Sent(form=HOLDER | {"role": "viewer"}),
     ("POST", "/namespace/{name}/share/remove/"): Sent(form=HOLDER, is_fresh=True),
-    ("POST", "/namespace/{name}/role/"): Sent(form={"holder": "elsewhere", "role": "viewer"}, is_fresh=True),
-    ("POST", "/namespace/{name}/role/remove/"): Sent(form={"holder": "default"}, is_fresh=True),
+    ("POST", "/namespace/{name}/role/"): Sent(form={"other": "elsewhere", "role": "viewer"}, is_fresh=True),
+    ("POST", "/namespace/{name}/role/remove/"): Sent(form={"other": "default"}, is_fresh=True),
+    ("POST", "/namespace/{name}/mapping/"): Sent(form={"entity": "team/*", "role": "viewer"}),
+    ("POST", "/namespace/{name}/mapping/remove/"): Sent(form={"entity": "team/*", "role": "viewer"}, is_fresh=True),
+    ("POST", "/credential/"): Sent(form=CREDENTIAL),
+    ("POST", "/credential/remove/"): Sent(form=HOST, is_fresh=True),
     ("POST", "/namespace/{name}/credential/"): Sent(form=CREDENTIAL),
     ("POST", "/namespace/{name}/credential/remove/"): Sent(form=HOST, is_fresh=True),
     ("POST", "/namespace/{name}/metadata/"): Sent(form={"metadata": "{{}}"}),
     ("POST", "/user/token/{token_id}/revoke/"): FRESH,
+    ("POST", "/token/{token_id}/revoke/"): FRESH,
+    ("POST", "/token/revoke/"): Sent({"user": "nobody"}, form={"typed": "nobody"}),
 }
 
 

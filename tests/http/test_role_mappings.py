@@ -178,3 +178,42 @@ def test_a_narrowed_token_gets_nothing_beyond_its_limits(service: Service, admin
     give(service, admin, "admin")
     assert status(service, "guest") == 200
     assert status(service, token) == 404
+
+
+def test_mappings_are_made_and_removed_on_the_page_of_the_namespace(service: Service) -> None:
+    is_first = service.context.deployment.role_mappings_version == 1
+    # whose admin gives it, on which page, in which words
+    giver, name, path, form = (
+        ("admin", "guests", "mapping", {"entity": "team/*", "role": "viewer"})
+        if is_first
+        else ("owner", "team", "role", {"other": "guests", "role": "viewer"})
+    )
+    given, shown = ("team/*", "Take viewer on team/*") if is_first else ("guests", "Take the role from guests")
+    with service.client() as client:
+        client.headers["Accept"] = "text/html"
+        client.get("/login/", params={"token": giver})
+        assert status(service, "guest") == 404
+        for _ in range(1 + is_first):  # the same once more changes nothing, or is refused in version 2
+            answer = client.post(f"/namespace/{name}/{path}/", data=form)
+            assert answer.headers["location"] == f"/namespace/{name}/?said=shared"
+        page = client.get(f"/namespace/{name}/").text
+        assert page.count(shown) == 1
+        assert status(service, "guest") == 200
+        answer = client.post(f"/namespace/{name}/{path}/remove/", data=form)
+        assert answer.headers["location"] == f"/namespace/{name}/?said=unshared"
+        assert shown not in client.get(f"/namespace/{name}/").text
+        assert status(service, "guest") == 404
+        wrong = dict.fromkeys(form, "no/such/thing")
+        answer = client.post(f"/namespace/{name}/{path}/", data=wrong)
+        assert (answer.status_code, 'value="no/such/thing"' in answer.text) == (400, True), given
+
+
+def test_who_holds_nothing_elsewhere_gives_nothing_there(service: Service) -> None:
+    if service.context.deployment.role_mappings_version != 1:
+        pytest.skip("of version 1")
+    with service.client() as client:
+        client.headers["Accept"] = "text/html"
+        client.get("/login/", params={"token": "host"})
+        answer = client.post("/namespace/guests/mapping/", data={"entity": "team/*", "role": "viewer"})
+        assert (answer.status_code, "Nobody can give more than they hold" in answer.text) == (400, True)
+        assert status(service, "guest") == 404

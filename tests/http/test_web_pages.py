@@ -6,13 +6,16 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from html import unescape
 from html.parser import HTMLParser
+from pathlib import Path
 
 import httpx
 import pytest
 from sqlalchemy import update
 
 from conda_store.builder.formats import FORMATS as READ
+from conda_store.builder.package_index.model import PackagePage, PackageQuery
 from conda_store.db import artifacts, builds, environments, namespaces, specifications
 from conda_store.db.tables import build
 from conda_store.domain.artifact import ArtifactType
@@ -21,7 +24,7 @@ from conda_store.domain.settings import DEPLOYMENT_DECIDES, GLOBAL_ONLY, SETTING
 from conda_store.domain.specification import Specification
 from conda_store.server.web.create import FORMATS
 from conda_store.server.web.setting_texts import TEXTS
-from tests.http.service import Service, data
+from tests.http.service import Channel, Service, data
 
 MARK = "<img src=x onerror=alert(1)>\"'&amp;"
 
@@ -438,6 +441,61 @@ def test_what_is_not_there_is_a_page_for_people(html: dict[str, httpx.Client], a
     assert anonymous.get("/nothing/here/").json() == {"detail": "Not Found"}
     assert html["admin"].get("/api/v1/nothing/").json() == {"detail": "Not Found"}
     assert html["admin"].get("/build/999999/").status_code == 404
+
+
+def test_what_is_typed_is_not_lost_with_the_login(service: Service) -> None:
+    """Whatever form is sent after the login has ended comes back, to be sent again; secrets have to be typed again."""
+    service.build("team", "typed", "zlib")
+    forms = {
+        "/environment/team/typed/description/": {"description": f"words {MARK}"},
+        "/namespace/team/metadata/": {"metadata": '{"room": 1}'},
+        "/setting/team/": {"conda_default_channels": '["forge"]'},
+        "/user/token/": {"name": "laptop", "days": "7"},
+        "/namespace/team/credential/": {
+            "host": "h.example",
+            "kind": "basic",
+            "username": "ada",
+            "secret": "planted-7153",
+        },
+    }
+    with service.client() as browser, service.client() as again:
+        browser.headers["Accept"] = again.headers["Accept"] = "text/html"
+        again.get("/login/", params={"token": "owner"})
+        for path, form in forms.items():
+            answer = browser.post(path, data=form)
+            assert answer.status_code in {401, 403, 404}, path
+            assert "Your login has ended" in answer.text, path
+            assert not Planted(answer.text).found
+            assert "planted-7153" not in answer.text
+            found = re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', answer.text)
+            kept = {name: unescape(value) for name, value in found}
+            assert kept == {name: value for name, value in form.items() if name != "secret"}
+            sent = again.post(path, data=kept | ({"secret": "typed-again"} if "secret" in form else {}))
+            assert sent.status_code in {200, 303}, path
+        created = browser.post("/create/", data={"namespace": "team", "specification": "name: kept"})
+        assert "name: kept" in created.text
+        assert "what you typed stays here" in created.text
+        again.post("/namespace/team/metadata/", data={"metadata": "{}"})
+        again.post("/namespace/team/credential/remove/", data={"host": "h.example"})
+
+
+class Broken(Channel):
+    def search(self, query: PackageQuery) -> PackagePage:
+        raise ZeroDivisionError("planted-7154")
+
+
+def test_every_failure_is_a_page(tmp_path: Path) -> None:
+    with Service(tmp_path) as service, service.client() as client:
+        client.headers["Accept"] = "text/html"
+        client.get("/login/", params={"token": "admin"})
+        service.context.packages.search = Broken().search  # type: ignore[method-assign]
+        crashed = client.get("/create/packages/", params={"package": "zlib"}, headers={"X-Request-ID": "my-request"})
+        assert crashed.status_code == 500
+        assert "request my-request" in crashed.text
+        assert "planted-7154" not in crashed.text
+        for path in ("/build/abc/", "/?page=0", "/build/99999999999999999999/", "/user/token/x/revoke/"):
+            answer = client.get(path)
+            assert (answer.status_code, "<h1>Not found</h1>" in answer.text) == (404, True), path
 
 
 def test_the_form_offers_every_format_that_can_be_read() -> None:

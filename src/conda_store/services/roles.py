@@ -76,6 +76,34 @@ def update_namespace(
                 roles.add(connection, namespace.id, Way.MAPPING, holder, binding, actor.name, datetime.now(UTC))
 
 
+def add_mapping(context: Context, actor: Actor, name: str, entity: str, role: str) -> None:
+    """Give those whose primary namespace this is a role elsewhere (version 1); nothing where they have it already.
+
+    Raises:
+        InvalidInput: the entity or role is none.
+        Forbidden: it gives more than the actor holds.
+    """
+    actor.require_all((Permission.NAMESPACE_UPDATE, Permission.NAMESPACE_ROLE_MAPPING_CREATE), Target(name))
+    about(f"{role} on {entity}")
+    (binding,) = _parsed({entity: [role]}, context.deployment.roles).values()
+    require_may_give(actor, [binding])
+    with context.database.write() as connection:
+        namespace = namespaces.get(connection, name)
+        there = {(row.entity, row.role) for row in roles.given_by(connection, namespace.id, Way.MAPPING)}
+        if (binding.entity, binding.role.name) not in there:
+            holder = Holder(HolderKind.NAMESPACE, name)
+            roles.add(connection, namespace.id, Way.MAPPING, holder, binding, actor.name, datetime.now(UTC))
+
+
+def remove_mapping(context: Context, actor: Actor, name: str, entity: str, role: str) -> None:
+    """Take a role elsewhere (version 1) back, if it was given."""
+    actor.require_all((Permission.NAMESPACE_UPDATE, Permission.NAMESPACE_ROLE_MAPPING_DELETE), Target(name))
+    about(f"{role} on {entity}")
+    with context.database.write() as connection:
+        rows = roles.given_by(connection, namespaces.get(connection, name).id, Way.MAPPING)
+        roles.remove(connection, (row.id for row in rows if (row.entity, row.role) == (entity, role)))
+
+
 def _parsed(mappings: Mapping[str, Sequence[str]], known: Roles) -> dict[tuple[str, str], RoleBinding]:
     found: dict[tuple[str, str], RoleBinding] = {}
     for entity, names in mappings.items():

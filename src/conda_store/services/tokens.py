@@ -70,9 +70,14 @@ def create_token(
     return token
 
 
-def list_tokens(context: Context, actor: Actor, request: PageRequest, *, everybody: bool = False) -> Page[TokenRecord]:
-    """One's own tokens and sessions, or those of everybody. A narrowed token sees itself and those made with it."""
+def list_tokens(
+    context: Context, actor: Actor, request: PageRequest, *, everybody: bool = False, user: str = ""
+) -> Page[TokenRecord]:
+    """One's own tokens and sessions, those of everybody, or of one `user` of them. A narrowed token sees itself and
+    those made with it."""
     identity, below = _reach(actor, everybody=everybody)
+    if everybody and user:
+        identity = f"{tokens.USER}{user}"
     with context.database.read() as connection:
         return tokens.list_of(connection, request, datetime.now(UTC), identity=identity, below=below)
 

@@ -42,6 +42,8 @@ async def _form(request: Request) -> Form:
                 files[name] = await value.read()
             else:
                 fields[name] = _text(name, value)
+    # the page of a refusal gives them back
+    request.state.sent = fields
     return Form(fields, {name: content for name, content in files.items() if content})
 
 

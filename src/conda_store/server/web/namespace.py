@@ -12,6 +12,7 @@ from conda_store.domain.access import HolderKind, Permission, Target, Way
 from conda_store.domain.credential import CredentialKind
 from conda_store.errors import CondaStoreError, Conflict, Forbidden, InvalidInput
 from conda_store.server.parts import Call, Caller
+from conda_store.server.web.credential import given_credential
 from conda_store.server.web.forms import Form, Sent
 from conda_store.server.web.rendering import PageRoute, own_path, page, redirect
 from conda_store.server.web.setting_texts import TEXTS
@@ -46,24 +47,41 @@ def post_unshare(call: Caller, name: str, sent: Sent) -> Response:
 def post_role(request: Request, call: Caller, name: str, sent: Sent) -> Response:
     """Gives those of another namespace a role by a mapping of version 2."""
     try:
-        roles.give_role(call.context, call.actor, name, sent.text("holder"), sent.text("role"))
-    except (InvalidInput, Conflict) as error:
+        roles.give_role(call.context, call.actor, name, sent.text("other"), sent.text("role"))
+    except (InvalidInput, Conflict, Forbidden) as error:
+        call.actor.require(Permission.NAMESPACE_ROLE_MAPPING_CREATE, Target(name))
         return _page(request, call, name, sent, error)
     return redirect(own_path(call.options, "namespace", name, said="shared"))
 
 
 @router.post("/namespace/{name}/role/remove/")
 def post_take_role(call: Caller, name: str, sent: Sent) -> Response:
-    roles.take_role(call.context, call.actor, name, sent.text("holder"))
+    roles.take_role(call.context, call.actor, name, sent.text("other"))
+    return redirect(own_path(call.options, "namespace", name, said="unshared"))
+
+
+@router.post("/namespace/{name}/mapping/")
+def post_mapping(request: Request, call: Caller, name: str, sent: Sent) -> Response:
+    """Gives those of this namespace a role elsewhere by a mapping of version 1."""
+    try:
+        roles.add_mapping(call.context, call.actor, name, sent.text("entity"), sent.text("role"))
+    except (InvalidInput, Forbidden) as error:
+        call.actor.require(Permission.NAMESPACE_ROLE_MAPPING_CREATE, Target(name))
+        return _page(request, call, name, sent, error)
+    return redirect(own_path(call.options, "namespace", name, said="shared"))
+
+
+@router.post("/namespace/{name}/mapping/remove/")
+def post_remove_mapping(call: Caller, name: str, sent: Sent) -> Response:
+    roles.remove_mapping(call.context, call.actor, name, sent.text("entity"), sent.text("role"))
     return redirect(own_path(call.options, "namespace", name, said="unshared"))
 
 
 @router.post("/namespace/{name}/credential/")
 def post_credential(request: Request, call: Caller, name: str, sent: Sent) -> Response:
     """What was typed as a secret does not come back, whether or not it was taken."""
-    given = {key: sent.text(key) for key in ("host", "kind", "username", "secret") if key in sent.fields}
     try:
-        credentials.set_credential(call.context, call.actor, given, name)
+        credentials.set_credential(call.context, call.actor, given_credential(sent), name)
     except InvalidInput as error:
         return _page(request, call, name, sent, error)
     return redirect(own_path(call.options, "namespace", name, said="credential-set"))
@@ -135,6 +153,7 @@ def _page(
     may_see_credentials = actor.may(Permission.SETTING_READ, target)
     metadata = json.dumps(dict(found.metadata), indent=2, ensure_ascii=False)
     maps_v2 = Way.MAPPING_V2 in access.ways_in_force(context.deployment)
+    listed = roles.list_roles if maps_v2 else roles.list_mappings
     return page(
         request,
         "namespace.html",
@@ -144,9 +163,10 @@ def _page(
         policies=[item for item in settings.policies(context, actor, name) if item.value],
         texts=TEXTS,
         people=who(call, target) if may_see_roles else None,
-        mapped=roles.list_roles(context, actor, name) if may_see_roles and maps_v2 else (),
+        mapped=listed(context, actor, name) if may_see_roles else (),
         maps_v2=maps_v2,
         roles=givable(call, target),
+        all_roles=[role.name for role in context.deployment.roles],
         kinds=tuple(HolderKind),
         credentials=credentials.list_credentials(context, actor, name) if may_see_credentials else None,
         credential_kinds=tuple(CredentialKind),

@@ -13,6 +13,7 @@ from conda_store.server.web import (
     audit,
     build,
     create,
+    credential,
     documentation,
     environment,
     former_paths,
@@ -22,6 +23,7 @@ from conda_store.server.web import (
     settings,
     sharing,
     system,
+    token,
     user,
 )
 from conda_store.server.web.rendering import error_page
@@ -35,7 +37,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     namespace.router,
     sharing.router,
     settings.router,
+    credential.router,
     user.router,
+    token.router,
     audit.router,
     system.router,
     documentation.router,

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import jinja2
+import structlog
 from fastapi import Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from markupsafe import Markup
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from conda_store import __version__
 from conda_store.domain.access import Actor, Permission, Target
-from conda_store.errors import CondaStoreError
+from conda_store.errors import CondaStoreError, NotFound
 from conda_store.server.errors import keep_reason, status_of
 from conda_store.server.options import ServerOptions
 from conda_store.server.parts import parts_of
 from conda_store.server.web import shown
 from conda_store.server.web.static_files import asset_path
+
+logger = structlog.get_logger()
 
 # what a page says after something was done: only these words can be asked for in an address
 SAID = {
@@ -36,6 +43,7 @@ SAID = {
     "namespace-deleted": "The namespace has been deleted.",
     "settings-changed": "The settings have been changed.",
     "token-revoked": "It has been revoked.",
+    "all-revoked": "All their tokens and logins have been ended.",
     "shared": "The role has been given.",
     "unshared": "The role has been taken back.",
     "link-revoked": "The link has been revoked.",
@@ -110,7 +118,7 @@ def page(
 
 def _here(request: Request, options: ServerOptions) -> str:
     """Where to come back to after a login; the address of the login itself may hold a token."""
-    if request.url.path.startswith(own_path(options, "login")):
+    if request.method != "GET" or request.url.path.startswith(own_path(options, "login")):
         return own_path(options)
     return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
@@ -149,12 +157,26 @@ def redirect(path: str, status: int = 303) -> RedirectResponse:
 
 
 def error_page(request: Request, error: CondaStoreError) -> Response:
+    """What was refused, and why; what somebody sent whose login has ended comes back with it."""
     status = status_of(error)
+    sent: Mapping[str, str] = getattr(request.state, "sent", {})
+    may_have_ended = status in {401, 403, 404} and request.method == "POST" and sent
+    if may_have_ended and not parts_of(request).authenticator.actor(request).is_authenticated:
+        return page(request, "ended.html", status_code=status, sent=sent)
     return page(request, "error.html", status_code=status, error_status=status, message=error.message, hint=error.hint)
 
 
 class PageRoute(APIRoute):
-    """A route whose refusals are pages."""
+    """A route whose refusals are pages, and so is what nobody expected: the log has the rest."""
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Where forms are sent to there is nothing to see, whoever types or reloads the address."""
+        if scope["method"] == "GET" and "GET" not in (self.methods or ()):
+            error = NotFound("there is nothing to see at this address", hint="It is where a form is sent to.")
+            answer = await run_in_threadpool(error_page, Request(scope, receive), error)
+            await answer(scope, receive, send)
+        else:
+            await super().handle(scope, receive, send)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
@@ -163,7 +185,17 @@ class PageRoute(APIRoute):
             try:
                 return await handler(request)
             except CondaStoreError as error:
+                refusal = error
                 keep_reason(request, error)
-                return error_page(request, error)
+            except RequestValidationError:
+                refusal = NotFound("there is no such page", hint="The address may be mistyped.")
+            except HTTPException:
+                raise
+            except Exception:
+                logger.exception("request crashed", method=request.method, path=request.url.path)
+                found = structlog.contextvars.get_contextvars().get("request_id", "")
+                hint = f"It is not your fault. The log of the server says more under request {found}."
+                refusal = CondaStoreError("something went wrong that nobody expected", hint=hint)
+            return await run_in_threadpool(error_page, request, refusal)
 
         return handle

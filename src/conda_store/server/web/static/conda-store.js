@@ -19,6 +19,25 @@ document.addEventListener("click", async (event) => {
 document.addEventListener("htmx:afterSwap", showCopyButtons);
 showCopyButtons();
 
+/* a form that is on its way is not sent twice by the same button; a page that comes back from history can be sent again */
+const SENT_MILLISECONDS = 10000;
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post") return;
+  const button = event.submitter;
+  if (form.sent && form.sent.button === button && Date.now() - form.sent.at < SENT_MILLISECONDS) {
+    event.preventDefault();
+    return;
+  }
+  form.sent = { button, at: Date.now() };
+  forEach("[aria-busy]", (other) => other.removeAttribute("aria-busy"));
+  if (button) button.setAttribute("aria-busy", "true");
+});
+addEventListener("pageshow", () => {
+  forEach("form", (form) => { delete form.sent; });
+  forEach("[aria-busy]", (button) => button.removeAttribute("aria-busy"));
+});
+
 /* the editor of specifications */
 const textarea = document.getElementById("specification");
 if (textarea && textarea.tagName === "TEXTAREA") {
@@ -159,6 +178,8 @@ if (live) {
   log.addEventListener("wheel", () => { follow.checked = log.scrollHeight - log.scrollTop - log.clientHeight < 40; }, { passive: true });
   follow.addEventListener("change", () => { if (follow.checked) log.scrollTop = log.scrollHeight; });
   let isFresh = true;
+  let phrase = text.textContent;
+  events.addEventListener("open", () => { text.textContent = phrase; });
   const megabytes = (count) => `${(count / 1048576).toFixed(1)} MiB`;
 
   events.addEventListener("log", (event) => {
@@ -197,8 +218,8 @@ if (live) {
       said.textContent = `${megabytes(now.bytes_done)} of ${megabytes(now.bytes_total)}`;
       [bytes, said, bytes.previousElementSibling].forEach((element) => { element.hidden = false; });
     }
-    const words = now.status === "QUEUED" ? "Waiting for a worker." : "Working.";
-    if (text.textContent !== words) text.textContent = words;
+    phrase = now.status === "QUEUED" ? "Waiting for a worker." : "Working.";
+    if (text.textContent !== phrase) text.textContent = phrase;
     const more = now.packages_total - now.packages_linked - now.remaining.length;
     remaining.hidden = !now.remaining.length;
     remaining.textContent = `Remaining: ${now.remaining.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
@@ -206,6 +227,14 @@ if (live) {
   events.addEventListener("end", () => {
     events.close();
     location.reload();
+  });
+  /* a browser comes back by itself when the connection breaks, but not when something between answers for the server */
+  const comeBack = () => setTimeout(() => {
+    fetch(location.href).then((answer) => { if (answer.status < 500) location.reload(); else comeBack(); }, comeBack);
+  }, 3000);
+  events.addEventListener("error", () => {
+    text.textContent = "The server does not answer. Trying again ...";
+    if (events.readyState === EventSource.CLOSED) comeBack();
   });
 } else {
   const log = document.getElementById("log-text");
