@@ -209,8 +209,6 @@ def test_mappings_are_made_and_removed_on_the_page_of_the_namespace(service: Ser
 
 
 def test_who_holds_nothing_elsewhere_gives_nothing_there(service: Service) -> None:
-    if service.context.deployment.role_mappings_version != 1:
-        pytest.skip("of version 1")
     with service.client() as client:
         client.headers["Accept"] = "text/html"
         client.get("/login/", params={"token": "host"})
