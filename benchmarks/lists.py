@@ -9,6 +9,7 @@ The database is made once and kept.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import logging
 import random
@@ -235,6 +236,7 @@ def served(database: Database) -> Iterator[str]:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(create_app(context, options), log_config=None, access_log=False))
+    gc.freeze()  # as `conda-store serve` does
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -20,10 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import structlog
 
 from conda_store.auth.opaque import is_token, new_token
 from conda_store.auth.providers.base import Authentication
+from conda_store.cli.supervisor import Supervisor
 from conda_store.client import credentials
 from conda_store.config.blueprint import Blueprint
 from conda_store.config.core import CondaStore, LocalStorage, data_directory
@@ -43,9 +41,6 @@ from conda_store.errors import ConfigurationError, InvalidInput
 if TYPE_CHECKING:
     from conda_store.services.context import Context
     from conda_store.services.validating import Validators
-
-_RESTART_DELAYS = (0.2, 1.0, 5.0)
-_STOP_SECONDS = 10
 
 _config = click.option("--config", "config_file", type=click.Path(dir_okay=False), help="Configuration file.")
 _arguments = click.argument("options", nargs=-1, type=click.UNPROCESSED)
@@ -331,6 +326,8 @@ def _serve(
     server = uvicorn.Server(config)
     # a second Ctrl-C cuts the end short: that is what was asked for, and no error to be told
     logging.getLogger("uvicorn.error").addFilter(lambda _record: not server.force_exit)
+    # what is there now stays: the collector need not look at it, which takes as long as several answers
+    gc.freeze()
     with own_temporary_directory(deployment):
         server.run(sockets=[listener])
 
@@ -375,44 +372,3 @@ def _worker_command(program: Program) -> list[str]:
             for item in value if isinstance(value, list) else [value]:
                 command.append(f"--{section}.{name}={item}")
     return command
-
-
-class Supervisor:
-    """Keeps a worker running: started anew when it ends, a little later each time."""
-
-    def __init__(self, command: Sequence[str]) -> None:
-        self._command = list(command)
-        self._stopping = threading.Event()
-        self._process: subprocess.Popen[bytes] | None = None
-        # the kernel ends the worker with the thread that started it, so that this one has to live as long as we do
-        self._thread = threading.Thread(target=self._run, daemon=True, name="worker-supervisor")
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the worker, by force if it takes too long."""
-        self._stopping.set()
-        if self._process is not None:
-            self._process.terminate()
-            self._thread.join(_STOP_SECONDS)
-            self._process.kill()
-        self._thread.join(1)
-
-    def _run(self) -> None:
-        logger = structlog.get_logger()
-        failures = 0
-        while not self._stopping.is_set():
-            started = time.monotonic()
-            status: int | str
-            try:
-                self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, start_new_session=True)
-                status = self._process.wait()
-            except OSError as error:  # too many processes, too little memory: that may pass
-                status = str(error)
-            if self._stopping.is_set():
-                return
-            failures = 0 if time.monotonic() - started > 60 else failures + 1
-            delay = _RESTART_DELAYS[min(failures, len(_RESTART_DELAYS)) - 1] if failures else 0.0
-            logger.warning("worker ended, starting another", exit_status=status, delay=delay)
-            self._stopping.wait(delay)
