@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,18 +47,29 @@ def make_seal(name: str, directory: Path, sha256: str | None) -> Seal:
         DamagedPackage: the directory is not there, or files are missing.
     """
     try:
-        return _sealed(directory, directory.stat(), sha256)
+        with _opened(directory) as descriptor:
+            return _sealed(directory, descriptor, sha256)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DamagedPackage(f"package {name} in the cache is damaged: {error}") from error
 
 
-def _sealed(directory: Path, status: os.stat_result, sha256: str | None) -> Seal:
+@contextlib.contextmanager
+def _opened(directory: Path) -> Iterator[int]:
+    """Its descriptor: paths relative to it spare the system the way to it, for each of tens of thousands of files."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _sealed(directory: Path, descriptor: int, sha256: str | None) -> Seal:
+    status = os.fstat(descriptor)
     files = size = 0
     own = []
     for entry in package_paths(directory):
         path = entry["_path"]
-        full = f"{directory}/{path}"
-        item = os.lstat(full)
+        item = os.stat(path, dir_fd=descriptor, follow_symlinks=False)
         if stat.S_ISDIR(item.st_mode):
             continue
         files += 1
@@ -68,7 +80,7 @@ def _sealed(directory: Path, status: os.stat_result, sha256: str | None) -> Seal
         if stat.S_ISREG(item.st_mode):
             mode = _LINKABLE | (_EXECUTABLE if item.st_mode & _EXECUTABLE else 0)
             if stat.S_IMODE(item.st_mode) != mode:
-                os.chmod(full, mode)  # noqa: PTH101 - tens of thousands of them
+                os.chmod(path, mode, dir_fd=descriptor)
     link = _read_json(directory / "info" / "link.json").get("noarch", {})
     return Seal(
         directory=directory.name,
@@ -112,16 +124,17 @@ def matches(directory: Path, seal: Seal) -> bool:
     files = size = 0
     own = set(seal.own)
     try:
-        for entry in package_paths(directory):
-            item = os.lstat(f"{directory}/{entry['_path']}")
-            if stat.S_ISDIR(item.st_mode):
-                continue
-            files += 1
-            if entry["_path"] in own:
-                continue
-            size += item.st_size
-            if stat.S_ISREG(item.st_mode) and item.st_mode & 0o222:
-                return False
+        with _opened(directory) as descriptor:
+            for entry in package_paths(directory):
+                item = os.stat(entry["_path"], dir_fd=descriptor, follow_symlinks=False)
+                if stat.S_ISDIR(item.st_mode):
+                    continue
+                files += 1
+                if entry["_path"] in own:
+                    continue
+                size += item.st_size
+                if stat.S_ISREG(item.st_mode) and item.st_mode & 0o222:
+                    return False
     except (OSError, ValueError, KeyError):
         return False
     return (files, size) == (seal.files, seal.size)

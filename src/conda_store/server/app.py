@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import HTMLResponse, Response
+from starlette.routing import Match
 
 from conda_store import __version__
 from conda_store.server import blobs, docs_page, errors
@@ -103,7 +104,7 @@ def create_app(context: Context, options: ServerOptions | None = None) -> FastAP
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     parts: Parts = app.state.parts
-    preparing = asyncio.create_task(_prepare(parts.context))
+    preparing = asyncio.create_task(_prepare(app))
     yield
     preparing.cancel()
     await parts.builds.close()
@@ -113,10 +114,22 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await run_in_threadpool(parts.background.close)
 
 
-async def _prepare(context: Context) -> None:
-    """Load the engine once the server answers: the first specification need not wait for it then."""
+async def _prepare(app: FastAPI) -> None:
+    """Once the server answers, do what the first specification would wait for: load the engine, and have the routes
+    worked out that it and its events take, as FastAPI does when a router is first looked through.
+    """
     await asyncio.sleep(_PREPARE_DELAY)
-    await run_in_threadpool(context.builder.prepare)
+    parts: Parts = app.state.parts
+    for method, path in (("POST", "/api/v1/specification/"), ("GET", "/api/v1/build/1/events/")):
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": f"{parts.options.prefix}{path}",
+            "root_path": "",
+            "headers": [],
+        }
+        next((route for route in app.routes if route.matches(scope)[0] is Match.FULL), None)
+    await run_in_threadpool(parts.context.builder.prepare)
 
 
 def _add_routes(app: FastAPI, options: ServerOptions) -> None:
