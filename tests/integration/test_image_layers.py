@@ -168,6 +168,11 @@ def test_an_image_of_the_lock_is_what_the_builder_lays_out(real_channel: Path, t
     prefix, target = str(tmp_path / "prefix").encode(), IMAGE_PREFIX.encode()
     different = [path for path in theirs if theirs[path] != ours[path]]
     assert own.keys() <= theirs.keys() - set(different)
+    # compiled Python is what packages bring: nobody compiles noarch ones, unless the environment is to have that
+    compiled = {path for path in ours if path.endswith(".pyc")}
+    assert "lib/python3.13/__pycache__/os.cpython-313.pyc" in compiled
+    assert "lib/python3.13/site-packages/odd_python/__init__.py" in ours
+    assert not {path for path in compiled if "/odd_python/" in path}
     # all that differs is where the prefix is written
     for path in different:
         assert prefix in files_of(tmp_path / "prefix", path), path

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
-from traitlets import Bool, Callable, Enum, Float, Int, List, Set, Unicode, validate
+from traitlets import Bool, Callable, Enum, Float, Int, List, Set, Unicode, Union, validate
 from traitlets.config import LoggingConfigurable
 
 from conda_store.artifacts.oci.base_image import base_problem
@@ -25,6 +25,8 @@ from conda_store.domain.on_demand import Audience
 from conda_store.domain.platform import current_platform
 from conda_store.domain.settings import Settings, checked_settings, layered_settings
 from conda_store.errors import ConfigurationError, InvalidInput
+
+DEFAULT_BASE_IMAGE = "debian:bookworm-slim"
 
 
 def data_directory() -> Path:
@@ -153,10 +155,12 @@ class CondaStore(LoggingConfigurable):
     first_retry_delay = Float(
         2.0, min=0, help="Seconds before the second attempt; doubled for each further.", config=True
     )
-    default_docker_base_image = Unicode(
-        "debian:bookworm-slim",
+    default_docker_base_image = Union(
+        [Unicode(), Callable()],
+        default_value=DEFAULT_BASE_IMAGE,
         help="What lies below environments in images: the name of an image, scratch (nothing), oci:DIRECTORY (an OCI "
-        "layout), tar:FILE (a root directory).",
+        "layout), tar:FILE (a root directory). {architecture} stands for amd64 or arm64. A function, as earlier "
+        "configurations had, is not called: there is the default then.",
         config=True,
     )
     image_layer_budget = Int(
@@ -316,10 +320,14 @@ class CondaStore(LoggingConfigurable):
         return template
 
     @validate("default_docker_base_image")
-    def _check_base_image(self, proposal: dict[str, str]) -> str:
-        if problem := base_problem(proposal["value"]):
+    def _check_base_image(self, proposal: dict[str, Any]) -> str:
+        value = proposal["value"]
+        if not isinstance(value, str):
+            self.log.warning("c.CondaStore.default_docker_base_image is a function: %s is taken", DEFAULT_BASE_IMAGE)
+            return DEFAULT_BASE_IMAGE
+        if problem := base_problem(value):
             raise ConfigurationError(f"c.CondaStore.default_docker_base_image: {problem}")
-        return proposal["value"]
+        return value
 
     @validate("push_images_to")
     def _check_push_images_to(self, proposal: dict[str, list[str]]) -> list[str]:

@@ -8,6 +8,7 @@ import pytest
 
 from conda_store.auth.providers.oauth import GenericOAuthAuthentication, JupyterHubOAuthAuthentication
 from conda_store.cli.serve import roles_of
+from conda_store.config.core import CondaStore
 from conda_store.config.login import login_of, rules_of
 from conda_store.config.programs import Program
 from conda_store.config.server import AuthenticationBackend, CondaStoreServer, RBACAuthorizationBackend
@@ -113,3 +114,15 @@ def test_every_option_of_identity_is_known(tmp_path: Path, capfd: pytest.Capture
     assert rules_of(program, roles_of(program.part(RBACAuthorizationBackend)))["signed"] is not None
     program.part(CondaStoreServer)
     assert "`log_format` not recognized" in capfd.readouterr().err
+
+
+def test_a_function_for_the_base_image_is_accepted_and_not_called(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "conda_store_config.py"
+    file.write_text("c.CondaStore.default_docker_base_image = lambda build: 1 / 0\n")
+    program = Program()
+    program.read([f"--config={file}"])
+    program.log.addHandler(caplog.handler)
+    assert program.part(CondaStore).default_docker_base_image == "debian:bookworm-slim"
+    assert "default_docker_base_image is a function" in caplog.text

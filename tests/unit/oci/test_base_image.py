@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import zstandard
 
-from conda_store.artifacts.oci.base_image import BaseLayer, read_base_image, write_base_layer
+from conda_store.artifacts.oci.base_image import BaseLayer, base_problem, read_base_image, write_base_layer
 from conda_store.artifacts.oci.remote import Reference, parse_reference
 from conda_store.errors import ArtifactFailed
 
@@ -90,6 +90,18 @@ def test_another_tar_is_another_layer(tmp_path: Path) -> None:
     before = read_base_image(f"tar:{file}", "amd64", NOWHERE).layers[0].key
     os.utime(file, (1, 1))
     assert read_base_image(f"tar:{file}", "amd64", NOWHERE).layers[0].key != before
+
+
+def test_a_tar_for_each_architecture(tmp_path: Path) -> None:
+    for architecture in ("amd64", "arm64"):
+        (tmp_path / f"root-{architecture}.tar").write_bytes(architecture.encode())
+        (layer,) = read_base_image(f"tar:{tmp_path}/root-{{architecture}}.tar", architecture, NOWHERE).layers
+        assert content(layer) == architecture.encode()
+    with pytest.raises(ArtifactFailed, match=r"root-ppc64le\.tar.* cannot be read: .*No such file"):
+        read_base_image(f"tar:{tmp_path}/root-{{architecture}}.tar", "ppc64le", NOWHERE)
+    with pytest.raises(ArtifactFailed, match="not of s390x, unless its name says"):
+        read_base_image(f"tar:{tmp_path}/root-amd64.tar", "s390x", NOWHERE)
+    assert base_problem("registry.example/base-{architecture}:1") is None
 
 
 def test_nothing() -> None:

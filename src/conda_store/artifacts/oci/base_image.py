@@ -1,5 +1,8 @@
 """What lies below an environment in its image: nothing (`scratch`), an OCI layout (`oci:DIRECTORY`), the files of a
-root directory in a tar (`tar:FILE`), or an image that is pulled from a registry."""
+root directory in a tar (`tar:FILE`), or an image that is pulled from a registry.
+
+`{architecture}` in any of these names stands for that of the image (`amd64`, `arm64`).
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ from conda_store.domain.platform import current_platform
 from conda_store.errors import ArtifactFailed
 
 SCRATCH = "scratch"
+_ARCHITECTURE = "{architecture}"
 _CHUNK = 1 << 20
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
@@ -47,7 +51,8 @@ class BaseImage:
 
 def base_problem(reference: str) -> str | None:
     """What is wrong with the name of a base image; None if nothing is."""
-    if reference == SCRATCH or reference.startswith(("oci:", "tar:")) or parse_reference(reference):
+    named = reference.replace(_ARCHITECTURE, "amd64")
+    if named == SCRATCH or named.startswith(("oci:", "tar:")) or parse_reference(named):
         return None
     return f"the base image {reference!r} is none of scratch, oci:DIRECTORY, tar:FILE and the name of an image"
 
@@ -63,11 +68,15 @@ def read_base_image(
     """
     if problem := base_problem(reference):
         raise ArtifactFailed(problem)
+    is_for_this = _ARCHITECTURE in reference or architecture == ARCHITECTURES.get(current_platform())
+    reference = reference.replace(_ARCHITECTURE, architecture)
     kind, _, place = reference.partition(":")
     try:
         if kind == "tar":
-            if architecture != ARCHITECTURES.get(current_platform()):
-                raise ValueError(f"a tar is of this machine's kind only, not of {architecture}")
+            if not is_for_this:
+                raise ValueError(
+                    f"a tar is of this machine's kind only, not of {architecture}, unless its name says {_ARCHITECTURE}"
+                )
             return _of_tar(Path(place))
         if kind == "oci":
             return _of_layout(Path(place), architecture)
