@@ -164,7 +164,10 @@ def archive(url: str, work: Path, runs: int) -> dict[str, Any]:
 
     prefix = work / "archive-prefix"
     bare(url, work / "bare-cache", prefix, environments()["large"])
-    ours, theirs, unpack_ours, unpack_theirs = [], [], [], []
+    ours: list[float] = []
+    theirs: list[float] = []
+    unpack_ours: list[float] = []
+    unpack_theirs: list[float] = []
     for run in range(runs):
         plain, packed = work / f"plain-{run}.tar.gz", work / f"packed-{run}.tar.gz"
         started = time.perf_counter()

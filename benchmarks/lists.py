@@ -17,7 +17,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,7 +29,7 @@ import uvicorn
 from sqlalchemy import Connection, insert, select
 
 from conda_store.builder.fake import FakeBuilder
-from conda_store.builder.package_index.model import PackagePage, PackageQuery
+from conda_store.builder.package_index.model import IndexedChannel, PackagePage, PackageQuery
 from conda_store.db import migrate
 from conda_store.db.engine import Database
 from conda_store.db.tables import (
@@ -112,7 +112,10 @@ class NoPackages:
     def search(self, query: PackageQuery) -> PackagePage:
         return PackagePage((), 0)
 
-    async def refresh(self, channels: tuple[str, ...], platforms: tuple[str, ...]) -> tuple[str, ...]:
+    async def refresh(self, channels: Sequence[str], platforms: Sequence[str]) -> Sequence[IndexedChannel]:
+        return ()
+
+    def channels(self) -> Sequence[IndexedChannel]:
         return ()
 
 
@@ -248,7 +251,7 @@ def served(database: Database) -> Iterator[str]:
 
 def measure(client: httpx.Client, headers: dict[str, str], path: str, requests: int) -> dict[str, float]:
     """Milliseconds as the client sees them, and of the processor for server and client together."""
-    times = []
+    times: list[float] = []
     for _ in range(requests + 3):
         if len(times) == 3:
             busy = time.process_time()

@@ -86,7 +86,7 @@ def _programs() -> None:
 
 def _lighthouse() -> None:
     """Lighthouse as it is locked; nothing that comes with it is run on the way."""
-    wanted = ROOT / "tests" / "browser" / "lighthouse"
+    wanted = ROOT / "tests" / "browser" / "node"
     done = LIGHTHOUSE / "installed.json"
     lock = (wanted / "package-lock.json").read_bytes()
     if shutil.which("npm") is None or (done.exists() and done.read_bytes() == lock):

@@ -12,12 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from sqlalchemy import select
+
 from conda_store.config.blueprint import Blueprint
 from conda_store.config.core import CondaStore, LocalStorage
 from conda_store.db import artifacts, builds, logs, migrate
 from conda_store.db.records import ArtifactRecord, BuildRecord
+from conda_store.db.tables import build
 from conda_store.domain.access import SYSTEM
 from conda_store.domain.artifact import ArtifactType
+from conda_store.domain.build import BuildStatus
 from conda_store.services.context import Context
 from conda_store.services.specifications import Submission, submit
 from tools.channel.tiny import index, write_package
@@ -177,7 +181,8 @@ class Store:
     def debris(self) -> list[Path]:
         """What lies in the namespaces' directories and belongs to no completed build."""
         with self.context.database.read() as connection:
-            kept = builds.prefixes_of_completed(connection)
+            query = select(build.c.prefix).where(build.c.status == BuildStatus.COMPLETED, build.c.purged_on.is_(None))
+            kept = set(connection.execute(query).scalars())
         found = []
         for namespace in self.state.iterdir() if self.state.exists() else ():
             if namespace.name.startswith("%"):

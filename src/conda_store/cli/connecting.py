@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from conda_store.client.session import Session
 
+DEFAULT_URL = "http://localhost:8080"
 authentications = ("none", "token", "basic")
 
 
@@ -18,7 +19,7 @@ authentications = ("none", "token", "basic")
 class Asked:
     """Filled in by the command group before a command runs. `auth` None: whatever is remembered."""
 
-    url: str = "http://localhost:8080"
+    url: str = DEFAULT_URL
     auth: str | None = None
     verifies_ssl: bool = True
     is_debugging: bool = False

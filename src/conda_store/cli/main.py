@@ -12,7 +12,7 @@ from typing import NoReturn
 import click
 
 import conda_store
-from conda_store.cli.connecting import Asked, authentications
+from conda_store.cli.connecting import DEFAULT_URL, Asked, authentications
 from conda_store.cli.lean import leave_out_rich
 from conda_store.cli.progress import INTERRUPTED
 from conda_store.cli.shebang import expand_script
@@ -79,7 +79,7 @@ class LazyGroup(click.Group):
 @click.option(
     "--conda-store-url",
     envvar="CONDA_STORE_URL",
-    default="http://localhost:8080",
+    default=DEFAULT_URL,
     show_default=True,
     metavar="URL",
     help="Address of the server, with its prefix. [CONDA_STORE_URL]",

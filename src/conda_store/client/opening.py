@@ -10,8 +10,6 @@ from conda_store.client.credentials import recall
 from conda_store.client.login import Anonymous, Login, Password, Token
 from conda_store.errors import ConfigurationError
 
-DEFAULT_URL = "http://localhost:8080"
-
 
 class Authentication(StrEnum):
     NONE = "none"

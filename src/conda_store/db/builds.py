@@ -280,12 +280,6 @@ def count_since(connection: Connection, namespace_name: str, moment: datetime) -
     return int(connection.execute(query).scalar_one())
 
 
-def prefixes_of_completed(connection: Connection) -> frozenset[str]:
-    """Where the environments of completed builds are that have not been cleared away."""
-    query = select(build.c.prefix).where(build.c.status == BuildStatus.COMPLETED, build.c.purged_on.is_(None))
-    return frozenset(connection.execute(query).scalars())
-
-
 def by_owner(connection: Connection) -> dict[str, tuple[int, ...]]:
     """The builds that are being worked on, by who does."""
     query = select(build.c.owner, build.c.id).where(build.c.status == BuildStatus.BUILDING).order_by(build.c.id)

@@ -10,6 +10,9 @@ from typing import Any
 
 
 class BuildStatus(StrEnum):
+    """QUEUED → BUILDING → one of the others, for good; from BUILDING back to QUEUED when the worker was lost or the
+    failure is transient, and attempts are left; from QUEUED to CANCELED as well. Only `db.leases` moves builds."""
+
     QUEUED = "QUEUED"
     BUILDING = "BUILDING"
     COMPLETED = "COMPLETED"
@@ -19,19 +22,6 @@ class BuildStatus(StrEnum):
     @property
     def has_ended(self) -> bool:
         return self in {BuildStatus.COMPLETED, BuildStatus.FAILED, BuildStatus.CANCELED}
-
-
-TRANSITIONS: dict[BuildStatus, frozenset[BuildStatus]] = {
-    # claimed by a worker; cancelled before anybody took it
-    BuildStatus.QUEUED: frozenset({BuildStatus.BUILDING, BuildStatus.CANCELED}),
-    # QUEUED again: the worker was lost or the failure is transient, and attempts are left
-    BuildStatus.BUILDING: frozenset(
-        {BuildStatus.COMPLETED, BuildStatus.FAILED, BuildStatus.CANCELED, BuildStatus.QUEUED}
-    ),
-    BuildStatus.COMPLETED: frozenset(),
-    BuildStatus.FAILED: frozenset(),
-    BuildStatus.CANCELED: frozenset(),
-}
 
 
 class BuildOrigin(StrEnum):
@@ -106,22 +96,3 @@ def build_key(version: int, *, sha256: str, scheduled_on: datetime, build_id: in
     if version == 3:
         return hashlib.sha256(f"{namespace}{sha256}{seconds}{build_id}".encode()).hexdigest()[:32]
     raise ValueError(f"build key version {version} is not 1, 2 or 3")
-
-
-@dataclass(frozen=True)
-class ParsedBuildKey:
-    """What a key tells: a build id (versions 1 and 2) or the key itself to be looked up (version 3)."""
-
-    build_id: int | None
-    key: str
-
-
-def parse_build_key(key: str) -> ParsedBuildKey | None:
-    """Which build a key names; None where it is no build key."""
-    fields = key.split("-")
-    if len(fields) == 1:
-        return ParsedBuildKey(None, key) if len(key) == 32 and set(key) <= set("0123456789abcdef") else None
-    position = 2 if len(fields[0]) == 8 else 4
-    if len(fields) > position + 1 and fields[position].isdigit():
-        return ParsedBuildKey(int(fields[position]), key)
-    return None

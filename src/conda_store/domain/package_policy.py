@@ -41,10 +41,6 @@ class PackagePolicy:
     def judges_conda(self) -> bool:
         return bool(self.conda_forbidden) or self.needs_records
 
-    @property
-    def judges_pypi(self) -> bool:
-        return bool(self.pypi_forbidden or self.allowed_licenses or self.cooldown)
-
     def question(self) -> dict[str, Any]:
         """What a solve depends on."""
         return {

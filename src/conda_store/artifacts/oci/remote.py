@@ -152,13 +152,7 @@ class Remote:
             raise ArtifactFailed(f"the blob {digest} of {self.host} arrived damaged")
 
     def has_blob(self, digest: str) -> bool:
-        return self._is_there(f"blobs/{digest}")
-
-    def has_manifest(self, digest: str) -> bool:
-        return self._is_there(f"manifests/{digest}", {"Accept": ", ".join((*INDEX_TYPES, *MANIFEST_TYPES))})
-
-    def _is_there(self, path: str, headers: Mapping[str, str] | None = None) -> bool:
-        with self._answer("HEAD", path, headers or {}, accepted={200, 404}) as answer:
+        with self._answer("HEAD", f"blobs/{digest}", {}, accepted={200, 404}) as answer:
             return answer.status == 200
 
     # --- writing -------------------------------------------------------------------------------------------
