@@ -82,7 +82,7 @@ def shown_default(cls: type[Configurable], name: str, trait: TraitType[object, o
     value = trait.default()
     if value is None or value == "" or value == [] or value == {} or value == set():
         return "–"
-    return f"`{value}`"
+    return f"`{value.__name__ if isinstance(value, type) else value}`"
 
 
 def option_row(cls: type[Configurable], name: str, trait: TraitType[object, object]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -11,7 +12,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from conda_store.db.engine import Database
-from conda_store.domain.audit import AuditEntry, Trail, on_trail
+from conda_store.domain.audit import AuditEntry, Trail, note, on_trail
+from conda_store.server.audit_trail import AuditTrail
 from conda_store.services.auditing import write_refusals
 from tests.http.service import Service, data
 
@@ -104,3 +106,34 @@ def test_the_database_refuses_to_change_it(service: Service, change: str) -> Non
         old = "INSERT INTO audit (moment, actor, token, address, action, detail, is_allowed, request_id) "
         connection.execute(text(old + "VALUES ('2001-01-01 00:00:00.000000', 'a', '', '', 'old', '', true, '')"))
         assert connection.execute(text("DELETE FROM audit WHERE action = 'old'")).rowcount == 1
+
+
+def test_nobody_fills_the_disk_with_refusals(service: Service, admin: httpx.Client) -> None:
+    """Neither strangers from one address, under any name, nor somebody who has logged in; others go on as before."""
+
+    async def refused(scope: Any, receive: Any, send: Any) -> None:
+        note(scope["actor"], scope["action"], is_allowed=False, detail="flood")
+
+    trail = AuditTrail(refused, service.context)
+
+    def flood(times: int, actor: str, address: str, action: str = "namespace::delete") -> None:
+        for number in range(times):
+            name = actor.format(number)
+            scope = {"type": "http", "client": (address, 1), "actor": name, "action": action}
+            asyncio.run(trail(scope, _never, _never))  # type: ignore[arg-type]
+
+    flood(130, "anonymous", "10.0.0.1")
+    flood(130, "guess-{}", "10.0.0.2", "log-in")
+    flood(130, "ada", "10.0.0.1")
+    flood(1, "anonymous", "10.0.0.3")
+    rows = admin.get("/api/v1/audit/", params={"allowed": "false", "size": 100})
+    with service.context.database.read() as connection:
+        query = "SELECT address, count(*) FROM audit WHERE detail = 'flood' GROUP BY address ORDER BY address"
+        assert [tuple(row) for row in connection.execute(text(query))] == [
+            ("10.0.0.1", 200), ("10.0.0.2", 100), ("10.0.0.3", 1),
+        ]  # fmt: skip
+    assert rows.status_code == 200
+
+
+async def _never(*_: Any) -> Any:
+    raise AssertionError

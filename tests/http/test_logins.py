@@ -13,11 +13,17 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from conda_store.auth.passwords import make_entry
 from conda_store.auth.providers.base import Authentication, AuthenticationToken
-from conda_store.auth.providers.oauth import GenericOAuthAuthentication, GithubOAuthAuthentication
+from conda_store.auth.providers.oauth import (
+    GenericOAuthAuthentication,
+    GithubOAuthAuthentication,
+    JupyterHubOAuthAuthentication,
+)
 from conda_store.auth.providers.openid import OpenIDConnectAuthentication
 from conda_store.auth.providers.simple import DummyAuthentication, PasswordFileAuthentication
 from conda_store.auth.tokens import parsed_bindings
 from conda_store.domain.addresses import AddressPolicy
+from conda_store_server import api, orm, schema
+from conda_store_server.server.dependencies import get_conda_store
 from tests.http.provider import CLIENT, SECRET, Person, Provider
 from tests.http.service import Service, data, refused
 
@@ -171,6 +177,50 @@ def test_nobody_owns_a_shared_namespace_by_their_name(tmp_path: Path) -> None:
                 roles = permissions(client)["entity_roles"]
                 assert (roles.get(f"{name}/*") == ["developer"]) is is_own
                 assert roles["extra/*"] == ["viewer"], "what a class of the operator's gives"
+
+
+class AnyName(Authentication):
+    """Lets everybody in under the name that they choose."""
+
+    def check_password(self, name: str, password: str) -> AuthenticationToken | None:
+        return AuthenticationToken(name)
+
+
+def test_nobody_takes_a_namespace_by_choosing_its_name(tmp_path: Path) -> None:
+    with Service(tmp_path, login=AnyName()) as service, service.client("admin") as admin:
+        service.build("team", "one", "zlib")
+        for name, is_own in (("team", False), ("newcomer", True)):
+            for _ in range(2):  # the second login gives no more than the first
+                with service.client() as client:
+                    client.post("/login/", json={"username": name, "password": "x"})
+                    assert (f"{name}/*" in permissions(client)["entity_roles"]) is is_own
+                    answer = client.post(
+                        "/api/v1/specification/",
+                        json={"specification": "name: mine\nchannels: [forge]", "namespace": name},
+                    )
+                    assert (answer.status_code == 200) is is_own
+                    token = data(client.post("/api/v1/token/"))["token"]
+                with service.client(token) as client:
+                    assert (client.get("/api/v1/environment/team/one/").status_code == 200) is False
+        # what the namespace as such is given is not for who has taken its name either
+        assert admin.post("/api/v1/namespace/extra/").status_code == 200
+        assert (
+            admin.post("/api/v1/namespace/extra/role", json={"other_namespace": "team", "role": "viewer"}).status_code
+            == 200
+        )
+        with service.client() as client:
+            client.post("/login/", json={"username": "team", "password": "x"})
+            assert "extra" not in {row["name"] for row in data(client.get("/api/v1/namespace/"))}
+        explained = admin.get(
+            "/api/v1/permission/explain/",
+            params={"permission": "environment:create", "namespace": "team", "user": "team"},
+        )
+        assert data(explained)["allowed"] is False
+        # an admin may give it to them
+        assert admin.delete("/api/v1/namespace/newcomer/").status_code == 200
+        with service.client() as client:
+            client.post("/login/", json={"username": "newcomer", "password": "x"})
+            assert "newcomer/*" in permissions(client)["entity_roles"]
 
 
 # --- elsewhere ------------------------------------------------------------------------------------------------
@@ -374,3 +424,79 @@ def test_any_oauth_provider_behind_a_prefix(tmp_path: Path, provider: Provider) 
 def test_without_a_provider_there_is_no_callback(service: Service) -> None:
     with service.client() as client:
         assert client.get("/oauth_callback/", params={"code": "x", "state": "y"}).status_code == 403
+
+
+def test_jupyterhub_is_not_flooded_with_tokens_that_it_does_not_know(tmp_path: Path, provider: Provider) -> None:
+    """Who brings one that it knows is not counted; who brings too many others hears so, and asks the hub no more."""
+    login = JupyterHubOAuthAuthentication(
+        jupyterhub_url=provider.url, user_data_url=f"{provider.url}/user", user_data_key="login", client_id=CLIENT
+    )
+    with Service(tmp_path, login=login) as service, service.client() as client:
+
+        def status_of(token: str) -> int:
+            headers = {"Authorization": f"Bearer {token}"}
+            return client.get("/api/v1/permission/", headers=headers).status_code
+
+        def asked() -> int:
+            return sum(path == "/user" for path, _ in provider.asked)
+
+        assert {status_of(f"known-{number}") for number in range(80)} == {200}
+        assert asked() == 80
+        provider.status = 403
+        let_pass = 0
+        while status_of(f"random-{let_pass}") == 200:
+            let_pass += 1
+            assert let_pass < 500, "the hub is asked for ever"
+        assert asked() == 80 + let_pass
+        assert status_of("admin") == 200, "our own tokens go on"
+
+
+class OfAnOperator(GenericOAuthAuthentication):
+    """As such classes stand in configuration files: it waits for nothing, and keeps roles as the provider has them."""
+
+    def asked(self, token: str | None) -> Any:
+        headers = {"Authorization": f"Bearer {token}"}
+        return httpx.get(self.user_data_url, headers=headers, verify=self.tls_verify).json()
+
+    async def authenticate(self, request: Any) -> Any:
+        token = self._get_oauth_token(request)
+        told = self.asked(token)
+        name = told[self.user_data_key]
+        conda_store = await get_conda_store(request)
+        with conda_store.session_factory() as db:
+            for namespace in (name, "new-team"):
+                if api.get_namespace(db, name=namespace) is None:
+                    db.add(orm.Namespace(name=namespace))
+                    db.commit()
+        entity = schema.AuthenticationToken(primary_namespace=name, role_bindings={})
+        for arn in self.authorization.get_entity_bindings(entity):
+            if arn != "default/*":
+                with conda_store.session_factory() as db:
+                    api.delete_namespace_role(db, arn.split("/")[0], other=name)
+        with conda_store.session_factory() as db:
+            for namespace, role in (("new-team", "developer"), ("nowhere", "viewer")):
+                try:
+                    api.create_namespace_role(db, namespace, name, role)
+                except ValueError as error:
+                    assert "namespace does not exist" in str(error)
+                db.commit()
+        return schema.AuthenticationToken(primary_namespace=name, role_bindings={f"{name}/*": {"admin"}})
+
+
+def test_a_class_from_a_configuration_file_gives_roles(tmp_path: Path, provider: Provider) -> None:
+    login = OfAnOperator(
+        authorize_url=f"{provider.url}/authorize", access_token_url=f"{provider.url}/token",
+        user_data_url=f"{provider.url}/user", user_data_key="login", client_id=CLIENT, client_secret=SECRET,
+    )  # fmt: skip
+    with Service(tmp_path, {"role_mappings_version": 2}, login=login) as service:
+        service.build("old-team", "one", "zlib")
+        with service.client("admin") as admin:
+            admin.post("/api/v1/namespace/alice/")
+            body = {"other_namespace": "alice", "role": "admin"}
+            assert admin.post("/api/v1/namespace/old-team/role", json=body).status_code == 200
+        with browser(service) as client:
+            assert client.get("/login/").status_code == 200
+            roles = permissions(client)["entity_roles"]
+        assert roles["new-team/*"] == ["developer"]
+        assert "admin" in roles["alice/*"]
+        assert "old-team/*" not in roles

@@ -48,11 +48,17 @@ class AccessRules:
     token_lifetime: timedelta = timedelta(days=90)
 
     def of_user(
-        self, name: str, groups: Iterable[str], given: Mapping[str, Sequence[str]] | None = None
+        self,
+        name: str,
+        groups: Iterable[str],
+        given: Mapping[str, Sequence[str]] | None = None,
+        *,
+        owns_namespace: bool = True,
     ) -> tuple[RoleBinding, ...]:
-        """All bindings of somebody who has logged in; `given` are those that the provider told of."""
+        """All bindings of somebody who has logged in; `given` are those that the provider told of. `owns_namespace`:
+        the namespace of their name is theirs."""
         found = list(known_bindings(given or {}, self.roles, FROM_LOGIN))
-        if self.has_own_namespace(name):
+        if owns_namespace and self.has_own_namespace(name):
             found.append(
                 RoleBinding(name, "*", Role.DEVELOPER, Origin(Source.CONFIGURATION, "everybody in their own namespace"))
             )

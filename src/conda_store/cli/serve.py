@@ -301,6 +301,7 @@ def _serve(
         enable_api=options.enable_api,
         enable_ui=options.enable_ui,
         template_vars={name: str(value) for name, value in options.template_vars.items()},
+        additional_routes=tuple(options.additional_routes),
         enable_metrics=options.enable_metrics,
         cors_allow_origins=tuple(options.cors_allow_origins),
         cors_allow_origin_regex=options.cors_allow_origin_regex,

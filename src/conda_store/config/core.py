@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
-from traitlets import Bool, Callable, Enum, Float, Int, List, Set, Unicode, Union, validate
+from traitlets import Bool, Callable, Enum, Float, Int, List, Set, Type, Unicode, Union, validate
 from traitlets.config import LoggingConfigurable
 
 from conda_store.artifacts.oci.base_image import base_problem
@@ -48,6 +48,12 @@ class LocalStorage(LoggingConfigurable):
 
 
 class CondaStore(LoggingConfigurable):
+    storage_class = Type(
+        LocalStorage,
+        klass=object,
+        help="Where artifacts are kept: LocalStorage, a directory. There is no other class yet.",
+        config=True,
+    )
     store_directory = Unicode(help="Root directory of the environments.", config=True)
     build_directory = Unicode(
         "{store_directory}/{namespace}",
@@ -380,6 +386,15 @@ class CondaStore(LoggingConfigurable):
             on_demand_per_hour=self.images_on_demand_per_hour,
             unused_layers_are_kept=timedelta(seconds=self.unused_layers_kept_seconds),
         )
+
+    @validate("storage_class")
+    def _check_storage_class(self, proposal: dict[str, type]) -> type:
+        if not issubclass(proposal["value"], LocalStorage):
+            raise ConfigurationError(
+                f"c.CondaStore.storage_class: artifacts cannot be kept by {proposal['value'].__name__} yet",
+                hint="Take the line out: they are kept in the directory c.LocalStorage.storage_path.",
+            )
+        return proposal["value"]
 
     @validate("allowed_inside")
     def _check_allowed_inside(self, proposal: dict[str, list[str] | None]) -> list[str] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from traitlets import Bool, Dict, Int, List, Set, Type, Unicode
+from traitlets import Bool, Callable, Dict, Int, List, Set, Tuple, Type, Unicode
 from traitlets.config import LoggingConfigurable
 
 from conda_store.auth.providers.base import Authentication
@@ -33,6 +33,12 @@ class CondaStoreServer(LoggingConfigurable):
     behind_proxy = Bool(False, help="Believe X-Forwarded-* headers.", config=True)
     proxies = Int(1, min=1, help="How many proxies in front add to X-Forwarded-For, one behind the other.", config=True)
     template_vars = Dict(help="`banner`: HTML above every page; `logo`: path of an image.", config=True)
+    additional_routes = List(
+        Tuple(Unicode(), Unicode(), Callable()),
+        [],
+        help="Routes of your own: (path, method, function), as FastAPI takes them. They check permissions themselves.",
+        config=True,
+    )
     cors_allow_origins = List(Unicode(), [], help="Origins whose pages may call the API.", config=True)
     cors_allow_origin_regex = Unicode(None, allow_none=True, help="The same as a pattern.", config=True)
     allowed_hosts = List(

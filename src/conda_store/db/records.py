@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -162,12 +162,16 @@ class NamespaceUsage:
 
 @dataclass(frozen=True)
 class AccountRecord:
-    """Somebody who has logged in, as `provider` described them the last time. `bindings`: entity -> roles."""
+    """Somebody who has logged in, as `provider` described them the last time. `bindings`: entity -> roles.
+
+    `owns_namespace`: the namespace of their name is theirs, as nobody had made it before they came.
+    """
 
     name: str
     provider: str
     groups: tuple[str, ...]
     bindings: Mapping[str, Sequence[str]]
+    owns_namespace: bool = field(default=True, compare=False)
 
 
 @dataclass(frozen=True)

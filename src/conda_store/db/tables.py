@@ -25,6 +25,7 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     text,
+    true,
 )
 
 from conda_store.domain.access import TokenKind, Way
@@ -375,6 +376,7 @@ account = Table(
     Column("groups", JSON, nullable=False),
     Column("bindings", JSON, nullable=False),
     Column("last_login_on", Moment, nullable=False),
+    Column("owns_namespace", Boolean, nullable=False, server_default=true()),
 )
 
 # what somebody was handed to say who they are: digests only

@@ -17,10 +17,14 @@ from conda_store.domain.access import TokenKind
 USER = "user:"
 
 
+def _account(row: Any, name: str) -> AccountRecord:
+    return AccountRecord(name, row.provider, tuple(row.groups), row.bindings, row.owns_namespace)
+
+
 def _record(row: Any) -> TokenRecord:
     found = None
     if getattr(row, "account_name", None) is not None:
-        found = AccountRecord(row.account_name, row.provider, tuple(row.groups), row.bindings)
+        found = _account(row, row.account_name)
     return TokenRecord(
         row.id,
         row.kind,
@@ -38,7 +42,14 @@ def _record(row: Any) -> TokenRecord:
 
 # many requests ask this: putting it together each time would take as long as its answer
 _FIND = (
-    select(token, account.c.name.label("account_name"), account.c.provider, account.c.groups, account.c.bindings)
+    select(
+        token,
+        account.c.name.label("account_name"),
+        account.c.provider,
+        account.c.groups,
+        account.c.bindings,
+        account.c.owns_namespace,
+    )
     .join_from(token, account, token.c.identity == USER + account.c.name, isouter=True)
     .where(token.c.digest == bindparam("wanted"))
 )
@@ -52,12 +63,12 @@ def find(connection: Connection, digest: str) -> TokenRecord | None:
 
 def find_account(connection: Connection, name: str) -> AccountRecord | None:
     row = connection.execute(select(account).where(account.c.name == name)).one_or_none()
-    return AccountRecord(row.name, row.provider, tuple(row.groups), row.bindings) if row else None
+    return _account(row, row.name) if row else None
 
 
 def accounts(connection: Connection) -> tuple[AccountRecord, ...]:
     rows = connection.execute(select(account).order_by(account.c.name))
-    return tuple(AccountRecord(row.name, row.provider, tuple(row.groups), row.bindings) for row in rows)
+    return tuple(_account(row, row.name) for row in rows)
 
 
 def note_use(connection: Connection, token_id: int, now: datetime, every: timedelta) -> None:
@@ -136,6 +147,7 @@ def set_account(connection: Connection, record: AccountRecord, now: datetime) ->
         "groups": list(record.groups),
         "bindings": {entity: list(roles) for entity, roles in record.bindings.items()},
         "last_login_on": now,
+        "owns_namespace": record.owns_namespace,
     }
     if connection.execute(update(account).where(account.c.name == record.name).values(values)).rowcount == 0:
         connection.execute(insert(account).values(name=record.name, **values))

@@ -13,7 +13,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 # what is noted besides permissions
-OTHER_ACTIONS = ("log-in", "log-out", "program::allow", "program::deny", "token::create", "token::revoke")
+OTHER_ACTIONS = (
+    "audit::forget",
+    "log-in",
+    "log-out",
+    "program::allow",
+    "program::deny",
+    "token::create",
+    "token::revoke",
+)
 
 
 @dataclass(frozen=True)

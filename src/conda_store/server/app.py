@@ -74,14 +74,15 @@ def create_app(context: Context, options: ServerOptions | None = None) -> FastAP
     """The application; it closes the context when it ends."""
     options = options or ServerOptions()
     watcher = Watcher(context.database)
+    attempts = Attempts()
     parts = Parts(
         context,
         options,
-        Authenticator(context, options),
+        Authenticator(context, options, attempts),
         watcher,
         BuildWatch(context, watcher),
         BackgroundLoop(),
-        Attempts(),
+        attempts,
         KeptFigures(context, FIGURE_DAYS, FIGURE_HOURS),
     )
     app = FastAPI(
@@ -145,6 +146,9 @@ def _add_routes(app: FastAPI, options: ServerOptions) -> None:
         app.include_router(metrics.router, prefix=options.prefix)
     for router in LOGIN + (pages.ROUTERS if options.enable_ui else ()):
         app.include_router(router, prefix=options.prefix)
+
+    for path, method, function in options.additional_routes:
+        app.add_api_route(path, function, methods=[method])
 
     @app.get(f"{options.prefix}/redoc", include_in_schema=False)
     @app.get(f"{options.prefix}/docs", include_in_schema=False)

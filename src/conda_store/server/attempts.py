@@ -17,12 +17,14 @@ _LONGEST_NAME = 255
 
 @dataclass(frozen=True)
 class Attempts:
-    """Logins that fail are counted by address and by name, tokens that are made by whose they are."""
+    """Logins that fail are counted by address and by name, tokens that are made by whose they are, and those that only
+    the provider can know, and does not, by address."""
 
     by_address: RateLimit = field(default_factory=lambda: RateLimit(60, 300))
     by_name: RateLimit = field(default_factory=lambda: RateLimit(20, 300))
     tokens: RateLimit = field(default_factory=lambda: RateLimit(120, 60))
     devices: RateLimit = field(default_factory=lambda: RateLimit(20, 300))
+    unknown: RateLimit = field(default_factory=lambda: RateLimit(60, 300))
 
     def count_login(self, request: HTTPConnection, name: str = "") -> None:
         """Count a login before it is tried, so that many at once are not tried uncounted; see `forgive`.
@@ -53,6 +55,19 @@ class Attempts:
         if wait := self.tokens.take(identity):
             raise TooManyRequests("too many tokens are being made", hint="Wait a little.", retry_after=int(wait) + 1)
 
+    def count_unknown(self, request: HTTPConnection) -> None:
+        """Count a token before the provider is asked for it, see `forgive_unknown`.
+
+        Raises:
+            TooManyRequests: the provider has been asked for too many from this address in vain.
+        """
+        if wait := self.unknown.take(address_of(request)):
+            raise TooManyRequests("too many tokens are not known", hint="Wait a little.", retry_after=int(wait) + 1)
+
+    def forgive_unknown(self, request: HTTPConnection) -> None:
+        """The provider knew the token that was counted."""
+        self.unknown.give_back(address_of(request))
+
     def count_device(self, request: HTTPConnection) -> None:
         """
         Raises:
@@ -68,8 +83,12 @@ def _give_back(counted: Iterable[tuple[RateLimit, str]]) -> None:
 
 
 def address_of(request: HTTPConnection) -> str:
-    """Where the request comes from; of IPv6 the network, all of whose addresses one machine may have."""
-    host = request.client.host if request.client else ""
+    """Where the request comes from, see `network_of`."""
+    return network_of(request.client.host if request.client else "")
+
+
+def network_of(host: str) -> str:
+    """An address; of IPv6 the network, all of whose addresses one machine may have."""
     with suppress(ValueError):
         if (address := ip_address(host)).version == 6 and address.ipv4_mapped is None:
             return str(ip_network((address.packed[:8] + bytes(8), 64)))

@@ -6,8 +6,10 @@ import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from conda_store.domain.audit import Trail, on_trail
+from conda_store.auth.rate import RateLimit
+from conda_store.domain.audit import AuditEntry, Trail, on_trail
 from conda_store.errors import Unavailable
+from conda_store.server.attempts import network_of
 from conda_store.services.auditing import write_refusals
 from conda_store.services.context import Context
 
@@ -15,11 +17,15 @@ logger = structlog.get_logger()
 
 
 class AuditTrail:
-    """Begins the trail, and writes down at the end what was refused."""
+    """Begins the trail, and writes down at the end what was refused: of each so much that nobody fills the disk with
+    it, which the server's log tells of. What was allowed is always written."""
 
     def __init__(self, app: ASGIApp, context: Context) -> None:
         self._app = app
         self._context = context
+        self._of_each = RateLimit(100, 600)
+        self._of_strangers = RateLimit(2000, 3600)
+        self._warnings = RateLimit(1, 60)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -32,7 +38,20 @@ class AuditTrail:
                 await self._app(scope, receive, send)
             finally:
                 if trail.refused:
+                    trail.refused = [entry for entry in trail.refused if self._is_within_limits(entry)]
                     await self._write(trail)
+
+    def _is_within_limits(self, entry: AuditEntry) -> bool:
+        # a login that fails is one under any name
+        is_stranger = entry.actor == "anonymous" or entry.action == "log-in"
+        wait = self._of_each.take(f"from {network_of(entry.address)}" if is_stranger else entry.actor)
+        if not wait and is_stranger:
+            wait = self._of_strangers.take("")
+        if wait and not self._warnings.take(""):
+            logger.warning(
+                "refusals are left out of the audit log for a while", actor=entry.actor, address=entry.address
+            )
+        return not wait
 
     async def _write(self, trail: Trail) -> None:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import MappingProxyType
@@ -27,7 +27,7 @@ class ServerOptions:
     behind a proxy or a firewall: pages of other sites could reach a loopback server under a name of their own.
     `accel_redirect` is the path below which a server in front finds the directory of the storage.
     `behind_proxy` trusts the X-Forwarded-* headers, as far as so many `proxies` wrote them. `template_vars` are
-    `banner` (HTML) and `logo` (a path) of pages.
+    `banner` (HTML) and `logo` (a path) of pages. `additional_routes` are (path, method, function), without the prefix.
     """
 
     url_prefix: str = ""
@@ -46,6 +46,7 @@ class ServerOptions:
     cors_allow_origin_regex: str | None = None
     accel_redirect: str = ""
     registry_external_url: str = "localhost:8080"
+    additional_routes: tuple[tuple[str, str, Callable[..., Any]], ...] = ()
     template_vars: Mapping[str, str] = field(default_factory=dict)
     signed_url_lifetime: timedelta = timedelta(hours=1)
     access: AccessRules = field(default_factory=AccessRules, repr=False)

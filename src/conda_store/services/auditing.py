@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from conda_store.db import audit
 from conda_store.db.paging import Page, PageRequest
-from conda_store.domain.access import Actor, Permission, Target
-from conda_store.domain.audit import AuditFilter, AuditRecord, Trail
+from conda_store.domain.access import SYSTEM, Actor, Permission, Target
+from conda_store.domain.audit import AuditFilter, AuditRecord, Trail, note, on_trail
 from conda_store.services.context import Context
 
 _AT_ONCE = 1000
@@ -50,5 +50,8 @@ def forget_old(context: Context) -> int:
     days = context.deployment.audit_retention_days
     if days is None:
         return 0
-    with context.database.write() as connection:
-        return audit.forget_older(connection, datetime.now(UTC) - timedelta(days=days))
+    limit = datetime.now(UTC) - timedelta(days=days)
+    with on_trail(Trail()), context.database.write() as connection:
+        if count := audit.forget_older(connection, limit):
+            note(SYSTEM.name, "audit::forget", detail=f"{count} entries from before {limit:%Y-%m-%d %H:%M}")
+        return count

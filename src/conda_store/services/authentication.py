@@ -15,7 +15,7 @@ from conda_store.auth.signed import SIGNED
 from conda_store.auth.tokens import Grant
 from conda_store.db import tokens
 from conda_store.db.records import AccountRecord, TokenRecord
-from conda_store.domain.access import Actor, TokenKind
+from conda_store.domain.access import Actor, Target, TokenKind
 from conda_store.errors import Unavailable
 from conda_store.services.access import with_given_roles
 from conda_store.services.context import Context
@@ -38,19 +38,28 @@ def recognised(context: Context, rules: AccessRules, token: str) -> Actor | None
     return None
 
 
+def owns_namespace(rules: AccessRules, account: AccountRecord) -> bool:
+    """Whether the namespace of somebody's name is theirs: nobody had made it before they came, or whoever vouches for
+    them gives them a role on all of it."""
+    given = known_bindings(account.bindings, rules.roles)
+    is_theirs = account.owns_namespace or any(binding.covers(Target(account.name)) for binding in given)
+    return is_theirs and rules.has_own_namespace(account.name)
+
+
 def account_actor(rules: AccessRules, account: AccountRecord) -> Actor | None:
     """Somebody with an account, as a login makes them; None for accounts of another provider, and for those who may
     not log in any more."""
     if account.provider != rules.provider or not rules.lets_in(account.name, account.groups):
         return None
+    has_namespace = owns_namespace(rules, account)
     return Actor(
         account.name,
         account.name,
-        rules.of_user(account.name, account.groups, account.bindings),
+        rules.of_user(account.name, account.groups, account.bindings, owns_namespace=has_namespace),
         is_authenticated=True,
         groups=account.groups,
         identity=f"{tokens.USER}{account.name}",
-        has_namespace=rules.has_own_namespace(account.name),
+        has_namespace=has_namespace,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from conda_store.auth.rules import FROM_LOGIN, AccessRules, known_bindings
-from conda_store.db import roles, share_links, tokens
+from conda_store.db import namespaces, roles, share_links, tokens
 from conda_store.db.records import AccountRecord
 from conda_store.domain.access import (
     LINK_READER,
@@ -22,6 +22,7 @@ from conda_store.domain.access import (
     matches,
 )
 from conda_store.services.access import require_known, source_of, ways_in_force, with_given_roles
+from conda_store.services.authentication import owns_namespace
 from conda_store.services.context import Context
 
 _CONFIGURED = Origin(Source.CONFIGURATION)
@@ -45,7 +46,8 @@ def who_has_access(context: Context, actor: Actor, rules: AccessRules, target: T
     """
     actor.require(Permission.NAMESPACE_ROLE_MAPPING_READ, target)
     require_known(actor)
-    found = [*_configured(rules, target), *_given(context, rules, target)]
+    configured = (Access(holder, binding) for holder, binding in rules.configured())
+    found = [*configured, *_given(context, rules, target)]
     return tuple(access for access in found if _concerns(access.binding, target))
 
 
@@ -55,14 +57,6 @@ def _concerns(binding: RoleBinding, target: Target) -> bool:
     return matches(binding.namespace, target.namespace or "")
 
 
-def _configured(rules: AccessRules, target: Target) -> Iterator[Access]:
-    for holder, binding in rules.configured():
-        yield Access(holder, binding)
-    name = target.namespace or ""
-    if rules.has_own_namespace(name):
-        yield Access(f"user {name}", RoleBinding(name, "*", Role.DEVELOPER, _CONFIGURED))
-
-
 def _given(context: Context, rules: AccessRules, target: Target) -> Iterator[Access]:
     name, now, ways = target.namespace or "", datetime.now(UTC), ways_in_force(context.deployment)
     with context.database.read() as connection:
@@ -70,6 +64,8 @@ def _given(context: Context, rules: AccessRules, target: Target) -> Iterator[Acc
         held = roles.concerning(connection, name)
         links = share_links.of_namespace(connection, name, target.environment, now)
     for account in accounts:
+        if owns_namespace(rules, account):
+            yield Access(f"user {account.name}", RoleBinding(account.name, "*", Role.DEVELOPER, _CONFIGURED))
         for binding in known_bindings(account.bindings, rules.roles, FROM_LOGIN):
             yield Access(f"user {account.name}", binding)
     for row in held:
@@ -100,10 +96,12 @@ def explain(
         return actor.decide(permission, target)
     actor.require(Permission.NAMESPACE_ROLE_MAPPING_UPDATE, target)
     with context.database.read() as connection:
-        account = tokens.find_account(connection, user) or AccountRecord(user, rules.provider, (), {})
+        account = tokens.find_account(connection, user)
+        if account is None:
+            is_free = namespaces.find(connection, user) is None
+            account = AccountRecord(user, rules.provider, (), {}, is_free)
     known = tuple(dict.fromkeys((*account.groups, *groups)))
-    bindings = rules.of_user(user, known, account.bindings)
-    asked = Actor(
-        user, user, bindings, is_authenticated=True, groups=known, has_namespace=rules.has_own_namespace(user)
-    )
+    has_namespace = owns_namespace(rules, account)
+    bindings = rules.of_user(user, known, account.bindings, owns_namespace=has_namespace)
+    asked = Actor(user, user, bindings, is_authenticated=True, groups=known, has_namespace=has_namespace)
     return with_given_roles(context, asked).decide(permission, target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -98,10 +99,10 @@ def vouched_for(context: Context, rules: AccessRules, person: AuthenticationToke
     account = _account(rules, person)
     with context.database.read() as connection:
         known = tokens.find_account(connection, account.name)
-    if known != account:
+    if known is None or known != account:
         with context.database.write() as connection:
-            _remember(connection, rules, account, datetime.now(UTC))
-    actor = account_actor(rules, account)
+            known = _remember(connection, rules, account, datetime.now(UTC))
+    actor = account_actor(rules, known)
     return None if actor is None else with_given_roles(context, actor)
 
 
@@ -132,11 +133,16 @@ def _account(rules: AccessRules, person: AuthenticationToken) -> AccountRecord:
     return AccountRecord(person.primary_namespace, rules.provider, tuple(person.groups), bindings)
 
 
-def _remember(connection: Connection, rules: AccessRules, account: AccountRecord, now: datetime) -> None:
-    """Them as they are now, with the namespace of their name."""
-    tokens.set_account(connection, account, now)
-    if rules.has_own_namespace(account.name) and namespaces.find(connection, account.name) is None:
+def _remember(connection: Connection, rules: AccessRules, account: AccountRecord, now: datetime) -> AccountRecord:
+    """Them as they are now, with the namespace of their name: theirs unless somebody had made it before they came, as
+    people may call themselves like a team."""
+    known = tokens.find_account(connection, account.name)
+    is_free = namespaces.find(connection, account.name) is None
+    kept = replace(account, owns_namespace=is_free if known is None else known.owns_namespace)
+    tokens.set_account(connection, kept, now)
+    if kept.owns_namespace and is_free and rules.has_own_namespace(account.name):
         namespaces.create(connection, account.name)
+    return kept
 
 
 def _aware(value: datetime | None) -> datetime | None:

@@ -12,7 +12,7 @@ from conda_store.db.engine import Connection
 from conda_store.db.paging import Page, PageRequest
 from conda_store.db.records import SpecificationRecord
 from conda_store.domain.access import SYSTEM, Actor, Permission, Target
-from conda_store.domain.audit import about
+from conda_store.domain.audit import Trail, about, on_trail
 from conda_store.domain.build import BuildOrigin
 from conda_store.domain.conda_lock import lock_from_document
 from conda_store.domain.credential import Credentials
@@ -94,7 +94,9 @@ def submit_watched(context: Context, text: bytes, file_name: str) -> int | None:
         found = environments.find(connection, namespace, specification.name)
         if found and specifications.has_build_in(connection, specification.sha256, found.id):
             return None
-    return _queue(context, SYSTEM, namespace, specification, rules.settings, BuildOrigin.WATCHED)
+    with on_trail(Trail()):
+        SYSTEM.require(Permission.ENVIRONMENT_CREATE, Target(namespace, specification.name))
+        return _queue(context, SYSTEM, namespace, specification, rules.settings, BuildOrigin.WATCHED)
 
 
 def read_specification(context: Context, submission: Submission) -> AnySpecification:
@@ -169,11 +171,18 @@ def _queue(
         stored = specifications.ensure(connection, specification, now)
         version = context.deployment.build_key_version
         build_id = builds.create(connection, environment, stored, now, version, actor.name, origin)
-        about(f"build {build_id}")
+        about(f"build {build_id}{_cause(origin, requested_for)}")
         editors.leave(connection, environment.id, actor.identity)
         if environment.current_build_id is None:
             environments.set_current(connection, environment.id, build_id)
     return build_id
+
+
+def _cause(origin: BuildOrigin, requested_for: str | None) -> str:
+    """For the audit log, where the service itself is the actor."""
+    if origin is BuildOrigin.WATCHED:
+        return ", of a watched file"
+    return f", an image that somebody of {requested_for} asked for" if requested_for is not None else ""
 
 
 def newest_build(context: Context, actor: Actor, namespace: str, name: str) -> int:

@@ -13,22 +13,29 @@ from conda_store.config.login import login_of, rules_of
 from conda_store.config.programs import Program
 from conda_store.config.server import AuthenticationBackend, CondaStoreServer, RBACAuthorizationBackend
 from conda_store.domain.access import Permission
+from conda_store.errors import ConfigurationError
 
 FILE = """
 from conda_store_server import CONDA_STORE_DIR
-from conda_store_server.storage import LocalStorage
+from conda_store_server import api, orm, schema
+from conda_store_server._internal import orm as same_orm, schema as same_schema
+from conda_store_server._internal.server.dependencies import get_conda_store
+from conda_store_server.server.dependencies import get_conda_store as same_get_conda_store
+from conda_store_server.storage import LocalStorage, S3Storage
 from conda_store_server.server.auth import (
     DummyAuthentication, GenericOAuthAuthentication, JupyterHubOAuthAuthentication, RBACAuthorizationBackend,
 )
 from conda_store_server.server.schema import AuthenticationToken, Permissions
 
 c.CondaStore.storage_class = LocalStorage
+c.CondaStoreServer.additional_routes = [("/ping", "get", lambda: "pong")]
+c.CondaStoreServer.template_vars = {"banner": "<b>hello</b>"}
 c.AuthenticationBackend.predefined_tokens = {"t": {"primary_namespace": "x", "role_bindings": {"*/*": {"admin"}}}}
 
 
 class Own(JupyterHubOAuthAuthentication):
     async def authenticate(self, request):
-        token = await self._get_oauth_token(request)
+        token = self._get_oauth_token(request)
         self.log.info("asked %s, %s", self.user_data_url, self.tls_verify)
         return AuthenticationToken(primary_namespace="x", role_bindings={"x/*": {"admin"}})
 
@@ -38,6 +45,10 @@ c.JupyterHubOAuthAuthentication.jupyterhub_url = "https://hub.example"
 c.JupyterHubOAuthAuthentication.client_id = "service-conda-store"
 c.JupyterHubOAuthAuthentication.client_secret = "secret"
 c.RBACAuthorizationBackend.role_mappings_version = 2
+assert orm.Namespace is same_orm.Namespace
+assert schema.AuthenticationToken is same_schema.AuthenticationToken is AuthenticationToken
+assert get_conda_store is same_get_conda_store
+assert api.create_namespace_role
 assert Permissions.ENVIRONMENT_CREATE == "environment:create"
 """
 
@@ -126,3 +137,12 @@ def test_a_function_for_the_base_image_is_accepted_and_not_called(
     program.log.addHandler(caplog.handler)
     assert program.part(CondaStore).default_docker_base_image == "debian:bookworm-slim"
     assert "default_docker_base_image is a function" in caplog.text
+
+
+def test_artifacts_are_not_kept_elsewhere_than_the_file_says(tmp_path: Path) -> None:
+    file = tmp_path / "conda_store_config.py"
+    file.write_text("from conda_store_server.storage import S3Storage\nc.CondaStore.storage_class = S3Storage\n")
+    program = Program()
+    program.read([f"--config={file}"])
+    with pytest.raises(ConfigurationError, match="cannot be kept by S3Storage yet"):
+        program.part(CondaStore)

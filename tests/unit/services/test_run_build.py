@@ -11,9 +11,10 @@ import pytest
 
 from conda_store.builder.fake import FakeBuilder
 from conda_store.builder.ports import SolveRequest
-from conda_store.db import artifacts, builds, leases
+from conda_store.db import artifacts, audit, builds, leases
 from conda_store.domain.access import SYSTEM
 from conda_store.domain.artifact import ArtifactState, ArtifactType
+from conda_store.domain.audit import AuditFilter
 from conda_store.domain.build import BuildStatus
 from conda_store.domain.lock import Lock
 from conda_store.domain.platform import current_platform
@@ -174,6 +175,11 @@ def test_a_watched_file_is_built_once_for_each_content(context: Context) -> None
     assert submit_watched(context, text, "watched") is not None
     assert submit_watched(context, text, "watched") is None
     assert submit_watched(context, text.replace(b"python", b"python, numpy"), "watched") is not None
+    with context.database.read() as connection:
+        rows = audit.after(connection, AuditFilter(), 0, 10)
+    told = [(row.entry.actor, row.entry.action, row.entry.environment, row.entry.detail) for row in rows]
+    assert ("system", "environment:create", "watched", "build 2, of a watched file") in told
+    assert len([row for row in rows if row.entry.action == "environment:create"]) == 2
 
 
 class Counting(FakeBuilder):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from traitlets import Int, Type, Unicode
 from traitlets.config import LoggingConfigurable
@@ -33,6 +33,14 @@ class AuthenticationToken:
     groups: tuple[str, ...] = ()
 
 
+class Bindings(Protocol):
+    """What is known of somebody before they log in."""
+
+    def get_entity_bindings(self, entity: AuthenticationToken) -> dict[str, set[str]]:
+        """The roles of an entity (`namespace/environment` -> names): those of everybody, its own, and those that it was
+        given here."""
+
+
 class Authentication(LoggingConfigurable):
     """Nobody is known by a password: people log in with a token."""
 
@@ -40,6 +48,8 @@ class Authentication(LoggingConfigurable):
     is_elsewhere: ClassVar[bool] = False
     # whether the page asks for name and password, or for a token
     has_passwords: ClassVar[bool] = False
+    # tells what somebody may do already, for classes of operators: set by the server
+    authorization: Bindings
     # what may be asked at addresses that somebody else than the operator names
     addresses = AddressPolicy()
 

@@ -71,14 +71,12 @@ class GenericOAuthAuthentication(Authentication):
         if self.access_scope:
             query["scope"] = self.access_scope
         query |= {"code_challenge": challenge_of(verifier), "code_challenge_method": "S256", **self._extra(nonce)}
-        address = await self._authorize_url()
+        address = await in_thread(self._authorize_url)
         return f"{address}{'&' if '?' in address else '?'}{urlencode(query)}"
 
     async def authenticate(self, request: Request) -> AuthenticationToken | None:
-        token = await self._get_oauth_token(request)
-        if not token:
-            return None
-        return await in_thread(self.told, token)
+        token = await in_thread(self._get_oauth_token, request)
+        return await in_thread(self.told, token) if token else None
 
     def told(self, token: str) -> AuthenticationToken | None:
         """What the provider tells of the bearer of an access token."""
@@ -97,13 +95,13 @@ class GenericOAuthAuthentication(Authentication):
             )
         return AuthenticationToken(name, groups=texts(data.get(self.groups_key)))
 
-    async def _get_oauth_token(self, request: Request) -> str | None:
-        """The access token for the code that the request brings; None where the provider gives none."""
-        answer = await self._exchange(request)
-        token = answer.get("access_token")
+    def _get_oauth_token(self, request: Request) -> str | None:
+        """The access token for the code that the request brings; None where the provider gives none. Classes in
+        configuration files call it by this name, without waiting."""
+        token = self._exchange(request).get("access_token")
         return token if isinstance(token, str) else None
 
-    async def _exchange(self, request: Request) -> Mapping[str, Any]:
+    def _exchange(self, request: Request) -> Mapping[str, Any]:
         login: Mapping[str, str] = request.state.login
         form = {
             "grant_type": "authorization_code",
@@ -114,17 +112,16 @@ class GenericOAuthAuthentication(Authentication):
         }
         if self.client_secret:
             form["client_secret"] = self.client_secret
-        url = await self._token_url()
         try:
-            answer = await in_thread(lambda: fetch_json("POST", url, form=form, verify=self.tls_verify))
+            answer = fetch_json("POST", self._token_url(), form=form, verify=self.tls_verify)
         except NotAuthenticated:
             return {}
         return answer if isinstance(answer, Mapping) else {}
 
-    async def _authorize_url(self) -> str:
+    def _authorize_url(self) -> str:
         return str(self.authorize_url)
 
-    async def _token_url(self) -> str:
+    def _token_url(self) -> str:
         return str(self.access_token_url)
 
     def _extra(self, nonce: str) -> dict[str, str]:

@@ -69,7 +69,7 @@ class OpenIDConnectAuthentication(GenericOAuthAuthentication):
             return self._document[1]
 
     async def authenticate(self, request: Request) -> AuthenticationToken | None:
-        answer = await self._exchange(request)
+        answer = await in_thread(self._exchange, request)
         token = answer.get("id_token")
         if not isinstance(token, str):
             return None
@@ -160,15 +160,14 @@ class OpenIDConnectAuthentication(GenericOAuthAuthentication):
                 pass  # asking will say so
         return url
 
-    async def _authorize_url(self) -> str:
-        return await self._endpoint("authorization_endpoint")
+    def _authorize_url(self) -> str:
+        return self._endpoint("authorization_endpoint")
 
-    async def _token_url(self) -> str:
-        return await in_thread(self._permitted, await self._endpoint("token_endpoint"))
+    def _token_url(self) -> str:
+        return self._permitted(self._endpoint("token_endpoint"))
 
-    async def _endpoint(self, name: str) -> str:
-        document = await in_thread(self.discovered)
-        url = document.get(name)
+    def _endpoint(self, name: str) -> str:
+        url = self.discovered().get(name)
         if not isinstance(url, str) or not url.startswith(("https://", "http://")):
             raise Unavailable(f"the provider {self.issuer} names no {name}")
         return url

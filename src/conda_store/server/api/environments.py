@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from conda_store.db.environments import EnvironmentFilter
@@ -33,7 +33,7 @@ from conda_store.server.api.schemas import (
     EnvironmentShape,
     PageOf,
 )
-from conda_store.server.parts import Call, Caller
+from conda_store.server.parts import Caller
 from conda_store.server.rendering import JSON, acknowledged, ok
 from conda_store.server.rendering import page as rendered_page
 from conda_store.services import environments
@@ -45,26 +45,8 @@ Token = Annotated[str | None, Query(description="Another's token: only what both
 
 
 def _filter(
-    call: Call,
-    search: str | None,
-    namespace: str | None,
-    name: str | None,
-    status: Status,
-    packages: list[str] | None,
-    artifact: Artifact,
-    jwt: str | None,
-) -> EnvironmentFilter:
-    other = call.parts.authenticator.bearer(jwt) if jwt else None
-    return EnvironmentFilter(search, namespace, name, status, names(packages), artifact, also_readable_by=other)
-
-
-@router.get("/api/v1/environment/", response_model=PageOf[EnvironmentShape], responses=refusals(400), deprecated=True)
-def list_environments(
     call: Caller,
-    page: Number = None,
-    size: Size = None,
-    order: Order = None,
-    sort_by: SortBy = None,
+    request: Request,
     search: Search = None,
     namespace: str | None = None,
     name: str | None = None,
@@ -72,12 +54,27 @@ def list_environments(
     packages: Packages = None,
     artifact: Artifact = None,
     jwt: Token = None,
+) -> EnvironmentFilter:
+    other = call.parts.authenticator.bearer(request, jwt) if jwt else None
+    return EnvironmentFilter(search, namespace, name, status, names(packages), artifact, also_readable_by=other)
+
+
+Filter = Annotated[EnvironmentFilter, Depends(_filter)]
+
+
+@router.get("/api/v1/environment/", response_model=PageOf[EnvironmentShape], responses=refusals(400), deprecated=True)
+def list_environments(
+    call: Caller,
+    wanted: Filter,
+    page: Number = None,
+    size: Size = None,
+    order: Order = None,
+    sort_by: SortBy = None,
 ) -> Response:
     """The environments that the caller may read; all of them where neither `page` nor `size` is given.
 
     Status, packages and artifact are those of the current build. Sorted by `namespace` and `name`.
     """
-    wanted = _filter(call, search, namespace, name, status, packages, artifact, jwt)
     request = page_request(call.options, page, size, order, sort_by)
     if page is None and size is None:
         request = PageRequest(1, None, request.sort_by, request.is_descending)
@@ -89,23 +86,17 @@ def list_environments(
 @router.get("/api/v2/environment/", response_model=CursorPageOf[EnvironmentRowV2], responses=refusals(400))
 def list_environments_v2(
     call: Caller,
+    wanted: Filter,
     cursor: Annotated[str | None, Query(description="The `cursor` of the page before.")] = None,
     limit: Annotated[int | None, Query(ge=1, le=10**6, description="Rows on a page.")] = None,
     order: Literal["asc", "desc"] = "asc",
     sort_by: Annotated[list[str] | None, Query(description="`namespace`, `name`: repeated, or with commas.")] = None,
-    search: Search = None,
-    namespace: str | None = None,
-    name: str | None = None,
-    status: Status = None,
-    packages: Packages = None,
-    artifact: Artifact = None,
-    jwt: Token = None,
 ) -> Response:
     """As v1, in pages that stay right while rows come and go. A page that is empty was the last."""
     found = environments.list_environments_after(
         call.context,
         call.actor,
-        _filter(call, search, namespace, name, status, packages, artifact, jwt),
+        wanted,
         cursor=cursor or None,
         limit=limit or call.options.max_page_size,
         sort_by=[part for value in sort_by or () for part in value.split(",") if part],

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from conda_store.auth.credentials import presented_token
@@ -37,12 +38,12 @@ async def post_token(request: Request) -> Response:
     password = form.get("refresh_token" if kind == "refresh_token" else "password", [""])[0]
     if not password:
         password = presented_token(None, request.headers.get("authorization")) or ""
-    return _answer(request, password, is_given=bool(password))
+    return await run_in_threadpool(_answer, request, password, is_given=bool(password))
 
 
 def _answer(request: Request, password: str | None, *, is_given: bool) -> Response:
     if is_given and password != ANONYMOUS_TOKEN and not (
-        password and parts_of(request).authenticator.find(password)
+        password and parts_of(request).authenticator.find(request, password)
     ):  # fmt: skip
         refusal = Refusal("UNAUTHORIZED", "the password has to be a conda-store token that is valid")
         return refusal.answer()

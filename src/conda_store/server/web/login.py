@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import secrets
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
+from conda_store.auth.providers.base import AuthenticationToken
 from conda_store.auth.providers.oauth import GenericOAuthAuthentication
 from conda_store.errors import CondaStoreError, Forbidden, NotAuthenticated
 from conda_store.server.errors import rendered
@@ -40,7 +42,7 @@ async def get_login(request: Request, call: Caller, next: str = "", token: str =
         if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
             return _form(request, call, target, _FROM_ELSEWHERE, "To log in with it, copy the link to the address bar.")
         call.parts.attempts.count_login(request)
-        actor = await run_in_threadpool(call.parts.authenticator.find, token)
+        actor = await run_in_threadpool(call.parts.authenticator.find, request, token)
         if actor is None or not actor.is_authenticated:
             logins.note_refused("", "wrong token")
             return _form(request, call, target, _REFUSED)
@@ -80,17 +82,24 @@ async def _session(request: Request, call: Call, fields: Mapping[str, str]) -> t
     """
     name, password = fields.get("username", "").strip(), fields.get("password", "")
     call.parts.attempts.count_login(request, name)
-    actor = await run_in_threadpool(call.parts.authenticator.find, password.strip()) if password.strip() else None
+    actor = (
+        await run_in_threadpool(call.parts.authenticator.find, request, password.strip()) if password.strip() else None
+    )
     if actor is not None and actor.is_authenticated:
         call.parts.attempts.forgive(request, name)
         return await run_in_threadpool(logins.log_in_with_token, call.context, actor)
     if not call.options.login.is_elsewhere:
         request.state.credentials = (name, password)
-        if person := await call.options.login.authenticate(request):
+        if person := await _vouched_for(request, call):
             call.parts.attempts.forgive(request, name)
             return await run_in_threadpool(logins.log_in, call.context, call.parts.authenticator.rules, person)
     logins.note_refused(name, "wrong password or token")
     return None
+
+
+async def _vouched_for(request: Request, call: Call) -> AuthenticationToken | None:
+    """Who it is, by a class that may be the operator's, and may block: nobody else waits for that."""
+    return await run_in_threadpool(lambda: asyncio.run(call.options.login.authenticate(request)))
 
 
 @router.get("/oauth_callback/")
@@ -105,7 +114,7 @@ async def get_oauth_callback(request: Request, call: Caller, state: str = "", er
         logins.note_refused("", "refused by the provider")
         raise Forbidden(f"the provider did not let you in: {error[:80]!r}", hint="Log in once more.")
     request.state.login = values
-    person = await call.options.login.authenticate(request)
+    person = await _vouched_for(request, call)
     if person is None:
         logins.note_refused("", "unknown to the provider")
         raise Forbidden(_REFUSED, hint="Log in once more.")

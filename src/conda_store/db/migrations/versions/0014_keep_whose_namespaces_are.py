@@ -1,0 +1,15 @@
+"""Keep whether the namespace of a user's name is theirs
+
+Revision ID: 0014
+Revises: 0013
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0014"
+down_revision = "0013"
+
+
+def upgrade() -> None:
+    op.add_column("account", sa.Column("owns_namespace", sa.Boolean(), nullable=False, server_default=sa.true()))

@@ -1,0 +1,1 @@
+"""What configuration files import from inside of earlier servers."""
