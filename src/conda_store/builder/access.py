@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from conda_store.builder.authentication import entries
 from conda_store.builder.head_requests import RequestFailed, head
@@ -57,17 +57,34 @@ async def _ask(
 
 
 async def require_addresses(urls: Iterable[str], options: BuilderOptions) -> None:
-    """Whether the hosts of these URLs may be asked on behalf of others; for programs that ask by themselves.
+    """Whether the hosts of these URLs may be asked on behalf of others, and what they name on this machine be read; for
+    programs that ask by themselves.
 
     Raises:
         AddressRefused: one lies inside.
     """
-    for host, port in sorted(
-        {(parts.hostname, parts.port or 443) for url in urls if (parts := urlsplit(url)).hostname}
-    ):
+    hosts: set[tuple[str, int]] = set()
+    for url in filter(None, urls):
+        parts = urlsplit(url)
+        if parts.scheme.removeprefix("git+") in ("", "file"):
+            require_file(unquote(parts.path), options)
+        elif parts.hostname:
+            hosts.add((parts.hostname, parts.port or 443))
+    for host, port in sorted(hosts):
         try:
             await asyncio.to_thread(options.addresses.resolve, host, port)
         except InvalidInput as error:
             raise AddressRefused(error.message, hint=error.hint) from error
         except OSError:
             continue  # whoever asks will say so
+
+
+def require_file(path: str, options: BuilderOptions) -> None:
+    """
+    Raises:
+        AddressRefused: it lies in no directory that may be read on behalf of others.
+    """
+    try:
+        options.addresses.require_file(path)
+    except InvalidInput as error:
+        raise AddressRefused(error.message, hint=error.hint) from error

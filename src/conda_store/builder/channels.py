@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from conda_store.builder.access import require_file
 from conda_store.builder.authentication import entries
 from conda_store.builder.head_requests import Answer, RequestFailed, head
 from conda_store.builder.options import BuilderOptions
@@ -92,6 +93,7 @@ class ChannelChecks:
     async def _check(self, url: str, subdirs: tuple[str, ...]) -> ChannelState:
         parts = urlsplit(url)
         if parts.scheme == "file":
+            require_file(unquote(parts.path), self._options)
             found = await asyncio.to_thread(_local_state, Path(unquote(parts.path)), subdirs)
         elif parts.scheme in ("http", "https") and not self._options.is_offline:
             try:

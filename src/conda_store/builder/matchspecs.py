@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from urllib.parse import urlsplit, urlunsplit
@@ -135,7 +135,20 @@ def with_channel_urls(text: str, alias: str) -> MatchSpec:
     return parse_match_spec(f"{channel_url(channel, alias)}::{rest}")
 
 
+def pip_urls(specification: Specification) -> Iterator[str]:
+    """Where the pip part sends uv: URLs, and what is none and so a path."""
+    for option in specification.pip_options:
+        name, _, value = option.replace("=", " ", 1).partition(" ")
+        if name != "--trusted-host":
+            yield value.strip()
+    for line in specification.pip_requirements:
+        if url := parse_requirement(line).url:
+            yield url
+
+
 def _pip_problem(line: str) -> Problem | None:
+    if "${" in line:
+        return Problem("The pip part holds `${`, where uv would put variables of the service: write what is meant")
     if _URL_CREDENTIALS.search(line):
         return Problem("The pip part holds a URL with credentials; leave them out, specifications are stored and shown")
     if line.startswith("--"):

@@ -99,7 +99,8 @@ def requirement_line(package: PyPIPackage) -> str:
         return f"{package.name}=={package.version}{hashes}"
     url, fragment = urldefrag(package.url)
     kept = "&".join(part for part in fragment.split("&") if part.startswith(("subdirectory=", "egg=")))
-    return f"{package.name} @ {url}{'#' + kept if kept else ''}{hashes}"
+    # uv puts variables of its environment where it finds `${...}`
+    return f"{package.name} @ {url}{'#' + kept if kept else ''}".replace("${", "%24{") + hashes
 
 
 async def _run_uv(

@@ -15,7 +15,7 @@ from conda_store.builder.channels import ChannelChecks, ChannelState
 from conda_store.builder.explain import Failure, explanation, missing_names, smallest_conflict
 from conda_store.builder.filtering import FilteredChannel, Judge, LeftOut, pypi_refusals
 from conda_store.builder.gateway import Repodata, SolverSaysNo, SolverTimeout
-from conda_store.builder.matchspecs import conda_name, with_channel_urls
+from conda_store.builder.matchspecs import conda_name, pip_urls, with_channel_urls
 from conda_store.builder.options import BuilderOptions
 from conda_store.builder.pip_solve import solve_pip
 from conda_store.builder.ports import Reporter, SolveRequest
@@ -67,8 +67,7 @@ class Solver:
             reporter.log(f"solved for {lock.platform.value}: {len(lock.conda)} packages")
         reporter.log(f"conda part solved in {time.monotonic() - started:.3f} s")
         if request.specification.pip_requirements:
-            lines = (*request.specification.pip_options, *request.specification.pip_requirements)
-            await require_addresses(re.findall(r"[a-z+]+://[^\s#;,]+", " ".join(lines)), self.options)
+            await require_addresses(pip_urls(request.specification), self.options)
             locks = await solve_pip(
                 request.specification, locks, self.uv_cache, self.options, reporter, request.policy.cooldown
             )

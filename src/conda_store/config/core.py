@@ -240,8 +240,9 @@ class CondaStore(LoggingConfigurable):
         Unicode(),
         None,
         allow_none=True,
-        help="Hosts and networks that are asked although they lie inside (private, loopback, link-local); `*`: all. "
-        "None: all where only this machine reaches the server (loopback, no proxy, no other allowed hosts), else none.",
+        help="Hosts and networks that are asked although they lie inside (private, loopback, link-local), and "
+        "directories of the service's machine that are read, as channels for instance; `*`: all. None: all where only "
+        "this machine reaches the server (loopback, no proxy, no other allowed hosts), else none.",
         config=True,
     )
     audit_retention_days = Int(
@@ -406,7 +407,7 @@ class CondaStore(LoggingConfigurable):
     def addresses(self, *, is_local: bool) -> AddressPolicy:
         """What may be asked on behalf of others."""
         inside = self.allowed_inside if self.allowed_inside is not None else ["*"] if is_local else []
-        return AddressPolicy(tuple(text.lower() for text in inside))
+        return AddressPolicy(tuple(text if text.startswith("/") else text.lower() for text in inside))
 
     def blueprint(self, storage: LocalStorage, *, is_local: bool = True) -> Blueprint:
         """`is_local`: only this machine reaches the server."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from pathlib import Path
 
 from conda_store.errors import InvalidInput
 
@@ -13,7 +14,8 @@ ALL = "*"
 
 @dataclass(frozen=True)
 class AddressPolicy:
-    """`allowed_inside` are hosts and networks inside that may be asked nevertheless; `*` is all of them."""
+    """`allowed_inside` are hosts and networks inside that may be asked nevertheless, and directories of this machine
+    that may be read; `*` is all of them."""
 
     allowed_inside: tuple[str, ...] = (ALL,)
 
@@ -42,6 +44,19 @@ class AddressPolicy:
                 )
         return addresses
 
+    def require_file(self, path: str) -> None:
+        """
+        Raises:
+            InvalidInput: the file or directory lies in none that may be read on behalf of others.
+        """
+        real = Path(path).resolve()
+        allowed = (Path(text).resolve() for text in self.allowed_inside if text.startswith("/"))
+        if ALL not in self.allowed_inside and not any(real.is_relative_to(directory) for directory in allowed):
+            raise InvalidInput(
+                f"{path[:200]} is a file or directory of the service's machine, which is not read on behalf of others",
+                hint="Whoever runs conda-store can allow a directory: c.CondaStore.allowed_inside.",
+            )
+
 
 def is_inside(ip: IPv4Address | IPv6Address) -> bool:
     """Private, loopback, link-local and all else that is not of the public internet."""
@@ -49,7 +64,9 @@ def is_inside(ip: IPv4Address | IPv6Address) -> bool:
 
 
 def address_problem(text: str) -> str | None:
-    """Why it is neither a host nor a network; None where it is."""
+    """Why it is neither a host nor a network nor a directory; None where it is."""
+    if text.startswith("/"):
+        return None
     if "/" not in text:
         return None if text and text.isprintable() and " " not in text else f"{text!r} is no host"
     try:

@@ -108,7 +108,7 @@ def test_an_installation_is_not_sent_on_to_a_neighbour(served: tuple[Path, Chann
 def test_uv_is_not_sent_on_to_a_neighbour(channels: Path, served: tuple[Path, ChannelServer], tmp_path: Path) -> None:
     _, server = served
     with two_faced(server.url) as url:
-        closed = Bench(tmp_path / "closed", channels.as_uri(), addresses=NAMED)
+        closed = Bench(tmp_path / "closed", channels.as_uri(), addresses=AddressPolicy(("localhost", str(channels))))
         with pytest.raises(AddressRefused, match=r"127\.0\.0\.1 lies inside"):
             closed.solve("python=3.11", pip=[f"--index-url {url}/simple", "tool"])
         assert server.requests == []
@@ -117,7 +117,7 @@ def test_uv_is_not_sent_on_to_a_neighbour(channels: Path, served: tuple[Path, Ch
 def test_uv_finds_what_is_permitted(channels: Path, wheels: Path, tmp_path: Path) -> None:
     with ChannelServer(wheels) as server:
         url = localhost(server.url)
-        bench = Bench(tmp_path / "cache", channels.as_uri(), addresses=NAMED)
+        bench = Bench(tmp_path / "cache", channels.as_uri(), addresses=AddressPolicy(("localhost", str(channels))))
         packages = bench.solve("python=3.11", pip=[f"beta @ {url}/beta-1.1-py3-none-any.whl"])
         assert server.requests
     assert packages.platforms[0].pypi
