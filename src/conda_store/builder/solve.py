@@ -19,7 +19,7 @@ from conda_store.builder.matchspecs import conda_name, pip_urls, with_channel_ur
 from conda_store.builder.options import BuilderOptions
 from conda_store.builder.pip_solve import solve_pip
 from conda_store.builder.ports import Reporter, SolveRequest
-from conda_store.builder.solved_records import package_from_record
+from conda_store.builder.records import package_from_record
 from conda_store.builder.together import together
 from conda_store.builder.virtual_packages import virtual_packages
 from conda_store.domain.channel import channel_url, without_credentials

@@ -145,7 +145,7 @@ def rendered_lock(
         lock = replace(lock, platforms=(_on(lock, platform, build_id),), document=None)
     if form is LockForm.PIXI:
         # rattler is loaded only where it is needed
-        from conda_store.builder.pixi_lock import write_pixi_lock
+        from conda_store.builder.formats.pixi_lock import write_pixi_lock
 
         return write_pixi_lock(lock).encode()
     if form is LockForm.CONDA_LOCK:

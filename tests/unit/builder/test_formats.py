@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from conda_store.builder import formats, matchspecs
-from conda_store.builder.pixi_lock import write_pixi_lock
+from conda_store.builder.formats.pixi_lock import write_pixi_lock
 from conda_store.domain.conda_lock import document as lock_to_document
 from conda_store.domain.conda_lock import lock_from_document
 from conda_store.domain.lock import CondaPackage, Lock, PlatformLock, PyPIPackage

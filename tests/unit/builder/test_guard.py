@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from rattler import LockFile, LockPlatform
 
 from conda_store.builder import formats, matchspecs
+from conda_store.builder.formats.pixi_lock import write_pixi_lock
 from conda_store.builder.guard import described, is_from_rattler
-from conda_store.builder.pixi_lock import write_pixi_lock
 from conda_store.domain.specification import LockfileSpecification, Specification
 from conda_store.errors import InvalidSpecification
 from tests.unit.builder.test_formats import ENVIRONMENT, PIXI, example_lock, lock_document

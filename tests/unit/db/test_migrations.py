@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import select
 
 from conda_store.db import migrate
 from conda_store.db.engine import Database
-from conda_store.db.tables import metadata
+from conda_store.db.tables import metadata, namespace
 from conda_store.errors import ConfigurationError
 
 
@@ -20,7 +21,12 @@ def test_migrations_give_the_schema_of_the_tables(database: Database) -> None:
 
 
 def test_upgrading_twice_changes_nothing(database: Database) -> None:
+    with database.write() as connection:
+        connection.execute(namespace.insert().values(name="team", metadata_={}))
     migrate.upgrade(database)
+    with database.read() as connection:
+        assert connection.execute(select(namespace.c.name)).scalars().all() == ["team"]
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
 def test_a_database_of_the_old_server_is_refused(tmp_path: Path) -> None:
