@@ -143,7 +143,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, str
         f"c.GenericOAuthAuthentication.client_secret = {HUB_TOKEN!r}",
     )
     with (
-        running([str(BIN / "jupyterhub"), "-f", str(file)], directory / "run", f"{url}/hub/api/"),
+        running([str(BIN / "python"), "-m", "jupyterhub", "-f", str(file)], directory / "run", f"{url}/hub/api/"),
         serving(directory / "s", ports["own"], *lines) as service,
     ):
         yield service, url, file
@@ -164,7 +164,7 @@ def test_who_works_in_a_hub_logs_in_there(hub: tuple[Service, str, Path]) -> Non
 def test_a_token_of_the_hub_is_known(hub: tuple[Service, str, Path]) -> None:
     service, _, file = hub
     made = subprocess.run(
-        [str(BIN / "jupyterhub"), "token", "alice", "-f", str(file)],
+        [str(BIN / "python"), "-m", "jupyterhub", "token", "alice", "-f", str(file)],
         cwd=file.parent / "run", capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
     token = made.stdout.split()[-1]
@@ -188,7 +188,15 @@ def openid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     directory = tmp_path_factory.mktemp("oidc")
     port, own = free_port(), free_port()
     claims = {"sub": "alice", "preferred_username": "alice", "groups": ["data", "it"]}
-    command = [str(BIN / "oidc-provider-mock"), "--port", str(port), "--user-claims", json.dumps(claims)]
+    command = [
+        str(BIN / "python"),
+        "-m",
+        "oidc_provider_mock",
+        "--port",
+        str(port),
+        "--user-claims",
+        json.dumps(claims),
+    ]
     url = f"http://localhost:{port}"
     lines = (
         "c.CondaStoreServer.authentication_class = OpenIDConnectAuthentication",

@@ -65,8 +65,14 @@ def request_build(context: Context, actor: Actor, name: str, until: str | None =
             NAMESPACE,
             specification,
             origin=BuildOrigin.ON_DEMAND,
-            requested_for=actor.primary_namespace,
+            requested_for=_whose_quota(actor),
         )
+
+
+def _whose_quota(actor: Actor) -> str:
+    """The namespace that it counts towards: a token may name any as its primary one, but only one that the actor sees
+    can be theirs."""
+    return actor.primary_namespace if actor.sees(Target(actor.primary_namespace)) else actor.name
 
 
 def _is_meant(context: Context, actor: Actor) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from conda_store.domain.access import SYSTEM, Actor
+from conda_store.domain.access import SYSTEM, Actor, Role, RoleBinding
 from conda_store.errors import QuotaExceeded
 from conda_store.services.context import Context
 from conda_store.services.on_demand import request_build
@@ -26,3 +26,15 @@ def test_the_first_who_asks_pays(context: Context) -> None:
     other = request_build(context, BOB, "conda-store-dynamic/numpy")
     # what is there is had by everybody
     assert request_build(context, ADA, "conda-store-dynamic/numpy") == other
+
+
+def test_nobody_uses_up_what_a_namespace_that_they_do_not_see_may_have(context: Context) -> None:
+    """A token may name any namespace as its primary one."""
+    update_settings(context, SYSTEM, {"quota_on_demand_images": 1}, "team")
+    permitted = (RoleBinding("conda-store-dynamic", "*", Role.DEVELOPER),)
+    eve = Actor("eve", "team", permitted, is_authenticated=True)
+    request_build(context, eve, "conda-store-dynamic/python")
+    of_team = replace(SYSTEM, name="tim", primary_namespace="team")
+    assert request_build(context, of_team, "conda-store-dynamic/numpy")
+    with pytest.raises(QuotaExceeded):
+        request_build(context, of_team, "conda-store-dynamic/python/numpy")
