@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from conda_store.db.engine import Database
 from conda_store.domain.audit import AuditEntry, Trail, note, on_trail
 from conda_store.server.audit_trail import AuditTrail
-from conda_store.services.auditing import write_refusals
+from conda_store.services.auditing import forget_old, write_refusals
 from tests.http.service import Service, data
 
 SPECIFICATION = {"specification": "name: one\nchannels: [forge]\ndependencies: [zlib]", "namespace": "team"}
@@ -137,3 +138,19 @@ def test_nobody_fills_the_disk_with_refusals(service: Service, admin: httpx.Clie
 
 async def _never(*_: Any) -> Any:
     raise AssertionError
+
+
+def test_that_it_forgets_is_told_in_it(tmp_path: Path) -> None:
+    with Service(tmp_path, {"audit_retention_days": 40}) as service:
+        add = "INSERT INTO audit (moment, actor, token, address, action, detail, is_allowed, request_id) "
+        with service.context.database.write(is_act=False) as connection:
+            for year in ("2001", "2999"):
+                row = f"VALUES ('{year}-01-01 00:00:00.000000', 'a', '', '', 'in-{year}', '', true, '')"
+                connection.execute(text(add + row))
+        assert forget_old(service.context) == 1
+        assert forget_old(service.context) == 0
+        with service.client("admin") as admin:
+            rows = entries(admin)
+    assert {row["action"] for row in rows} == {"audit::forget", "in-2999"}
+    (told,) = (row for row in rows if row["action"] == "audit::forget")
+    assert (told["actor"], told["detail"].partition(" from")[0]) == ("system", "1 entries")

@@ -19,6 +19,7 @@ from tests.http.service import Service, data
         ("GET", "/api/v1/build/1/conda-lock.yml/", "/api/v1/build/1/conda-lock.yml"),
         ("GET", "/api/v1/build/1/lockfile", "/api/v1/build/1/lockfile/"),
         ("DELETE", "/api/v1/environment/a%3Fb/c%26d%C3%A9", "/api/v1/environment/a%3Fb/c%26d%C3%A9/"),
+        ("GET", "/oauth_callback?code=a&state=b", "/oauth_callback/?code=a&state=b"),
         ("GET", "/metrics/", "/metrics"),
         ("GET", "/openapi.json/", "/openapi.json"),
     ],
