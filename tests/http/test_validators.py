@@ -16,6 +16,7 @@ from conda_store.services.builds import find_build, rebuild
 from conda_store.services.context import Context
 from conda_store.services.specifications import Submission, submit
 from conda_store.services.validating import Validators
+from conda_store_server.exception import CondaStoreError as ErrorOfEarlierFiles
 from tests.queueing import opened
 
 YAML = b"name: one\nchannels: [forge]\ndependencies: [zlib]"
@@ -65,6 +66,9 @@ def raising(error: Exception) -> Any:
 def test_what_a_check_raises_is_the_refusal(context: Context, which: str) -> None:
     with pytest.raises(PolicyViolation, match="not on Fridays"):
         hand_in(context, **{which: raising(ValueError("not on Fridays"))})
+    with pytest.raises(PolicyViolation) as refused:
+        hand_in(context, **{which: raising(ErrorOfEarlierFiles("ask before you build"))})
+    assert refused.value.message == "ask before you build"
     with pytest.raises(NotFound, match="gone"):
         hand_in(context, **{which: raising(NotFound("gone"))})
     # a check that is broken lets nothing pass, and tells nothing of itself
