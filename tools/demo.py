@@ -40,7 +40,7 @@ def main() -> int:
         with _channel(options.channel_alias) as alias, _service(options.data, options.port, alias) as url:
             _show(url, options.data)
             if not options.once:
-                print("\nIt stays up until Ctrl-C.", flush=True)
+                _say_how_to_go_on(url, options.data)
                 signal.pause()
     except KeyboardInterrupt:
         print("\nStopped.")
@@ -155,7 +155,7 @@ def _show(url: str, data: Path) -> None:
     os.environ["CONDA_STORE_URL"] = url
     for name in EXAMPLES:
         _run("env", "create", "-f", str(ROOT / "examples" / f"{name}.yaml"), "--wait")
-    _run("list", "environment")
+    _run("env", "list")
     prefix = data / "share" / "conda-store" / "state" / "default" / "envs" / "datascience"
     code = "import numpy, pandas; print('numpy', numpy.__version__, 'and pandas', pandas.__version__)"
     print(f'\n$ {prefix}/bin/python -c "{code}"', flush=True)
@@ -174,6 +174,19 @@ def _show(url: str, data: Path) -> None:
         f"  installer {build}/installer/\n"
         f"  image     docker run -it {url.partition('//')[2]}/default/datascience python\n"
         f"  API       {url}/docs",
+        flush=True,
+    )
+
+
+def _say_how_to_go_on(url: str, data: Path) -> None:
+    """The login of the demo is kept apart from whatever the user's own command line remembers."""
+    token = data / "share" / "conda-store" / "admin-token"
+    print(
+        f"\nHand in your own, in another terminal:\n"
+        f"  . {Path(sys.executable).parent}/activate\n"
+        f"  export CONDA_STORE_URL={url} CONDA_STORE_AUTH=token CONDA_STORE_TOKEN=$(cat {token})\n"
+        f"  conda-store env create -f environment.yaml\n"
+        f"\nIt stays up until Ctrl-C.",
         flush=True,
     )
 

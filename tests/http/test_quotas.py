@@ -26,7 +26,7 @@ def test_environments_and_builds_are_counted(service: Service, admin: httpx.Clie
     limit(admin, "counted", quota_environments=1, quota_builds=2)
     first = data(hand_in(admin, "counted", "one"))["build_id"]
     answer = hand_in(admin, "counted", "two")
-    assert "1 of 1 environments (quota_environments)" in refused(answer, 400)
+    assert "1 of 1 environments (quota_environments, set for namespace counted)" in refused(answer, 400)
     assert answer.json()["refused"] == [
         {"rule": "quota_environments", "layer": "namespace counted", "value": "counted", "why": "1 of 1 are used"},
     ]  # fmt: skip
@@ -50,7 +50,7 @@ def test_bytes_are_counted(service: Service, admin: httpx.Client) -> None:
     data(hand_in(admin, "heavy", "one"))
     while service.work():
         pass
-    assert "of 1 bytes (quota_bytes)" in refused(hand_in(admin, "heavy", "one"), 400)
+    assert "of 1 bytes (quota_bytes, set for namespace heavy)" in refused(hand_in(admin, "heavy", "one"), 400)
 
 
 def test_requests_at_the_same_moment_do_not_exceed_a_quota_together(service: Service, admin: httpx.Client) -> None:

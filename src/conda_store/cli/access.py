@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from conda_store.cli.connecting import Asked, connected
-from conda_store.cli.output import output_option, print_json, print_table, printable
+from conda_store.cli.output import local_minute, output_option, print_json, print_table, printable
 from conda_store.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _shown_bindings(item: Token) -> str:
 
 
 def _shown(moment: datetime | None) -> str:
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M") if moment else "never"
+    return local_minute(moment) if moment else "never"
 
 
 def role_bindings(permissions: tuple[str, ...]) -> dict[str, list[str]]:

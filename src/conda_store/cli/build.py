@@ -150,7 +150,10 @@ def rebuild(asked: Asked, uri: str, wait: bool, logs: bool, output: str) -> None
 @yes_option
 @click.pass_obj
 def delete(asked: Asked, uri: str, yes: bool) -> None:
-    """Delete the build URI: its directory and artifacts, but for those that the server keeps."""
+    """Delete the build URI.
+
+    Its directory and artifacts go, but for those that the server is configured to keep.
+    """
     with connected(asked) as session:
         build_id = _find(session, uri).id
         require_consent(f"Delete build {build_id}?", yes)

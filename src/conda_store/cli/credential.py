@@ -8,7 +8,7 @@ from getpass import getpass
 import click
 
 from conda_store.cli.connecting import Asked, connected
-from conda_store.cli.output import output_option, print_json, print_table
+from conda_store.cli.output import local_minute, output_option, print_json, print_table
 from conda_store.domain.credential import CredentialKind
 
 _namespace = click.option("--namespace", "-n", help="Of this namespace.  [default: usable in all]")
@@ -30,7 +30,10 @@ def list_credentials(asked: Asked, namespace: str | None, output: str) -> None:
     if output == "json":
         print_json(found)
         return
-    rows = [(row["host"], row["namespace"] or "(all)", row["kind"], row["set_by"], row["set_on"]) for row in found]
+    rows = [
+        (row["host"], row["namespace"] or "(all)", row["kind"], row["set_by"], local_minute(row["set_on"]))
+        for row in found
+    ]
     print_table("Credentials", ("Host", "Namespace", "Kind", "Set by", "Set on"), rows)
 
 
@@ -47,7 +50,10 @@ def list_credentials(asked: Asked, namespace: str | None, output: str) -> None:
 @click.option("--username", "-u", default="", help="The user, with the kind basic.")
 @click.pass_obj
 def set_credential(asked: Asked, host: str, namespace: str | None, kind: str, username: str) -> None:
-    """Set the credential for a host; the secret is asked for, or read from standard input."""
+    """Set the credential for a host.
+
+    The secret is asked for, or read from standard input.
+    """
     secret = getpass("Secret: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
     with connected(asked) as session:
         session.set_credential({"host": host, "kind": kind, "username": username, "secret": secret}, namespace)

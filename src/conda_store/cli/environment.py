@@ -192,7 +192,9 @@ def list_environments(
 @output_option
 @click.pass_obj
 def describe(asked: Asked, environment: str, description: str | None, output: str) -> None:
-    """Show what an environment is and its latest builds; with DESCRIPTION set its description.
+    """Show an environment and its latest builds.
+
+    With DESCRIPTION set its description first.
 
     ENVIRONMENT is `<namespace>/<name>`.
     """
@@ -220,7 +222,7 @@ def _build_rows(builds: list[Build], current: int | None) -> list[tuple[object, 
         (
             build.id,
             "*" if build.id == current else "",
-            build.status.value,
+            f"{build.status.value}, deleted" if build.is_deleted else build.status.value,
             binary_size(build.size),
             build.scheduled_on.astimezone().strftime("%Y-%m-%d %H:%M:%S") if build.scheduled_on else "",
             build.status_info.partition("\n")[0],
@@ -234,7 +236,9 @@ def _build_rows(builds: list[Build], current: int | None) -> list[tuple[object, 
 @click.argument("build_id", type=click.IntRange(min=1))
 @click.pass_obj
 def activate(asked: Asked, environment: str, build_id: int) -> None:
-    """Make a completed build the environment's active one, an earlier one too.
+    """Make a completed build the active one.
+
+    It may be an earlier one: so one goes back.
 
     ENVIRONMENT is `<namespace>/<name>`.
     """

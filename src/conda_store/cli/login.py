@@ -84,7 +84,13 @@ def whoami(asked: Asked, output: str) -> None:
         groups = f", of {printable(', '.join(user.groups))}" if user.groups else ""
         click.echo(f"{printable(user.name)}{groups}")
     if not user.is_authenticated:
-        raise CondaStoreError(f"nobody is logged in at {asked.url}", hint="Log in with `conda-store login`.")
+        raise CondaStoreError(f"nobody is logged in at {asked.url}", hint=_why_nobody(asked))
+
+
+def _why_nobody(asked: Asked) -> str:
+    if asked.auth == "token":
+        return "The server does not know the token: it may have expired or been revoked, or be another server's."
+    return "Log in with `conda-store login`."
 
 
 def _given_token() -> str:

@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -52,6 +53,13 @@ def binary_size(count: int) -> str:
             return f"{size:.1f}{unit}"
         size /= 1024
     return f"{size:.1f}{_UNITS[-1]}"
+
+
+def local_minute(moment: datetime | str) -> str:
+    """A moment in the time of this machine, to the minute; texts are the server's, in UTC."""
+    if isinstance(moment, str):
+        moment = datetime.fromisoformat(moment).replace(tzinfo=UTC)
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def printable(text: str) -> str:

@@ -7,7 +7,7 @@ import json
 import click
 
 from conda_store.cli.connecting import Asked, connected
-from conda_store.cli.output import output_option, print_json, print_table
+from conda_store.cli.output import binary_size, output_option, print_json, print_table
 
 
 @click.command()
@@ -40,10 +40,16 @@ def quota(asked: Asked, namespace: str, output: str) -> None:
     rows = [
         (
             row["name"],
-            "" if row["used"] is None else row["used"],
-            "-" if row["limit"] is None else row["limit"],
+            _amount(row["name"], row["used"], ""),
+            _amount(row["name"], row["limit"], "-"),
             row["layer"],
         )
         for row in found
     ]
     print_table(f"Quotas of {namespace}", ("Quota", "Used", "Limit", "Set for"), rows)
+
+
+def _amount(name: str, value: int | None, nothing: str) -> str:
+    if value is None:
+        return nothing
+    return binary_size(value) if name == "quota_bytes" else str(value)

@@ -27,7 +27,7 @@ INTERRUPTED = 130  # what a shell says of a command that Ctrl-C ended
 class _Display(Protocol):
     def log(self, text: str) -> None: ...
 
-    def progress(self, progress: Progress) -> None: ...
+    def progress(self, progress: Progress, reason: str) -> None: ...
 
 
 def follow_build(session: Session, build_id: int, *, logs: bool) -> BuildEnded:
@@ -45,7 +45,7 @@ def follow_build(session: Session, build_id: int, *, logs: bool) -> BuildEnded:
                 if isinstance(event, LogWritten):
                     display.log(event.text)
                 elif isinstance(event, ProgressMade):
-                    display.progress(event.progress)
+                    display.progress(event.progress, event.status_info)
                 elif isinstance(event, BuildEnded):
                     return event
     except KeyboardInterrupt:
@@ -132,7 +132,7 @@ class _Bar:
     def log(self, text: str) -> None:
         self._bars.console.print(printable(text).rstrip("\n"), soft_wrap=True)
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: Progress, reason: str) -> None:
         by_bytes = progress.phase is Phase.DOWNLOADING and progress.bytes_total > 0
         done, total = (
             (progress.bytes_done, progress.bytes_total)
@@ -144,7 +144,7 @@ class _Bar:
             description=progress.phase.value,
             completed=done,
             total=total or None,
-            detail=detail(progress),
+            detail=detail(progress) or printable(reason),
         )
 
 
@@ -157,9 +157,10 @@ class _Lines:
     def log(self, text: str) -> None:
         sys.stderr.write(text if text.endswith("\n") else f"{text}\n")
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: Progress, reason: str) -> None:
         if progress.phase is self._phase or progress.phase is Phase.ENDED:
             return
         self._phase = progress.phase
         known = detail(progress)
-        click.echo(f"{progress.phase.value} ({known})" if known else progress.phase.value, err=True)
+        line = f"{progress.phase.value} ({known})" if known else progress.phase.value
+        click.echo(f"{line}: {printable(reason)}" if reason else line, err=True)

@@ -1,4 +1,4 @@
-"""`conda-store share`, `share-link`, `access` and `namespace role`."""
+"""`conda-store share`, `share-link`, `access` and `namespace`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from conda_store.cli.connecting import Asked, connected
-from conda_store.cli.output import output_option, print_json, print_table
+from conda_store.cli.output import local_minute, output_option, print_json, print_table, require_consent, yes_option
 from conda_store.domain.access import Holder, HolderKind
 
 _target = click.argument("target", metavar="NAMESPACE[/NAME]")
@@ -128,12 +128,37 @@ def access(
 
 @click.group()
 def namespace() -> None:
-    """Give those of other namespaces roles."""
+    """Create and delete namespaces, and give those of others roles in them."""
+
+
+@namespace.command("create")
+@click.argument("namespace")
+@click.pass_obj
+def create_namespace(asked: Asked, namespace: str) -> None:
+    """Create a namespace."""
+    with connected(asked) as session:
+        session.create_namespace(namespace)
+    click.echo(f"{namespace} is created.")
+
+
+@namespace.command("delete")
+@click.argument("namespace")
+@yes_option
+@click.pass_obj
+def delete_namespace(asked: Asked, namespace: str, yes: bool) -> None:
+    """Delete a namespace with everything that is in it."""
+    require_consent(f"Delete {namespace} with all its environments and builds?", yes)
+    with connected(asked) as session:
+        session.delete_namespace(namespace)
+    click.echo(f"{namespace} is deleted.")
 
 
 @namespace.group()
 def role() -> None:
-    """Roles that those of other namespaces have in one (role mappings of version 2)."""
+    """Roles of other namespaces in one.
+
+    They are role mappings of version 2.
+    """
 
 
 @role.command("list")
@@ -155,7 +180,10 @@ def list_roles(asked: Asked, namespace: str, output: str) -> None:
 @click.argument("role")
 @click.pass_obj
 def grant(asked: Asked, namespace: str, other: str, role: str) -> None:
-    """Give those whose primary namespace is OTHER a role in NAMESPACE."""
+    """Give those of the namespace OTHER a role in NAMESPACE.
+
+    They are those whose primary namespace it is.
+    """
     from conda_store.client import sharing
 
     with connected(asked) as session:
@@ -181,4 +209,8 @@ def _show(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]],
         print_json(rows)
         return
     headings = [column.replace("_", " ").capitalize() for column in columns]
-    print_table(title, headings, [[row.get(column) for column in columns] for row in rows])
+    print_table(title, headings, [[_cell(column, row.get(column)) for column in columns] for row in rows])
+
+
+def _cell(column: str, value: Any) -> Any:
+    return local_minute(value) if value and column.endswith("_on") else value

@@ -12,6 +12,8 @@ from conda_store.errors import ServerError
 
 _LOG_IN = "Log in with `conda-store login`, or bring a token: --auth token with CONDA_STORE_TOKEN."
 
+_WHO_AM_I = "The token or login may have ended, or lack the role: `conda-store whoami` and `conda-store info` tell."
+
 
 def data_of(response: httpx.Response) -> Any:
     """The JSON of an accepted answer.
@@ -97,9 +99,9 @@ def shown(response: httpx.Response) -> str:
 def _hint(body: Mapping[str, Any], status: int, response: httpx.Response) -> str:
     if isinstance(body.get("hint"), str) and body["hint"]:
         return str(body["hint"])
-    if status in {401, 403} and not {"authorization", "cookie"} & set(response.request.headers):
-        return _LOG_IN
-    return ""
+    if status not in {401, 403}:
+        return ""
+    return _WHO_AM_I if {"authorization", "cookie"} & set(response.request.headers) else _LOG_IN
 
 
 def _problem(item: Any) -> str:

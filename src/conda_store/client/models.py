@@ -171,6 +171,10 @@ class Build:
         )
 
     @property
+    def is_deleted(self) -> bool:
+        return self.raw.get("deleted_on") is not None
+
+    @property
     def identity(self) -> str:
         """Tells this build from one with the same id in another database behind the same address."""
         sha256 = (self.specification or {}).get("sha256", "")

@@ -26,6 +26,7 @@ from conda_store.client.models import (
     User,
     parsed,
 )
+from conda_store.client.sharing import Shared
 from conda_store.client.transport import Parameters, Transport
 from conda_store.client.uri import BuildUri, EnvironmentName
 from conda_store.domain.artifact import ArtifactType
@@ -115,6 +116,13 @@ class Session:
         if environment is not None:
             path = f"/api/v1/environment/{path_segment(namespace)}/{path_segment(environment)}"
         return parsed(lambda row: list(row["data"]), self.transport.get(f"{path}/policy/"))
+
+    def settings(self, target: Shared | None) -> dict[str, Any]:
+        """What is in force for a namespace or an environment; None: for everything."""
+        return self._one(_setting_path(target), dict)
+
+    def set_settings(self, target: Shared | None, values: Mapping[str, Any]) -> None:
+        self.transport.change("PUT", _setting_path(target), dict(values), is_repeatable=True)
 
     def credentials(self, namespace: str | None = None) -> list[dict[str, Any]]:
         """Which credentials builds use: `host`, `namespace`, `kind`, `set_by`, `set_on`."""
@@ -361,6 +369,10 @@ def _environment_path(name: EnvironmentName) -> str:
 
 def _build_id(answer: Any) -> int:
     return parsed(lambda row: int(row["data"]["build_id"]), answer)
+
+
+def _setting_path(target: Shared | None) -> str:
+    return f"/api/v1/setting/{target.path if target else ''}"
 
 
 def _credential_path(namespace: str | None) -> str:

@@ -51,7 +51,7 @@ class Database:
         except (ImportError, NoSuchModuleError) as error:
             raise ConfigurationError(
                 f"databases of the kind {self._url.drivername!r} cannot be used: {error}",
-                hint="For PostgreSQL install `conda-store[postgresql]`.",
+                hint="SQLite and PostgreSQL can be; for the latter install conda-store with its extra `postgresql`.",
             ) from error
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)

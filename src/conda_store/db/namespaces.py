@@ -14,8 +14,7 @@ from conda_store.db.paging import Page, PageRequest, fetch_page
 from conda_store.db.records import NamespaceRecord, NamespaceUsage
 from conda_store.db.tables import build, environment, namespace
 from conda_store.db.visibility import environments_readable_by, namespaces_seen_by, readable_patterns
-from conda_store.domain.access import Actor
-from conda_store.errors import NotFound
+from conda_store.domain.access import Actor, Target, not_there
 
 
 def _record(row: Any) -> NamespaceRecord:
@@ -36,7 +35,7 @@ def get(connection: Connection, name: str) -> NamespaceRecord:
     """
     found = find(connection, name)
     if found is None:
-        raise NotFound("namespace does not exist")
+        raise not_there(Target(name))
     return found
 
 

@@ -148,6 +148,12 @@ class Target:
         return f"namespace {self.namespace}" if self.environment is None else f"{self.namespace}/{self.environment}"
 
 
+def not_there(target: Target) -> NotFound:
+    """What is answered whether a namespace or an environment does not exist or may not be seen."""
+    what = "namespace" if target.environment is None else "environment"
+    return NotFound(f"{what} does not exist", hint=f"There is no {target}, or you may not see it.")
+
+
 class HolderKind(StrEnum):
     """NAMESPACE: everybody whose primary namespace it is."""
 
@@ -383,11 +389,11 @@ class Actor:
         )
 
     def require(
-        self, permission: Permission, target: Target, *, is_new: bool = False, unseen: str | None = None
+        self, permission: Permission, target: Target, *, is_new: bool = False, unseen: NotFound | None = None
     ) -> None:
         """
         `is_new`: the target is named by the actor, who learns nothing of what exists: always Forbidden.
-        `unseen` is what is said of a target that may not be seen.
+        `unseen` is what is answered of a target that may not be seen, where it is not named by the actor.
 
         Raises:
             NotFound: the actor may not even see the target.
@@ -401,9 +407,11 @@ class Actor:
             self._note(permission, target, is_allowed=False)
         reason = str(self.decide(permission, target))
         if is_new or self.sees(target):
-            raise Forbidden(reason=reason)
-        what = "namespace" if target.environment is None else "environment"
-        raise NotFound(unseen or f"{what} does not exist", reason=reason)
+            lacking = f"It needs {permission} on {target}, which you do not have: ask an admin for a role."
+            raise Forbidden(hint=lacking if self.is_authenticated else "", reason=reason)
+        missing = unseen or not_there(target)
+        missing.reason = reason
+        raise missing
 
     def require_somewhere(self, permission: Permission) -> None:
         """

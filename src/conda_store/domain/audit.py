@@ -109,8 +109,10 @@ def note(
         (trail.allowed if is_allowed else trail.refused).append(entry)
 
 
-def about(detail: str) -> None:
-    """What the action that was noted last is about, such as `build 7`."""
+def about(detail: str, environment: str | None = None) -> None:
+    """What the action that was noted last is about, such as `build 7`; where there is one on `environment`, that."""
     trail = _trail.get()
     if trail is not None and trail.allowed:
-        trail.allowed[-1] = replace(trail.allowed[-1], detail=detail)
+        named = [index for index, entry in enumerate(trail.allowed) if entry.environment == environment]
+        index = named[-1] if environment is not None and named else -1
+        trail.allowed[index] = replace(trail.allowed[index], detail=detail)

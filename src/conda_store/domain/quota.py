@@ -64,7 +64,10 @@ def require_quota(namespace: str, rules: InForce, used: Used, *names: str) -> No
         if quota.name in names and quota.limit is not None and quota.used is not None and quota.used >= quota.limit
     ]
     if reached:
-        listed = ", ".join(f"{quota.used} of {quota.limit} {_WHAT[quota.name]} ({quota.name})" for quota in reached)
+        listed = ", ".join(
+            f"{quota.used} of {quota.limit} {_WHAT[quota.name]} ({quota.name}, set for {quota.layer})"
+            for quota in reached
+        )
         raise QuotaExceeded(
             f"The quota of namespace {namespace} is used up: {listed}",
             hint=_WHAT_TO_DO,

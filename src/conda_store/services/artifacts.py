@@ -8,7 +8,7 @@ from enum import StrEnum
 from conda_store.artifacts import conda_lock, explicit
 from conda_store.db import artifacts, builds, environments, locks, logs, specifications
 from conda_store.db.records import ArtifactRecord, BuildRecord
-from conda_store.domain.access import Actor, Permission, Target
+from conda_store.domain.access import Actor, Permission, Target, not_there
 from conda_store.domain.artifact import ArtifactState, ArtifactType, content_type, parse_blob_key
 from conda_store.domain.lock import Lock, PlatformLock
 from conda_store.domain.platform import Platform, current_platform
@@ -59,7 +59,12 @@ def _missing(build: BuildRecord, artifact: ArtifactType) -> NotFound | InvalidIn
         return NotFound(
             f"build {build.id} has no {name} yet", hint=f"It is {build.status}; try again when it has ended."
         )
-    return NotFound(f"build {build.id} has no {name}")
+    if build.deleted_on is not None:
+        return NotFound(
+            f"build {build.id} has been deleted: it has no {name} any more",
+            hint="Its lockfile, where that was kept, can be handed in to build the same environment again.",
+        )
+    return NotFound(f"build {build.id} has no {name}", hint=f"It is {build.status}.")
 
 
 def artifact_state(context: Context, actor: Actor, build_id: int, artifact_id: int) -> ArtifactRecord:
@@ -84,7 +89,7 @@ def current_build_id(context: Context, actor: Actor, namespace: str, name: str) 
     with context.database.read() as connection:
         found = environments.find(connection, namespace, name)
     if found is None or found.current_build_id is None:
-        raise NotFound("environment does not exist")
+        raise not_there(Target(namespace, name))
     return found.current_build_id
 
 
@@ -196,5 +201,7 @@ def find_blob(context: Context, actor: Actor, key: str) -> Blob:
         build = builds.by_key(connection, build_key)
     if build is None:
         raise NotFound("no such file")
-    actor.require(Permission.ENVIRONMENT_READ, Target(build.namespace, build.environment), unseen="no such file")
+    actor.require(
+        Permission.ENVIRONMENT_READ, Target(build.namespace, build.environment), unseen=NotFound("no such file")
+    )
     return Blob(key, content_type(artifact))

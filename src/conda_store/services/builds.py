@@ -18,7 +18,7 @@ from conda_store.db.records import (
     LogChunk,
     SpecificationRecord,
 )
-from conda_store.domain.access import Actor, Permission, Target
+from conda_store.domain.access import Actor, Permission, Target, not_there
 from conda_store.domain.audit import about
 from conda_store.domain.build import BuildOrigin, BuildStatus
 from conda_store.domain.specification import stored_specification
@@ -26,8 +26,6 @@ from conda_store.errors import Conflict, InvalidInput, NotFound
 from conda_store.services.context import Context
 from conda_store.services.settings import rules_in_force
 from conda_store.services.specifications import BUILD_QUOTAS, checked, require_quotas, require_room
-
-_UNSEEN = "build id does not exist"
 
 
 def list_builds(context: Context, actor: Actor, wanted: BuildFilter, request: PageRequest) -> Page[BuildRecord]:
@@ -47,9 +45,10 @@ def find_build(
     """
     with context.database.read() as connection:
         found = builds.get(connection, build_id)
+    unseen = NotFound("build id does not exist", hint=f"There is no build {build_id}, or you may not see it.")
     if found is None:
-        raise NotFound(_UNSEEN)
-    actor.require(permission, Target(found.namespace, found.environment), unseen=_UNSEEN)
+        raise unseen
+    actor.require(permission, Target(found.namespace, found.environment), unseen=unseen)
     if not permission.is_reading:
         about(f"build {build_id}")
     return found
@@ -85,7 +84,7 @@ def rebuild(context: Context, actor: Actor, build_id: int) -> int:
     with context.database.write() as connection:
         environment = stored_environments.find(connection, found.namespace, found.environment)
         if environment is None or environment.id != found.environment_id:
-            raise NotFound("environment does not exist")
+            raise not_there(Target(found.namespace, found.environment))
         require_quotas(connection, context.deployment, found.namespace, *BUILD_QUOTAS)
         specification = specifications.get(connection, found.specification_id)
         return builds.create(

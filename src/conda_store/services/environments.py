@@ -9,9 +9,9 @@ from conda_store.db import builds, environments, locks, roles, search, settings
 from conda_store.db.environments import SORTABLE, EnvironmentFilter
 from conda_store.db.paging import END_CURSOR, KeysetPage, Page, PageRequest, decode_cursor
 from conda_store.db.records import EnvironmentRecord
-from conda_store.domain.access import Actor, Permission, Target
+from conda_store.domain.access import Actor, Permission, Target, not_there
 from conda_store.domain.build import BuildStatus
-from conda_store.errors import InvalidInput, NotFound
+from conda_store.errors import InvalidInput
 from conda_store.services.context import Context
 from conda_store.services.settings import effective_settings
 from conda_store.services.specifications import preferred_platform
@@ -52,7 +52,7 @@ def get_environment(context: Context, actor: Actor, namespace: str, name: str) -
     with context.database.read() as connection:
         found = environments.find(connection, namespace, name)
     if found is None:
-        raise NotFound("environment does not exist")
+        raise not_there(Target(namespace, name))
     return found
 
 
@@ -79,7 +79,7 @@ def update_environment(
     with context.database.write() as connection:
         found = environments.find(connection, namespace, name)
         if found is None:
-            raise NotFound("environment does not exist")
+            raise not_there(Target(namespace, name))
         if description is not None:
             environments.set_description(connection, found, description)
         if build_id is None:
@@ -93,7 +93,10 @@ def update_environment(
                 hint=f"Build {build_id} belongs to another environment.",
             )
         if build.status is not BuildStatus.COMPLETED:
-            raise InvalidInput("cannot update environment to build id since not completed")
+            raise InvalidInput(
+                "cannot update environment to build id since not completed",
+                hint=f"Build {build_id} is {build.status}.",
+            )
         if build.deleted_on is not None:
             raise InvalidInput(f"cannot update environment to build id={build_id} since it has been deleted")
         environments.activate(connection, found.id, build_id)
@@ -108,7 +111,7 @@ def delete_environment(context: Context, actor: Actor, namespace: str, name: str
     with context.database.write() as connection:
         found = environments.find(connection, namespace, name)
         if found is None:
-            raise NotFound("environment does not exist")
+            raise not_there(Target(namespace, name))
         environments.mark_deleted(connection, found.id, datetime.now(UTC))
         roles.forget_environment(connection, namespace, name)
         settings.forget(connection, namespace, name)

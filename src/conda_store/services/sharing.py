@@ -19,6 +19,7 @@ from conda_store.domain.access import (
     Source,
     Target,
     Way,
+    not_there,
 )
 from conda_store.domain.audit import about
 from conda_store.errors import InvalidInput, NotFound
@@ -115,7 +116,7 @@ def create_link(
     with context.database.write() as connection:
         environment = environments.find(connection, namespace, name)
         if environment is None:
-            raise NotFound("environment does not exist")
+            raise not_there(target)
         link_id = share_links.create(connection, digest(token), environment.id, actor.name, now, expires_on)
         about(f"link {link_id} until {expires_on:%Y-%m-%d}")
     return ShareLinkRecord(link_id, namespace, name, actor.name, now, expires_on), token
@@ -158,7 +159,7 @@ def _require_existing(context: Context, target: Target) -> str:
     with context.database.read() as connection:
         namespaces.get(connection, name)
         if target.environment is not None and environments.find(connection, name, target.environment) is None:
-            raise NotFound("environment does not exist")
+            raise not_there(target)
     return name
 
 

@@ -171,7 +171,7 @@ def _queue(
         stored = specifications.ensure(connection, specification, now)
         version = context.deployment.build_key_version
         build_id = builds.create(connection, environment, stored, now, version, actor.name, origin)
-        about(f"build {build_id}{_cause(origin, requested_for)}")
+        about(f"build {build_id}{_cause(origin, requested_for)}", specification.name)
         editors.leave(connection, environment.id, actor.identity)
         if environment.current_build_id is None:
             environments.set_current(connection, environment.id, build_id)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 PROGRAM = """
+import logging
 import structlog
 from conda_store.config.logs import configure_logging
 configure_logging(20)
@@ -18,15 +19,17 @@ try:
     1 / 0
 except ZeroDivisionError:
     structlog.get_logger().exception("another")
+logging.getLogger("uvicorn.error").warning("a %s", "third")
 print("went on")
 """
 
 
 def test_one_line_of_json_for_each_event() -> None:
     ended = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=30, check=True)
-    first, second = map(json.loads, ended.stderr.splitlines())
+    first, second, third = map(json.loads, ended.stderr.splitlines())
     assert (first["event"], first["count"], first["level"]) == ("one thing", 1, "info")
     assert "ZeroDivisionError" in second["exception"]
+    assert (third["event"], third["level"], third["logger"]) == ("a third", "warning", "uvicorn.error")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")

@@ -91,6 +91,7 @@ def build(
         "scheduled_on": moment(record.scheduled_on),
         "started_on": moment(record.started_on),
         "ended_on": moment(record.ended_on),
+        "deleted_on": moment(record.deleted_on),
         "build_artifacts": shown,
     }
 
