@@ -47,6 +47,12 @@ def test_a_change_is_written_with_who_what_and_where_from(service: Service, admi
     assert entry["actor"]
 
 
+def test_a_build_that_makes_its_namespace_is_told_with_its_environment(admin: httpx.Client) -> None:
+    build_id = data(admin.post("/api/v1/specification/", json=SPECIFICATION | {"namespace": "founded"}))["build_id"]
+    told = {entry["action"]: entry["detail"] for entry in entries(admin, namespace="founded")}
+    assert told == {"namespace::create": "", "environment:create": f"build {build_id}"}
+
+
 def test_what_came_to_nothing_and_what_was_read_is_not_written(service: Service, admin: httpx.Client) -> None:
     before = len(entries(admin))
     assert (

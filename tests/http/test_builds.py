@@ -180,9 +180,10 @@ def test_deleting(service: Service, admin: httpx.Client) -> None:
     while service.work():
         pass
     assert admin.delete(f"/api/v1/build/{build_id}/").json() == {"status": "ok", "message": None}
-    assert data(admin.get(f"/api/v1/build/{build_id}/"))["id"] == build_id
+    assert list(data(admin.get(f"/api/v1/build/{build_id}/"))) == [*KEYS, "deleted_on"]
     assert build_id in ids(admin.get("/api/v1/build/", params={"namespace": "removed"}))
-    assert admin.get(f"/api/v1/build/{build_id}/archive/").status_code == 404
+    message = refused(admin.get(f"/api/v1/build/{build_id}/archive/"), 404)
+    assert message == f"build {build_id} has been deleted: it has no archive any more"
 
 
 def test_heads_are_answered_without_a_body(builds: list[int], admin: httpx.Client) -> None:

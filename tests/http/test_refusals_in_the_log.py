@@ -72,3 +72,16 @@ def test_what_does_not_exist_is_no_refusal(service: Service, lines: list[EventDi
         assert client.delete("/api/v1/namespace/team/").status_code == 403
     # the only one, though it came second
     assert refusal(lines)["path"] == "/api/v1/namespace/team/"
+
+
+def test_the_answer_says_what_is_missing_and_not_what_there_is(service: Service) -> None:
+    service.build("team", "one", "zlib")
+    with service.client("viewer") as viewer:
+        refused = viewer.delete("/api/v1/environment/team/one/").json()
+        hidden, missing = (viewer.get(f"/api/v1/environment/{name}/").json() for name in ("elsewhere/one", "team/none"))
+    assert refused["hint"] == (
+        "It needs environment::delete on team/one, which you do not have: ask an admin for a role."
+    )
+    assert hidden == missing | {"hint": "There is no elsewhere/one, or you may not see it."}
+    with service.client("") as anonymous:
+        assert "hint" not in anonymous.post("/api/v1/namespace/new/").json()

@@ -44,6 +44,16 @@ def test_an_environment_is_created_and_followed(command: Callable, server, speci
     assert "logs" not in server.requests[2].query
 
 
+def test_a_build_that_is_tried_again_says_why(command: Callable, server, specification: Path) -> None:
+    server.data("POST /api/v1/specification/", {"build_id": 7})
+    server.build(7)
+    waiting = PROGRESS | {"status": "QUEUED", "phase": "queued", "packages_total": 0, "bytes_total": 0}
+    again = ("progress", waiting | {"status_info": "no answer (trying again in 2 s)"})
+    server.events(7, ("progress", waiting), LINKING, again, ("end", {"status": "COMPLETED", "status_info": None}))
+    told = command("env", "create", "-f", str(specification)).err
+    assert told.endswith("\nqueued\nlinking (3/47 packages, 0.0B/2.0KiB)\nqueued: no answer (trying again in 2 s)\n")
+
+
 def test_a_name_given_replaces_the_files(command: Callable, server, specification: Path) -> None:
     server.data("POST /api/v1/specification/", {"build_id": 7})
     completes(server)
@@ -144,16 +154,18 @@ def test_describe_shows_and_sets(command: Callable, server, rows: tuple) -> None
     a_build, an_environment = rows
     server.data("GET /api/v1/environment/ns/env1/", an_environment())
     server.data("PUT /api/v1/environment/ns/env1/", None)
-    server.page("GET /api/v1/build/", [a_build(6, status="FAILED", status_info="no package x\nmore"), a_build(7)])
+    server.page("GET /api/v1/build/", [a_build(6, status="FAILED", status_info="no package x\nmore"),
+                 a_build(5, deleted_on="2026-11-21T04:00:00"), a_build(7)])  # fmt: skip
     out = command("env", "describe", "ns/env1").out
     assert out.startswith("ns/env1: hello\n")
     assert "│ 7  │ *" in out
     assert "no package x" in out
+    assert out.count("COMPLETED, deleted") == 1
     assert command("env", "describe", "ns/env1", "new words").status == 0
     changes = [request.json for request in server.requests if request.method == "PUT"]
     assert changes == [{"description": "new words"}]
     shown = json.loads(command("env", "describe", "ns/env1", "--output", "json").out)
-    assert [build["id"] for build in shown["builds"]] == [7, 6]
+    assert [build["id"] for build in shown["builds"]] == [7, 6, 5]
 
 
 def test_activate(command: Callable, server) -> None:

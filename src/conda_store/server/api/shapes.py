@@ -80,6 +80,8 @@ def build(
     shown = None
     if artifacts is not None:
         shown = [artifact(item) for item in artifacts if item.state is not ArtifactState.FAILED]
+    # only where there is something to say: clients know the other keys, and these alone
+    deletion = {"deleted_on": moment(record.deleted_on)} if record.deleted_on is not None else {}
     return {
         "id": record.id,
         "environment_id": record.environment_id,
@@ -91,8 +93,8 @@ def build(
         "scheduled_on": moment(record.scheduled_on),
         "started_on": moment(record.started_on),
         "ended_on": moment(record.ended_on),
-        "deleted_on": moment(record.deleted_on),
         "build_artifacts": shown,
+        **deletion,
     }
 
 
