@@ -161,10 +161,16 @@ class PackageCache:
     def tidy(self) -> int:
         """Set aside what killed processes left: incoming directories, temporary files. How many there were."""
         found = set_aside_abandoned(self.incoming, self.trash)
-        an_hour_ago = time.time() - 3600
-        for path in [*self.sealed.glob(".*"), *self.pyc.glob("*/.*"), *self.packages.glob(".*")]:
+        found += self._set_aside_older(3600, *self.sealed.glob(".*"), *self.pyc.glob("*/.*"), *self.packages.glob(".*"))
+        # where uv builds wheels, which may take long; those of a namespace's credentials lie one directory deeper
+        building = [path for pattern in (".tmp*", "*/.tmp*", "*/*/.tmp*") for path in self.uv.glob(pattern)]
+        return found + self._set_aside_older(86400, *building)
+
+    def _set_aside_older(self, age: float, *paths: Path) -> int:
+        found = 0
+        for path in paths:
             with contextlib.suppress(OSError):
-                if path.lstat().st_mtime < an_hour_ago:
+                if time.time() - path.lstat().st_mtime > age:
                     found += set_aside(path, self.trash) is not None
         return found
 

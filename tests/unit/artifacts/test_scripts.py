@@ -16,7 +16,7 @@ VARIABLES = {"PLAIN": "value", "ODD": 'it\'s "$HOME" `x` \\ ü', "KEPT": "enviro
 @pytest.fixture
 def environment(tmp_path: Path) -> Path:
     """An environment as it is once conda-unpack has put in its path."""
-    root = tmp_path / "my env"
+    root = tmp_path / "my env's"
     (root / "bin").mkdir(parents=True)
     for path, script in activation_scripts(VARIABLES).items():
         (root / path).write_bytes(script.replace(OWN_PLACEHOLDER, str(root).encode()))

@@ -122,6 +122,18 @@ def test_tidy_sets_aside_what_transactions_left_that_were_killed(site, package):
     assert site.cache.seal_of(package)
 
 
+def test_tidy_sets_aside_what_uv_left_when_it_was_killed(site):
+    old = time.time() - 2 * 86400
+    left = [site.cache.uv / path for path in ("builds-v0/.tmpA", "0123/builds-v0/.tmpB", ".tmpC")]
+    kept = [site.cache.uv / path for path in ("builds-v0/.tmpRuns", "archive-v0/used/package")]
+    for directory in left + kept:
+        directory.mkdir(parents=True)
+    for directory in [*left, kept[1]]:
+        os.utime(directory, (old, old))
+    assert site.cache.tidy() == 3
+    assert [path.exists() for path in left + kept] == [False] * 3 + [True] * 2
+
+
 def test_builder_tidies_and_drops_what_was_changed(site, package, run_async):
     (site.store / "first/share/one").chmod(0o644)
     (site.cache.incoming / "left").mkdir()
