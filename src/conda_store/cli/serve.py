@@ -285,7 +285,8 @@ def _serve(
     backend: AuthenticationBackend = program.part(AuthenticationBackend)
     tokens: dict[str, Any] = dict(backend.predefined_tokens)
     if token is not None:
-        tokens[token] = {"primary_namespace": "default", "role_bindings": {"*/*": ["admin"]}, "name": "admin"}
+        home = blueprint.deployment.settings.default_namespace
+        tokens[token] = {"primary_namespace": home, "role_bindings": {"*/*": ["admin"]}, "name": "admin"}
     bindings: RBACAuthorizationBackend = program.part(RBACAuthorizationBackend)
     roles = roles_of(bindings)
     deployment = replace(blueprint.deployment, roles=roles, role_mappings_version=bindings.role_mappings_version)

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Match
 
 from conda_store import __version__
@@ -146,9 +146,13 @@ def _add_routes(app: FastAPI, options: ServerOptions) -> None:
         app.include_router(metrics.router, prefix=options.prefix)
     for router in LOGIN + (pages.ROUTERS if options.enable_ui else ()):
         app.include_router(router, prefix=options.prefix)
-
     for path, method, function in options.additional_routes:
         app.add_api_route(path, function, methods=[method])
+    if options.prefix and options.enable_ui:
+
+        @app.get("/", include_in_schema=False)
+        def get_root() -> Response:
+            return RedirectResponse(f"{options.prefix}/")
 
     @app.get(f"{options.prefix}/redoc", include_in_schema=False)
     @app.get(f"{options.prefix}/docs", include_in_schema=False)

@@ -1,4 +1,4 @@
-"""Pages at the paths of other releases: `/admin/...` and `/ui/...` lead to ours."""
+"""Pages at the paths of other releases, `/admin/...` and `/ui/...`, lead to ours, and `/favicon.ico` to the icon."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse
 
 from conda_store.server.parts import Caller
+from conda_store.server.web import static_files
 from conda_store.server.web.rendering import PageRoute, own_path
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -32,3 +33,9 @@ def get_ui(call: Caller, rest: str = "") -> RedirectResponse:
     if len(parts) == 2:
         return RedirectResponse(own_path(options, "environment", *parts))
     return RedirectResponse(own_path(options))
+
+
+@router.get("/favicon.ico")
+def get_favicon(call: Caller) -> RedirectResponse:
+    """Where browsers look that have seen no page yet."""
+    return RedirectResponse(f"{call.options.prefix}{static_files.asset_path('icon.svg')}")

@@ -1,0 +1,144 @@
+"""`conda-store-server` and `conda-store-worker`, as operators run them: with one configuration file for both."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.acceptance.harness import alive_children, is_running, tiny_channel, wait_for
+from tools.channel.serve import ChannelServer
+
+TOKEN = "a-token-that-the-operator-made-up"
+CONFIGURATION = f"""
+import logging
+
+c.CondaStore.store_directory = "{{0}}/state"
+c.CondaStore.environment_directory = "{{0}}/home/{{{{namespace}}}}/envs/{{{{namespace}}}}-{{{{name}}}}"
+c.CondaStore.cache_directory = "{{0}}/cache"
+c.CondaStore.database_url = "sqlite:///{{0}}/conda-store.sqlite"
+c.CondaStore.default_namespace = "global"
+c.CondaStore.default_permissions = "555"
+c.CondaStore.conda_default_channels = ["{{1}}"]
+c.CondaStore.storage_threshold = 0
+c.CondaStore.redis_url = None
+c.LocalStorage.storage_path = "{{0}}/storage"
+c.CondaStoreServer.log_level = logging.INFO
+c.CondaStoreServer.log_format = "%(message)s"
+c.CondaStoreServer.address = "127.0.0.1"
+c.CondaStoreServer.port = 0
+c.CondaStoreServer.url_prefix = "/conda-store"
+c.CondaStoreServer.of_a_later_release = True
+c.ClassOfAnExtension.option = 1
+c.CondaStoreWorker.concurrency = 1
+c.CondaStoreWorker.index_channels = False
+c.AuthenticationBackend.predefined_tokens = {{{{
+    "{TOKEN}": {{{{"primary_namespace": "global", "role_bindings": {{{{"*/*": ["admin"]}}}}}}}},
+}}}}
+"""
+
+
+class Site:
+    """A configuration, and programs that read it."""
+
+    def __init__(self, directory: Path, channel: str) -> None:
+        self.directory = directory
+        self.configuration = directory / "conda_store_config.py"
+        self.configuration.write_text(CONFIGURATION.format(directory, channel))
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("CONDA")},
+            "XDG_DATA_HOME": str(directory / "data"),
+            "XDG_CONFIG_HOME": str(directory / "config"),
+        }
+
+    def log(self, name: str) -> str:
+        return (self.directory / f"{name}.log").read_text()
+
+    @contextmanager
+    def running(self, name: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+        """A program with the configuration; it ends with the block, and takes all its processes along."""
+        program = Path(sys.executable).with_name(name)
+        with (self.directory / f"{name}.log").open("wb") as log:
+            process = subprocess.Popen(
+                [program, f"--config={self.configuration}", *arguments], env=self.environment, stdout=log, stderr=log
+            )
+        try:
+            yield process
+        finally:
+            family = {process.pid, *alive_children(process.pid)}
+            process.send_signal(signal.SIGTERM)
+            process.wait(20)
+            wait_for("all its processes end", lambda: not any(map(is_running, family)), 10)
+
+    def client(self) -> httpx.Client:
+        def served() -> re.Match[str] | None:
+            return re.search(r"conda-store is served at (http\S+)/", self.log("conda-store-server"))
+
+        url = wait_for("the server is up", served)[1]
+        return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {TOKEN}"}, follow_redirects=True)
+
+    def completed(self, http: httpx.Client, name: str) -> None:
+        """Handed in without a slash and without a namespace, as older programs do."""
+        answer = http.post("/api/v1/specification", json={"specification": f"name: {name}\ndependencies: [two]\n"})
+        assert answer.status_code == 200, answer.text
+        path = f"/api/v1/build/{answer.json()['data']['build_id']}/"
+        ended = {"COMPLETED", "FAILED", "CANCELED"}
+        build = wait_for("the build ends", lambda: (it := http.get(path).json()["data"])["status"] in ended and it)
+        assert build["status"] == "COMPLETED", build["status_info"]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with ChannelServer(tiny_channel(tmp_path / "channel")) as channel:
+        yield Site(tmp_path, channel.url)
+
+
+def test_a_server_and_a_worker_share_a_configuration(site: Site) -> None:
+    with (
+        site.running("conda-store-server"),
+        site.running("conda-store-worker", "--standalone") as worker,
+        site.client() as http,
+    ):
+        assert str(http.base_url).endswith("/conda-store/")
+        site.completed(http, "env")
+        link = site.directory / "home" / "global" / "envs" / "global-env"
+        wait_for("the environment is linked", link.is_symlink)
+        assert (link / "share" / "two" / "0.txt").read_text() == "two 0\n"
+        assert stat.S_IMODE(link.stat().st_mode) == 0o555
+        worker.send_signal(signal.SIGKILL)
+        worker.wait(10)
+        with site.running("conda-store-worker"):
+            site.completed(http, "again")
+            temporary = site.directory / "state" / "%temporary"
+            wait_for("those of the killed one are cleared away", lambda: len(list(temporary.iterdir())) <= 3)
+    for name in ("conda-store-server", "conda-store-worker"):
+        log = site.log(name)
+        assert "log_format" in log and "of_a_later_release" in log  # told, and no more than that
+        assert "Traceback" not in log
+    assert list((site.directory / "state" / "%temporary").iterdir()) == []
+
+
+def test_standalone_is_both(site: Site) -> None:
+    with site.running("conda-store-server", "--standalone"), site.client() as http:
+        site.completed(http, "env")
+        token = (site.directory / "data" / "conda-store" / "admin-token").read_text()
+        known = http.get("/api/v1/permission/", headers={"Authorization": f"Bearer {token}"}).json()["data"]
+        assert known["primary_namespace"] == "global"
+
+
+@pytest.mark.parametrize("program", ["conda-store-server", "conda-store-worker"])
+def test_a_configuration_that_is_not_there(tmp_path: Path, program: str) -> None:
+    command = [str(Path(sys.executable).with_name(program)), f"--config={tmp_path / 'none.py'}"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 1
+    assert "none.py" in ended.stderr
+    assert "Traceback" not in ended.stderr
