@@ -84,7 +84,8 @@ class Site:
             return re.search(r"conda-store is served at (http\S+)/", self.log("conda-store-server"))
 
         url = wait_for("the server is up", served)[1]
-        return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {TOKEN}"}, follow_redirects=True)
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        return httpx.Client(base_url=url, headers=headers, follow_redirects=True, timeout=60)
 
     def completed(self, http: httpx.Client, name: str) -> None:
         """Handed in without a slash and without a namespace, as older programs do."""
