@@ -134,18 +134,27 @@ def test_a_private_image_needs_a_token(service: Service, tmp_path: Path) -> None
     assert pulled.returncode == 0, pulled.stderr
 
 
-def test_an_update_moves_what_changed_and_no_more(service: Service) -> None:
+def test_an_update_moves_what_changed_and_no_more(service: Service, tmp_path: Path) -> None:
     def layers(name: str) -> dict[str, int]:
         manifest = service.http.get(f"/v2/default/{name}/manifests/latest").json()
         return {layer["digest"]: layer["size"] for layer in manifest["layers"]}
 
+    def fetched() -> dict[str, int]:
+        """What is in the directory that a client pulls to, by digest."""
+        assert copied(service, "default/updated", target).returncode == 0
+        return {f"sha256:{blob.name}": blob.stat().st_size for blob in (target / "blobs/sha256").iterdir()}
+
+    target = tmp_path / "image"
     service.completed(SCIENCE.replace("science", "updated").replace("odd-clobber-b", "demo-lib=1.0"))
-    before = layers("updated")
+    before, had = layers("updated"), fetched()
     service.completed(SCIENCE.replace("science", "updated").replace("odd-clobber-b", "demo-lib=1.1"))
-    after = layers("updated")
+    after, has = layers("updated"), fetched()
     fresh = {digest: size for digest, size in after.items() if digest not in before}
     assert len(fresh) == 2
     assert sum(fresh.values()) < 10_000 < sum(after.values())
+    # besides these the client got the manifest and the configuration
+    assert fresh.items() <= {digest: size for digest, size in has.items() if digest not in had}.items()
+    assert len(has) == len(had) + 4
 
 
 def test_packages_by_their_names(service: Service, tmp_path: Path) -> None:
@@ -321,6 +330,20 @@ def test_docker_runs_an_environment(service: Service, docker: str) -> None:
     assert told(*started, "odd-python", DOCKER_HOST=docker) == "/opt/conda"
     interactive = f"docker run --rm -it --network=host {image} python -c 'import sys; print(sys.stdout.isatty())'"
     assert "True" in told("script", "-qec", interactive, "/dev/null", DOCKER_HOST=docker)
+    # without a command there is a shell, which is activated
+    shell = ("script", "-qec", f"docker run --rm -it --network=host {image}", "/dev/null")
+    typed = 'test -t 0 && odd-python && echo "$SCIENCE_HOME $ODD_ACTIVATED"\nexit\n'
+    environment = {**os.environ, "DOCKER_HOST": docker}
+    done = subprocess.run(
+        shell, input=typed, capture_output=True, text=True, timeout=LIMIT, env=environment, check=True
+    )
+    assert "/opt/conda\nhere /opt/conda\n" in done.stdout
+
+
+def test_docker_runs_packages_by_their_names(service: Service, docker: str) -> None:
+    image = f"{host(service)}/conda-store-dynamic/python.lt.3.13/odd-python"
+    started = ("docker", "run", "--rm", "--network=host", image)
+    assert told(*started, "odd-python", DOCKER_HOST=docker).splitlines()[-1] == "/opt/conda"
 
 
 def test_docker_pulls_a_private_image_once_logged_in(service: Service, docker: str, tmp_path: Path) -> None:

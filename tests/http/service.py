@@ -32,7 +32,7 @@ from conda_store.services.context import Context
 from conda_store.services.packing import make_artifact
 from conda_store.services.run_build import run_build
 from conda_store.services.specifications import Submission
-from conda_store.storage import local_blobs
+from conda_store.storage import BlobStore, local_blobs
 
 TOKENS = {
     "admin": {"primary_namespace": "default", "role_bindings": {"*/*": ["admin"]}},
@@ -70,7 +70,13 @@ class Service:
 
     """`deployment` are fields of the `Deployment`, the other options those of `ServerOptions`."""
 
-    def __init__(self, directory: Path, deployment: Mapping[str, Any] | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        deployment: Mapping[str, Any] | None = None,
+        blobs: BlobStore | None = None,
+        **options: Any,
+    ) -> None:
         database = Database(f"sqlite:///{directory}/conda-store.sqlite")
         migrate.upgrade(database)
         self.builder = FakeBuilder()
@@ -79,7 +85,7 @@ class Service:
         settings = Settings(storage_threshold=0, conda_indexed_channels=("https://conda.example/forge",))
         decided = Deployment(directory / "envs", settings=settings, **(deployment or {}))
         self.context = Context(
-            database, local_blobs(directory / "blobs"), self.builder, self.channel, decided, Sealer(self._keys)
+            database, blobs or local_blobs(directory / "blobs"), self.builder, self.channel, decided, Sealer(self._keys)
         )
         given: dict[str, Any] = {
             "tokens": TOKENS,

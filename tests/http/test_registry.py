@@ -74,6 +74,7 @@ def code(response: httpx.Response, status: int) -> str:
     assert response.status_code == status, response.text
     (error,) = response.json()["errors"]
     assert set(error) == {"code", "message", "detail"}
+    assert response.headers["Docker-Distribution-Api-Version"] == "registry/2.0"
     return str(error["code"])
 
 
@@ -214,7 +215,16 @@ def test_the_sha256_of_a_specification_is_a_tag(images: Service, registry: httpx
     [
         ("/default/nowhere/manifests/latest", 404, "NAME_UNKNOWN"),
         ("/default/open/more/manifests/latest", 404, "NAME_UNKNOWN"),
-        ("/short/manifests/latest", 404, "NAME_UNKNOWN"),
+        ("/short/manifests/latest", 405, "UNSUPPORTED"),
+        ("/short/tags/list", 405, "UNSUPPORTED"),
+        (f"/short/blobs/{UNKNOWN}", 405, "UNSUPPORTED"),
+        ("/default/open", 405, "UNSUPPORTED"),
+        ("/default/open/manifests", 405, "UNSUPPORTED"),
+        ("/default/open/manifests/", 404, "NAME_UNKNOWN"),
+        ("/default/open/blobs/uploads/", 404, "NAME_UNKNOWN"),
+        ("/default/nowhere/tags/list", 404, "NAME_UNKNOWN"),
+        (f"/default/nowhere/referrers/{UNKNOWN}", 404, "NAME_UNKNOWN"),
+        ("/default/open/referrers/latest", 400, "DIGEST_INVALID"),
         ("/default/open/manifests/no-such-tag", 404, "MANIFEST_UNKNOWN"),
         (f"/default/open/manifests/{UNKNOWN}", 404, "MANIFEST_UNKNOWN"),
         ("/default/open/manifests/md5:abc", 400, "DIGEST_INVALID"),
@@ -223,11 +233,13 @@ def test_the_sha256_of_a_specification_is_a_tag(images: Service, registry: httpx
         (f"/default/open/blobs/sha256:{'A' * 64}", 400, "DIGEST_INVALID"),
         ("/default/%2e%2e/manifests/latest", 404, "NAME_UNKNOWN"),
         ("/default/open/tags/list?n=-1", 400, "PAGINATION_NUMBER_INVALID"),
-        ("/_catalog", 404, "NAME_UNKNOWN"),
+        ("/_catalog", 405, "UNSUPPORTED"),
     ],
 )
 def test_errors(registry: httpx.Client, path: str, status: int, expected: str) -> None:
     assert code(registry.get(path), status) == expected
+    head = registry.head(path)
+    assert (head.status_code, head.content) == (status, b"")
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from conda_store.domain.platform import Platform, current_platform
 from conda_store.domain.specification import Specification, environment_variables
 from conda_store.services.solving import Silent
 from tests.unpacking import unpack_all
+from tools.channel.tiny import index
 
 pytestmark = pytest.mark.channel
 SMALL = ("python=3.11",)
@@ -106,22 +107,24 @@ def unpacked(
 
 
 def contents(root: Path, ignored: Set[str] = _NOT_OF_PACKAGES) -> dict[str, object]:
-    """Links' targets; files' bytes, whether they may be run, and their time (of commands, which have none: no time)."""
+    """Directories, links' targets; files' bytes, whether they may be run and as whom, and their time (of commands,
+    which have none: no time)."""
     found: dict[str, object] = {}
     for directory, folders, names in os.walk(root):
-        links = [name for name in folders if Path(directory, name).is_symlink()]
-        for file in (Path(directory, name) for name in [*names, *links]):
+        for file in (Path(directory, name) for name in [*names, *folders]):
             path = file.relative_to(root).as_posix()
             if path in ignored:
                 continue
             if file.is_symlink():
                 found[path] = str(file.readlink())
+            elif file.is_dir():
+                found[path] = "a directory"
             elif path.startswith("conda-meta/") and path.endswith(".json"):
                 found[path] = without_origin(json.loads(file.read_bytes()))
             else:
                 status = file.stat()
                 time = None if path.startswith(("bin/", "conda-meta/")) else int(status.st_mtime)
-                found[path] = (file.read_bytes(), bool(status.st_mode & 0o100), time)
+                found[path] = (file.read_bytes(), oct(status.st_mode & 0o7100), time)
     return found
 
 
@@ -140,6 +143,48 @@ def test_layers_are_what_the_installer_lays_out(
     assert len(theirs) > 1000
     assert set(theirs) == set(ours)
     assert [path for path in theirs if theirs[path] != ours[path]] == []
+
+
+def test_what_archives_hold_besides_plain_files(tmp_path: Path) -> None:
+    """Hard links are files of their own; bits that make others of who runs a file, and empty directories, are left."""
+    members = [
+        (member("bin/one", 0o4755), b"#!/bin/sh\n"),
+        (member("bin/two", 0o4755, tarfile.LNKTYPE, "bin/one"), b""),
+        (member("share/empty", 0o755, tarfile.DIRTYPE), b""),
+    ]
+    paths = [{"_path": f"bin/{name}", "path_type": "hardlink"} for name in ("one", "two")]
+    info = {
+        "index.json": {
+            "name": "linked",
+            "version": "1",
+            "build": "0",
+            "build_number": 0,
+            "depends": [],
+            "subdir": "noarch",
+        },
+        "paths.json": {"paths_version": 1, "paths": paths},
+    }
+    archive = tmp_path / "channel" / "noarch" / "linked-1-0.tar.bz2"
+    archive.parent.mkdir(parents=True)
+    with tarfile.open(archive, "w:bz2") as tar:
+        for name, document in info.items():
+            members.append((member(f"info/{name}", 0o644), json.dumps(document).encode()))
+        for header, data in members:
+            header.size = len(data)
+            tar.addfile(header, io.BytesIO(data))
+    index(tmp_path / "channel")
+    environment = Environment(tmp_path / "channel", tmp_path, ("linked",))
+    theirs = contents(environment.prefix)
+    ours = contents(unpacked(environment.lock, environment.directories, tmp_path / "root", 94))
+    assert ours == theirs
+    assert ours["bin/one"] == ours["bin/two"] == (b"#!/bin/sh\n", "0o100", None)
+    assert "share" not in ours
+
+
+def member(name: str, mode: int, kind: bytes = tarfile.REGTYPE, target: str = "") -> tarfile.TarInfo:
+    header = tarfile.TarInfo(name)
+    header.mode, header.type, header.linkname, header.mtime = mode, kind, target, 1_500_000_000
+    return header
 
 
 def test_an_image_of_the_lock_is_what_the_builder_lays_out(real_channel: Path, tmp_path: Path) -> None:

@@ -149,7 +149,4 @@ def quick_turns() -> Iterator[None]:
 
 
 def _comment(plan: LayerPlan) -> str:
-    first = plan.packages[0]
-    if len(plan.packages) == 1:
-        return f"{first.name} {first.version} {first.build}"
-    return f"{len(plan.packages)} small packages, {first.name} to {plan.packages[-1].name}"
+    return ", ".join(f"{package.name} {package.version} {package.build}" for package in plan.packages)

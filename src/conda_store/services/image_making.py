@@ -232,6 +232,7 @@ def _description(build: BuildRecord, specification: SpecificationRecord, lock: P
     return ImageDescription(
         build.namespace,
         build.environment,
+        build.id,
         build.key,
         specification.sha256,
         build.scheduled_on,

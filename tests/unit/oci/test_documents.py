@@ -24,6 +24,7 @@ LAYERS = (Layer("a" * 64, "b" * 64, 10, 20, "base"), Layer("c" * 64, "d" * 64, 3
 WHOSE = ImageDescription(
     "team",
     "science",
+    7,
     "key-1",
     "e" * 64,
     datetime(2026, 1, 31, 12, tzinfo=UTC),
@@ -66,6 +67,14 @@ def test_layers_and_history() -> None:
     made = config()
     assert made["rootfs"]["diff_ids"] == ["sha256:" + "b" * 64, "sha256:" + "d" * 64]
     assert [item["comment"] for item in made["history"]] == ["base", "python 3.12.1 0"]
+    assert made["config"]["Labels"] == {
+        "conda_store": "0.0.1",
+        "org.opencontainers.image.title": "team/science",
+        "org.opencontainers.image.source": "conda-store://team/science:7",
+        "org.opencontainers.image.version": "key-1",
+        "org.opencontainers.image.revision": "e" * 64,
+        "org.opencontainers.image.created": "2026-01-31T12:00:00Z",
+    }
     assert (made["architecture"], made["os"], made["created"]) == ("amd64", "linux", "2026-01-31T12:00:00Z")
 
 

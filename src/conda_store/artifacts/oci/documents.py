@@ -68,6 +68,7 @@ class ImageDescription:
 
     namespace: str
     environment: str
+    build_id: int
     build_key: str
     specification: str
     created: datetime
@@ -126,6 +127,10 @@ def image_annotations(description: ImageDescription) -> dict[str, str]:
     """The predefined annotations (image-spec, annotations.md)."""
     return {
         "org.opencontainers.image.title": f"{description.namespace}/{description.environment}",
+        # as our clients and notebooks name a build
+        "org.opencontainers.image.source": (
+            f"conda-store://{description.namespace}/{description.environment}:{description.build_id}"
+        ),
         "org.opencontainers.image.version": description.build_key,
         "org.opencontainers.image.revision": description.specification,
         "org.opencontainers.image.created": _moment(description.created),

@@ -35,6 +35,8 @@ _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 _LOOK_AGAIN = 1.0
 _RETRY_AFTER = 5
 _MOST_TAGS = 10_000
+_SHORTEST = 3  # slashes in <namespace>/<environment>/manifests/<tag>
+_NAMES = "images are named <namespace>/<environment>"
 
 
 @router.api_route("/v2/", methods=["GET", "HEAD"])
@@ -82,7 +84,7 @@ def _found_blob(call: Call, name: str, digest: str, request: Request) -> tuple[B
     return info, blobs.sign(info.key, call.options.signed_url_lifetime)
 
 
-@router.get("/v2/{name:path}/tags/list")
+@router.api_route("/v2/{name:path}/tags/list", methods=["GET", "HEAD"])
 def get_tags(call: Caller, name: str, request: Request) -> Response:
     """`latest` and the keys of all builds; `n` of them behind the tag `last`."""
     tags = images.list_tags(call.context, _repository(call, name, request))
@@ -96,7 +98,7 @@ def get_tags(call: Caller, name: str, request: Request) -> Response:
     return JSON({"name": name, "tags": shown}, headers=headers)
 
 
-@router.get("/v2/{name:path}/referrers/{digest}")
+@router.api_route("/v2/{name:path}/referrers/{digest}", methods=["GET", "HEAD"])
 def get_referrers(call: Caller, name: str, digest: str, request: Request) -> Response:
     """What refers to an image: nothing does."""
     _repository(call, name, request)
@@ -111,9 +113,11 @@ def get_referrers(call: Caller, name: str, digest: str, request: Request) -> Res
 @router.api_route("/v2/{rest:path}", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
 def refuse(rest: str, request: Request) -> Response:
     """Images are made of environments: nothing can be pushed, changed or deleted here."""
-    if request.method in {"GET", "HEAD"}:
-        raise Refusal("NAME_UNKNOWN")
-    raise Refusal("UNSUPPORTED", "images are made of environments, nothing can be pushed here")
+    if request.method not in {"GET", "HEAD"}:
+        raise Refusal("UNSUPPORTED", "images are made of environments, nothing can be pushed here")
+    if rest.count("/") < _SHORTEST:
+        raise Refusal("UNSUPPORTED", _NAMES)
+    raise Refusal("NAME_UNKNOWN")
 
 
 @dataclass(frozen=True)
@@ -175,6 +179,8 @@ def _challenging(call: Call, name: str, request: Request) -> Iterator[None]:
 
 
 def _repository(call: Call, name: str, request: Request) -> EnvironmentRecord:
+    if "/" not in name:
+        raise Refusal("UNSUPPORTED", _NAMES)
     with _challenging(call, name, request):
         found = images.find_repository(call.context, call.actor, name)
     if found is None:
