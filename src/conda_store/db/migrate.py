@@ -54,6 +54,8 @@ def _refuse_foreign(connection: Connection) -> None:
     if "build" in tables and "build_log" not in tables:
         raise ConfigurationError("the database holds tables of an earlier conda-store (2025 or before)", hint=hint)
     seen = _seen(connection)
+    if seen is None and tables - {"alembic_version"}:
+        raise ConfigurationError("the database holds tables of another program", hint=hint)
     if seen is not None and seen not in revisions():
         raise ConfigurationError(
             f"the database is at revision {seen}, which this conda-store does not know",

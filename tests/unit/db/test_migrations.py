@@ -29,12 +29,13 @@ def test_upgrading_twice_changes_nothing(database: Database) -> None:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
-def test_a_database_of_the_old_server_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("table", "why"), [("build", "earlier conda-store"), ("namespace", "another program")])
+def test_a_database_with_tables_of_others_is_refused(tmp_path: Path, table: str, why: str) -> None:
     with sqlite3.connect(tmp_path / "old.sqlite") as connection:
-        connection.execute("CREATE TABLE build (id INTEGER)")
+        connection.execute(f"CREATE TABLE {table} (id INTEGER)")
     connection.close()
     old = Database(f"sqlite:///{tmp_path}/old.sqlite")
-    with pytest.raises(ConfigurationError, match="earlier conda-store"):
+    with pytest.raises(ConfigurationError, match=why):
         migrate.upgrade(old)
     old.close()
 
