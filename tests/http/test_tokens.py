@@ -11,7 +11,7 @@ import httpx
 import jwt
 import pytest
 
-from conda_store.auth.opaque import is_token
+from conda_store.auth.opaque import digest, is_token
 from conda_store.auth.signed import SignedTokens
 from tests.http.service import TOKENS, Service, data, refused
 
@@ -118,6 +118,21 @@ def test_it_ends_when_it_was_asked_to(service: Service, key: str, zone: Any) -> 
     end = (datetime.now(UTC) + timedelta(minutes=30)).replace(microsecond=0)
     token = make(service, "admin", **{key: end.replace(tzinfo=zone).isoformat()})
     assert permissions(service, token)["expiration"] == f"{end.replace(tzinfo=None).isoformat()}Z"
+
+
+def test_after_its_end_it_is_worth_nothing_and_neither_is_a_session(service: Service) -> None:
+    token = make(service, "admin")
+    with service.client() as browser, service.client(token) as program:
+        assert browser.post("/login/", data={"password": token}).status_code == 303
+        bearers = (program, browser)
+        assert all(data(client.get("/api/v1/permission/"))["authenticated"] for client in bearers)
+        past = (datetime.now(UTC) - timedelta(seconds=1)).replace(tzinfo=None).isoformat(" ")
+        with service.context.database.write(is_act=False) as connection:
+            query = "UPDATE token SET expires_on = ? WHERE digest = ? OR kind = 'session'"
+            assert connection.exec_driver_sql(query, (past, digest(token))).rowcount >= 2
+        for client in bearers:
+            assert data(client.get("/api/v1/permission/"))["authenticated"] is False
+            assert client.post("/api/v1/token/").status_code == 401
 
 
 def test_it_does_not_outlive_the_one_it_was_made_with(service: Service) -> None:
