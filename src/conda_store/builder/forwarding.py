@@ -67,6 +67,10 @@ class Forwarder:
         while len(self._refusals) > _REFUSALS_KEPT:
             self._refusals.popitem(last=False)
 
+    def forget(self, host: str) -> None:
+        """The host may be asked by now: its name stands for another address."""
+        self._refusals.pop(host.lower(), None)
+
     def refusal(self, text: str) -> AddressRefused | None:
         """Why, where what a program says of a URL comes from our refusal."""
         for match in _HOST.finditer(text):
@@ -77,13 +81,20 @@ class Forwarder:
 
 def forwarder(policy: AddressPolicy) -> Forwarder | None:
     """The process's proxy for the policy; None where everything may be asked, so that none is needed."""
-    return None if ALL in policy.allowed_inside else _forwarder(policy)
+    if ALL in policy.allowed_inside:
+        return None
+    with _making:
+        return _forwarder(policy)
 
 
 def refused(text: str, policy: AddressPolicy) -> AddressRefused | None:
     """The refusal that a program's complaint stems from; None where it has another reason."""
     used = forwarder(policy)
     return used.refusal(text) if used is not None else None
+
+
+# else two threads that are the first would have two, of which each knows of its own refusals only
+_making = threading.Lock()
 
 
 @lru_cache(maxsize=4)
@@ -163,7 +174,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _reached(self, scheme: str, host: str, port: int) -> _Way | None:
         """The way to a host; None where the program has been told that there is none."""
         try:
-            return _way(self.server.forwarder.policy, scheme, host, port)
+            way = _way(self.server.forwarder.policy, scheme, host, port)
+            self.server.forwarder.forget(host)
+            return way
         except InvalidInput as error:
             self.server.forwarder.note(host, error)
             # misdirected: what a package index says with 403 would be taken for a lack of credentials
