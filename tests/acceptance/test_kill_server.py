@@ -13,36 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.harness import is_running, tiny_channel, wait_for
+from tests.acceptance.harness import is_running, wait_for
+from tests.acceptance.holding import held_in
 from tests.acceptance.service import API, Service, serving
-from tools.channel.serve import ChannelServer, Fault
-from tools.channel.tiny import index, write_package
+from tools.channel.serve import ChannelServer
 
 SPECIFICATION = "name: env\ndependencies: [two, three]\n"
 PHASES = ["queued", "solving", "downloading", "linking"]
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChannelServer]:
-    """`many` is large enough to be met while it is linked, `big` while it is packed."""
-    directory = tiny_channel(tmp_path_factory.mktemp("channel"))
-    write_package(directory, "many", "1.0", files={f"share/many/{number}": f"{number}\n" for number in range(6000)})
-    write_package(directory, "big", "1.0", files={f"share/big/{number}": os.urandom(2_000_000) for number in range(20)})
-    index(directory)
-    with ChannelServer(directory) as server:
-        yield server
-
-
-@pytest.fixture
-def channel(served: ChannelServer) -> Iterator[ChannelServer]:
-    served.faults.clear()
-    yield served
-    served.faults.clear()
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory, served: ChannelServer) -> Iterator[Service]:
-    with serving(tmp_path_factory.mktemp("s"), conda_default_channels=[served.url]) as service:
+def running(tmp_path_factory: pytest.TempPathFactory, large_channel: ChannelServer) -> Iterator[Service]:
+    with serving(tmp_path_factory.mktemp("s"), conda_default_channels=[large_channel.url]) as service:
         yield service
 
 
@@ -55,23 +37,8 @@ def service(running: Service) -> Service:
     return running
 
 
-def hold(channel: ChannelServer, phase: str) -> str:
-    """Keep a build in a phase as long as the fault lasts; returns a specification that will get there."""
-    name = f"held-{time.monotonic_ns()}"
-    if phase == "solving":
-        channel.faults["*repodata*"] = Fault(hang=True)
-    elif phase == "downloading":
-        write_package(channel.directory, name, "1.0", files={"share/held": "held"})
-        index(channel.directory)
-        channel.faults[f"*/{name}-*"] = Fault(hang=True)
-        return f"name: env\ndependencies: [one, {name}]\n"
-    elif phase == "linking":
-        return "name: env\ndependencies: [many, two]\n"
-    return SPECIFICATION
-
-
 def killed_at(service: Service, channel: ChannelServer, phase: str, kill: Callable[[], object]) -> int:
-    specification = hold(channel, phase)
+    specification = held_in(channel, phase)
     build_id = service.submit(specification)
     if phase == "queued":
         pass
@@ -104,10 +71,10 @@ def finished(service: Service, build_id: int) -> None:
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_a_killed_server_takes_its_worker_along_and_the_next_one_goes_on(
-    service: Service, channel: ChannelServer, phase: str
+    service: Service, large: ChannelServer, phase: str
 ) -> None:
     family: set[int] = set()
-    build_id = killed_at(service, channel, phase, lambda: family.update(service.kill()))
+    build_id = killed_at(service, large, phase, lambda: family.update(service.kill()))
     assert len(family) >= 3
     wait_for("its processes are gone", lambda: not any(map(is_running, family)), 10)
     service.start()
@@ -115,23 +82,23 @@ def test_a_killed_server_takes_its_worker_along_and_the_next_one_goes_on(
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_a_killed_worker_is_replaced(service: Service, channel: ChannelServer, phase: str) -> None:
+def test_a_killed_worker_is_replaced(service: Service, large: ChannelServer, phase: str) -> None:
     worker = service.worker()
-    build_id = killed_at(service, channel, phase, lambda: os.kill(worker, signal.SIGKILL))
+    build_id = killed_at(service, large, phase, lambda: os.kill(worker, signal.SIGKILL))
     finished(service, build_id)
     assert service.worker() != worker
     assert service.http.get(f"{API}/").status_code == 200
 
 
 @pytest.mark.parametrize("phase", ["solving", "downloading"])
-def test_both_killed_at_once(service: Service, channel: ChannelServer, phase: str) -> None:
+def test_both_killed_at_once(service: Service, large: ChannelServer, phase: str) -> None:
     def kill_all() -> None:
         for pid in sorted(service.family(), reverse=True):
             os.kill(pid, signal.SIGKILL)
         assert service.process is not None
         service.process.wait(10)
 
-    build_id = killed_at(service, channel, phase, kill_all)
+    build_id = killed_at(service, large, phase, kill_all)
     service.start()
     finished(service, build_id)
 
@@ -200,7 +167,7 @@ def _is_made(packing: Path, attempt: int) -> bool:
     return packing.exists() and any(file.name.split("-")[1] == str(attempt) for file in packing.iterdir())
 
 
-def test_the_active_environment_is_whole_through_all_of_it(service: Service, channel: ChannelServer) -> None:
+def test_the_active_environment_is_whole_through_all_of_it(service: Service, large: ChannelServer) -> None:
     first = service.completed(SPECIFICATION)
     service.linked_to(first, "env")
     broken: list[str] = []
@@ -231,9 +198,9 @@ def test_the_active_environment_is_whole_through_all_of_it(service: Service, cha
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_told_to_stop_it_leaves_nothing_running_and_forgets_its_token(
-    service: Service, channel: ChannelServer, number: signal.Signals
+    service: Service, large: ChannelServer, number: signal.Signals
 ) -> None:
-    specification = hold(channel, "downloading")
+    specification = held_in(large, "downloading")
     build_id = service.submit(specification)
     service.in_phase(build_id, "downloading")
     remembered = service.directory / "config" / "conda-store" / "credentials.json"
@@ -246,14 +213,14 @@ def test_told_to_stop_it_leaves_nothing_running_and_forgets_its_token(
     row = connection.execute("SELECT status, attempt, owner FROM build WHERE id = ?", (build_id,)).fetchone()
     connection.close()
     assert row == ("QUEUED", 0, None)
-    channel.faults.clear()
+    large.faults.clear()
     service.start()
     finished(service, build_id)
 
 
-def test_told_to_stop_while_somebody_follows_and_waits(service: Service, channel: ChannelServer) -> None:
+def test_told_to_stop_while_somebody_follows_and_waits(service: Service, large: ChannelServer) -> None:
     """Open connections do not keep it."""
-    build_id = service.submit(hold(channel, "downloading"))
+    build_id = service.submit(held_in(large, "downloading"))
     service.in_phase(build_id, "downloading")
     ended = threading.Event()
 
@@ -271,14 +238,14 @@ def test_told_to_stop_while_somebody_follows_and_waits(service: Service, channel
     time.sleep(0.3)
     service.stop(seconds=10)
     assert ended.wait(10)
-    channel.faults.clear()
+    large.faults.clear()
     service.start()
     finished(service, build_id)
 
 
-def test_told_twice_while_starting(tmp_path: Path, channel: ChannelServer) -> None:
+def test_told_twice_while_starting(tmp_path: Path, large: ChannelServer) -> None:
     """An impatient user."""
-    with serving(tmp_path / "s", conda_default_channels=[channel.url]) as service:
+    with serving(tmp_path / "s", conda_default_channels=[large.url]) as service:
         family = service.family()
         assert service.process is not None
         service.process.send_signal(signal.SIGINT)

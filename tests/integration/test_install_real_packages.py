@@ -12,7 +12,6 @@ import sys
 import tarfile
 import zipfile
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -22,23 +21,13 @@ from conda_store.builder.install import install
 from conda_store.builder.options import BuilderOptions
 from conda_store.builder.package_cache import PackageCache
 from conda_store.builder.ports import Installed, InstallRequest
-from conda_store.domain.build import Progress
 from conda_store.domain.lock import CondaPackage, PlatformLock, PyPIPackage
 from conda_store.domain.platform import Platform
 from conda_store.errors import LinkScriptFailed, PipFailed
+from tests.recording import Recorder
 
 pytestmark = pytest.mark.channel
 LIMIT = 180.0  # seconds for anything that might hang
-
-
-@dataclass
-class Recorder:
-    lines: list[str] = field(default_factory=list)
-
-    def log(self, text: str) -> None:
-        self.lines.extend(text.splitlines())
-
-    def progress(self, progress: Progress) -> None: ...
 
 
 class Site:

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
-
 from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
     Column,
-    DateTime,
-    Dialect,
-    Enum,
     Float,
     ForeignKey,
     Index,
@@ -22,12 +16,12 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
     text,
     true,
 )
 
+from conda_store.db.columns import Id, Moment, Words, one_of, reference
 from conda_store.domain.access import TokenKind, Way
 from conda_store.domain.artifact import ArtifactState, ArtifactType
 from conda_store.domain.build import BuildStatus
@@ -40,40 +34,6 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-
-Id = BigInteger().with_variant(Integer, "sqlite")
-
-
-class Moment(TypeDecorator[datetime]):
-    """Aware UTC inside, naive UTC in the database."""
-
-    impl = DateTime
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return value.astimezone(UTC).replace(tzinfo=None) if value else None
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return value.replace(tzinfo=UTC) if value else None
-
-
-class Words(TypeDecorator[str]):
-    """Text from anywhere: what no database can hold (NUL, halves of characters) is replaced."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        return value.replace("\0", "\ufffd").encode(errors="replace").decode() if value else value
-
-
-def _enum(values: type, name: str) -> Enum:
-    return Enum(values, name=name, native_enum=False, length=32, values_callable=lambda e: [i.value for i in e])
-
-
-def _reference(column: str, **options: Any) -> ForeignKey:
-    return ForeignKey(column, ondelete="CASCADE", **options)
-
 
 namespace = Table(
     "namespace",
@@ -90,7 +50,7 @@ environment = Table(
     "environment",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("namespace_id", Id, _reference("namespace.id"), nullable=False),
+    Column("namespace_id", Id, reference("namespace.id"), nullable=False),
     Column("name", String(255), nullable=False),
     Column("current_build_id", Id),
     Column("deleted_on", Moment),
@@ -149,8 +109,8 @@ build = Table(
     metadata,
     Column("id", Id, primary_key=True, autoincrement=True),
     Column("specification_id", Id, ForeignKey("specification.id"), nullable=False, index=True),
-    Column("environment_id", Id, _reference("environment.id"), nullable=False),
-    Column("status", _enum(BuildStatus, "buildstatus"), nullable=False),
+    Column("environment_id", Id, reference("environment.id"), nullable=False),
+    Column("status", one_of(BuildStatus, "buildstatus"), nullable=False),
     Column("status_info", Words),
     Column("size", BigInteger, nullable=False, server_default="0"),
     Column("scheduled_on", Moment, nullable=False),
@@ -192,10 +152,10 @@ build_artifact = Table(
     "build_artifact",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("build_id", Id, _reference("build.id"), nullable=False),
-    Column("artifact_type", _enum(ArtifactType, "buildartifacttype"), nullable=False),
+    Column("build_id", Id, reference("build.id"), nullable=False),
+    Column("artifact_type", one_of(ArtifactType, "buildartifacttype"), nullable=False),
     Column("key", Text, nullable=False),
-    Column("state", _enum(ArtifactState, "artifactstate"), nullable=False),
+    Column("state", one_of(ArtifactState, "artifactstate"), nullable=False),
     Column("size", BigInteger, nullable=False, server_default="0"),
     Column("sha256", String(64)),
     Column("message", Words),
@@ -226,7 +186,7 @@ layer = Table(
 image_manifest = Table(
     "image_manifest",
     metadata,
-    Column("build_id", Id, _reference("build.id"), primary_key=True),
+    Column("build_id", Id, reference("build.id"), primary_key=True),
     Column("media_type", String(128), primary_key=True),
     # empty for an index of the images of several platforms
     Column("platform", String(32), primary_key=True),
@@ -240,7 +200,7 @@ image_manifest = Table(
 image_blob = Table(
     "image_blob",
     metadata,
-    Column("build_id", Id, _reference("build.id"), primary_key=True),
+    Column("build_id", Id, reference("build.id"), primary_key=True),
     Column("digest", String(64), primary_key=True),
     Column("size", BigInteger, nullable=False),
     Index("ix_image_blob_digest", "digest"),
@@ -282,7 +242,7 @@ conda_package = Table(
 build_conda_package = Table(
     "build_conda_package",
     metadata,
-    Column("build_id", Id, _reference("build.id"), primary_key=True),
+    Column("build_id", Id, reference("build.id"), primary_key=True),
     Column("conda_package_id", Id, ForeignKey("conda_package.id"), primary_key=True),
     Index("ix_build_conda_package_conda_package_id", "conda_package_id"),
     sqlite_with_rowid=False,
@@ -302,7 +262,7 @@ environment_package = Table(
     "environment_package",
     metadata,
     Column("package_version_id", Id, ForeignKey("package_version.id"), primary_key=True),
-    Column("environment_id", Id, _reference("environment.id"), primary_key=True),
+    Column("environment_id", Id, reference("environment.id"), primary_key=True),
     Index("ix_environment_package_environment_id", "environment_id"),
     sqlite_with_rowid=False,
 )
@@ -310,7 +270,7 @@ environment_package = Table(
 build_log = Table(
     "build_log",
     metadata,
-    Column("build_id", Id, _reference("build.id"), primary_key=True),
+    Column("build_id", Id, reference("build.id"), primary_key=True),
     Column("sequence", Integer, primary_key=True, autoincrement=False),
     Column("text", Words, nullable=False),
 )
@@ -320,9 +280,9 @@ role_binding = Table(
     "role_binding",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("way", _enum(Way, "way"), nullable=False),
+    Column("way", one_of(Way, "way"), nullable=False),
     # the namespace that gave it: its end is the binding's
-    Column("namespace_id", Id, _reference("namespace.id"), nullable=False),
+    Column("namespace_id", Id, reference("namespace.id"), nullable=False),
     Column("holder", String(300), nullable=False),
     Column("entity_namespace", String(255), nullable=False),
     Column("entity_environment", String(255), nullable=False),
@@ -341,7 +301,7 @@ share_link = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("digest", String(64), nullable=False, unique=True),
-    Column("environment_id", Id, _reference("environment.id"), nullable=False, index=True),
+    Column("environment_id", Id, reference("environment.id"), nullable=False, index=True),
     Column("given_by", String(255), nullable=False),
     Column("given_on", Moment, nullable=False),
     Column("expires_on", Moment, nullable=False),
@@ -351,7 +311,7 @@ share_link = Table(
 editor = Table(
     "editor",
     metadata,
-    Column("environment_id", Id, _reference("environment.id"), primary_key=True),
+    Column("environment_id", Id, reference("environment.id"), primary_key=True),
     Column("identity", String(300), primary_key=True),
     Column("name", String(255), nullable=False),
     Column("seen_on", Moment, nullable=False, index=True),
@@ -385,7 +345,7 @@ token = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("digest", String(64), nullable=False, unique=True),
-    Column("kind", _enum(TokenKind, "tokenkind"), nullable=False),
+    Column("kind", one_of(TokenKind, "tokenkind"), nullable=False),
     Column("name", Words, nullable=False),
     # whose it is: see domain.access.Actor
     Column("identity", String(300), nullable=False, index=True),
@@ -393,7 +353,7 @@ token = Table(
     # beyond these it gives nothing; without them it gives what its owner has
     Column("limits", JSON),
     # the token with which it was made, and with which it ends
-    Column("parent_id", Id, _reference("token.id"), index=True),
+    Column("parent_id", Id, reference("token.id"), index=True),
     Column("created_on", Moment, nullable=False),
     Column("expires_on", Moment, index=True),
     Column("last_used_on", Moment),

@@ -16,10 +16,10 @@ import zstandard
 from conda_store.builder.engine import RattlerBuilder
 from conda_store.builder.options import BuilderOptions
 from conda_store.builder.ports import SolveRequest
-from conda_store.domain.build import Progress
 from conda_store.domain.lock import Lock
 from conda_store.domain.platform import Platform
 from conda_store.domain.specification import Specification
+from tests.recording import Recorder
 from tools.channel.serve import ChannelServer
 from tools.channel.tiny import index, write_package
 
@@ -31,20 +31,6 @@ Result = TypeVar("Result")
 def run(coroutine: Coroutine[Any, Any, Result]) -> Result:
     """The coroutine's result; it never takes longer than `LIMIT`."""
     return asyncio.run(asyncio.wait_for(coroutine, LIMIT))
-
-
-class Recorder:
-    """A reporter that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.steps: list[Progress] = []
-
-    def log(self, text: str) -> None:
-        self.lines.extend(text.splitlines())
-
-    def progress(self, progress: Progress) -> None:
-        self.steps.append(progress)
 
 
 class Bench:

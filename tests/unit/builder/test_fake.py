@@ -16,7 +16,8 @@ from conda_store.domain.lock import Lock
 from conda_store.domain.platform import Platform
 from conda_store.domain.specification import Specification
 from conda_store.errors import BuildFailed, PackageUnavailable, Unsolvable
-from tests.unit.builder.conftest import Recorder, run
+from tests.recording import Recorder
+from tests.unit.builder.conftest import run
 
 
 def request(*dependencies: str) -> SolveRequest:

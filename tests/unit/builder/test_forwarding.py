@@ -19,7 +19,8 @@ from conda_store.builder.package_index import IndexOptions, PackageIndex
 from conda_store.builder.ports import InstallRequest
 from conda_store.domain.addresses import AddressPolicy
 from conda_store.errors import AddressRefused, ChannelUnavailable
-from tests.unit.builder.conftest import Bench, Recorder, run
+from tests.recording import Recorder
+from tests.unit.builder.conftest import Bench, run
 from tools.channel.serve import ChannelServer
 
 # the server is named localhost where it may be asked, and 127.0.0.1 where it may not

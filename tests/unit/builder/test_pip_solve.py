@@ -18,7 +18,8 @@ from conda_store.builder.wheels import best_wheel, uv_platform
 from conda_store.domain.lock import CondaPackage
 from conda_store.domain.platform import Platform
 from conda_store.errors import PackageUnavailable, PipFailed, Unsolvable
-from tests.unit.builder.conftest import Bench, Recorder, run
+from tests.recording import Recorder
+from tests.unit.builder.conftest import Bench, run
 from tools.channel.serve import ChannelServer, Fault
 
 

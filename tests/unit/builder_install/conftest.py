@@ -21,31 +21,13 @@ from conda_store.builder.install import install
 from conda_store.builder.options import BuilderOptions
 from conda_store.builder.package_cache import PackageCache
 from conda_store.builder.ports import Installed, InstallRequest
-from conda_store.domain.build import Progress
 from conda_store.domain.lock import CondaPackage, PlatformLock
 from conda_store.domain.platform import Platform
+from tests.recording import Recorder
 from tools.channel.tiny import write_package
 
 # no test waits longer for anything
 LIMIT = 60.0
-
-
-class Recorder:
-    """A reporter that keeps everything."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.steps: list[Progress] = []
-
-    def log(self, text: str) -> None:
-        self.lines.extend(text.splitlines())
-
-    def progress(self, progress: Progress) -> None:
-        self.steps.append(progress)
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self.lines)
 
 
 class Site:

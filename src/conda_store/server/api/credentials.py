@@ -8,9 +8,10 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from conda_store.domain.credential import CredentialNote
+from conda_store.server.api.bodies import CredentialBody
 from conda_store.server.api.documented import refusals
 from conda_store.server.api.parameters import NamespaceName
-from conda_store.server.api.schemas import Acknowledgement, Answer, CredentialBody, CredentialShape, SealedShape
+from conda_store.server.api.schemas import Acknowledgement, Answer, CredentialShape, SealedShape
 from conda_store.server.parts import Caller
 from conda_store.server.rendering import acknowledged, moment, ok
 from conda_store.services import credentials

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from conda_store.db.environments import EnvironmentFilter
 from conda_store.db.paging import PageRequest
 from conda_store.server.api import shapes
+from conda_store.server.api.bodies import EnvironmentBody
 from conda_store.server.api.documented import SUNSET, refusals
 from conda_store.server.api.parameters import (
     Artifact,
@@ -28,7 +29,6 @@ from conda_store.server.api.schemas import (
     Acknowledgement,
     Answer,
     CursorPageOf,
-    EnvironmentBody,
     EnvironmentRowV2,
     EnvironmentShape,
     PageOf,

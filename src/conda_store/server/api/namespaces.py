@@ -8,19 +8,16 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from conda_store.server.api import shapes
+from conda_store.server.api.bodies import Document, NamespaceBody, RoleBody, RoleHolderBody
 from conda_store.server.api.documented import refusals
 from conda_store.server.api.parameters import NamespaceName, Number, Order, Size, SortBy, page_request
 from conda_store.server.api.schemas import (
     Acknowledgement,
     Answer,
-    Document,
-    NamespaceBody,
     NamespaceRoleShape,
     NamespaceRow,
     NamespaceShape,
     PageOf,
-    RoleBody,
-    RoleHolderBody,
 )
 from conda_store.server.parts import Caller
 from conda_store.server.rendering import JSON, acknowledged, ok

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from conda_store.server.api.bodies import Document
 from conda_store.server.api.documented import refusals
 from conda_store.server.api.parameters import EnvironmentName, NamespaceName
-from conda_store.server.api.schemas import Answer, Document, PolicyShape, QuotaShape
+from conda_store.server.api.schemas import Answer, PolicyShape, QuotaShape
 from conda_store.server.parts import Call, Caller
 from conda_store.server.rendering import ok
 from conda_store.services import quotas, settings

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from conda_store.db.records import RoleRecord, ShareLinkRecord
 from conda_store.domain.access import Decision, Holder, HolderKind, RoleBinding, Target, parse_permission
+from conda_store.server.api.bodies import LinkBody, ShareBody
 from conda_store.server.api.documented import refusals
 from conda_store.server.api.parameters import LARGEST, EnvironmentName, NamespaceName, aware
 from conda_store.server.api.schemas import (
@@ -16,9 +17,7 @@ from conda_store.server.api.schemas import (
     Acknowledgement,
     Answer,
     DecisionShape,
-    LinkBody,
     NewShareLinkShape,
-    ShareBody,
     ShareLinkShape,
     ShareShape,
 )

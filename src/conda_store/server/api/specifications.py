@@ -10,16 +10,10 @@ from starlette.responses import Response
 
 from conda_store.domain.platform import Platform
 from conda_store.server.api import shapes
+from conda_store.server.api.bodies import SpecificationBody
 from conda_store.server.api.documented import refusals
 from conda_store.server.api.parameters import Number, Order, Size, SortBy, names, page_request
-from conda_store.server.api.schemas import (
-    Answer,
-    BuildIdShape,
-    PageOf,
-    SolvedShape,
-    SpecificationBody,
-    SpecificationShape,
-)
+from conda_store.server.api.schemas import Answer, BuildIdShape, PageOf, SolvedShape, SpecificationShape
 from conda_store.server.parts import Caller
 from conda_store.server.rendering import JSON, ok
 from conda_store.server.rendering import page as rendered_page

@@ -8,17 +8,10 @@ from fastapi import APIRouter, Body, Path, Query
 from starlette.responses import Response
 
 from conda_store.db.records import TokenRecord
+from conda_store.server.api.bodies import TokenBody
 from conda_store.server.api.documented import refusals
 from conda_store.server.api.parameters import LARGEST, Number, Order, Size, SortBy, aware, page_request
-from conda_store.server.api.schemas import (
-    Acknowledgement,
-    Answer,
-    NewTokenShape,
-    PageOf,
-    TokenBody,
-    TokenShape,
-    UserShape,
-)
+from conda_store.server.api.schemas import Acknowledgement, Answer, NewTokenShape, PageOf, TokenShape, UserShape
 from conda_store.server.parts import Caller
 from conda_store.server.rendering import acknowledged, moment, ok, page
 from conda_store.services import tokens
