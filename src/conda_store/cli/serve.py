@@ -39,6 +39,7 @@ from conda_store.domain.on_demand import Audience
 from conda_store.errors import ConfigurationError, InvalidInput
 
 if TYPE_CHECKING:
+    from conda_store.server.options import ServerOptions
     from conda_store.services.context import Context
     from conda_store.services.validating import Validators
 
@@ -277,10 +278,39 @@ def _serve(
     import uvicorn
 
     from conda_store.server.app import create_app
-    from conda_store.server.options import ServerOptions
     from conda_store.server.sending import FileSendingProtocol
     from conda_store.services.context import Context
     from conda_store.services.temporary_files import own_temporary_directory
+
+    bindings: RBACAuthorizationBackend = program.part(RBACAuthorizationBackend)
+    roles = roles_of(bindings)
+    deployment = replace(blueprint.deployment, roles=roles, role_mappings_version=bindings.role_mappings_version)
+    server_options = _server_options(program, options, token, roles, login)
+    context = Context.assemble(replace(blueprint, deployment=deployment))
+    app = create_app(replace(context, validators=validators_of(program, context)), server_options)
+    config = uvicorn.Config(
+        app,
+        http=FileSendingProtocol,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,  # the application reads them itself
+        timeout_graceful_shutdown=5,
+        server_header=False,
+    )
+    server = uvicorn.Server(config)
+    # a second Ctrl-C cuts the end short: that is what was asked for, and no error to be told
+    logging.getLogger("uvicorn.error").addFilter(lambda _record: not server.force_exit)
+    # what is there now stays: the collector need not look at it, which takes as long as several answers
+    gc.freeze()
+    with own_temporary_directory(deployment):
+        server.run(sockets=[listener])
+
+
+def _server_options(
+    program: Program, options: CondaStoreServer, token: str | None, roles: Roles, login: Authentication
+) -> ServerOptions:
+    """`token` is that of whoever runs the server."""
+    from conda_store.server.options import ServerOptions
 
     backend: AuthenticationBackend = program.part(AuthenticationBackend)
     tokens: dict[str, Any] = dict(backend.predefined_tokens)
@@ -288,9 +318,7 @@ def _serve(
         home = blueprint.deployment.settings.default_namespace
         tokens[token] = {"primary_namespace": home, "role_bindings": {"*/*": ["admin"]}, "name": "admin"}
     bindings: RBACAuthorizationBackend = program.part(RBACAuthorizationBackend)
-    roles = roles_of(bindings)
-    deployment = replace(blueprint.deployment, roles=roles, role_mappings_version=bindings.role_mappings_version)
-    server_options = ServerOptions.of(
+    return ServerOptions.of(
         url_prefix=_prefix(options),
         max_page_size=options.max_page_size,
         tokens=tokens,
@@ -314,24 +342,6 @@ def _serve(
         behind_proxy=options.behind_proxy,
         proxies=options.proxies,
     )
-    context = Context.assemble(replace(blueprint, deployment=deployment))
-    app = create_app(replace(context, validators=validators_of(program, context)), server_options)
-    config = uvicorn.Config(
-        app,
-        http=FileSendingProtocol,
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,  # the application reads them itself
-        timeout_graceful_shutdown=5,
-        server_header=False,
-    )
-    server = uvicorn.Server(config)
-    # a second Ctrl-C cuts the end short: that is what was asked for, and no error to be told
-    logging.getLogger("uvicorn.error").addFilter(lambda _record: not server.force_exit)
-    # what is there now stays: the collector need not look at it, which takes as long as several answers
-    gc.freeze()
-    with own_temporary_directory(deployment):
-        server.run(sockets=[listener])
 
 
 def roles_of(options: RBACAuthorizationBackend) -> Roles:
