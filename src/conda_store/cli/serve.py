@@ -285,7 +285,7 @@ def _serve(
     bindings: RBACAuthorizationBackend = program.part(RBACAuthorizationBackend)
     roles = roles_of(bindings)
     deployment = replace(blueprint.deployment, roles=roles, role_mappings_version=bindings.role_mappings_version)
-    server_options = _server_options(program, options, token, roles, login)
+    server_options = _server_options(program, blueprint, options, token, roles, login)
     context = Context.assemble(replace(blueprint, deployment=deployment))
     app = create_app(replace(context, validators=validators_of(program, context)), server_options)
     config = uvicorn.Config(
@@ -307,7 +307,12 @@ def _serve(
 
 
 def _server_options(
-    program: Program, options: CondaStoreServer, token: str | None, roles: Roles, login: Authentication
+    program: Program,
+    blueprint: Blueprint,
+    options: CondaStoreServer,
+    token: str | None,
+    roles: Roles,
+    login: Authentication,
 ) -> ServerOptions:
     """`token` is that of whoever runs the server."""
     from conda_store.server.options import ServerOptions
