@@ -255,10 +255,10 @@ class Service:
 
 
 def _is_locked(directory: Path) -> bool:
-    """Whether the process that the directory belongs to is there."""
+    """Whether the process that the directory belongs to is there; also when it has just been cleared away."""
     try:
-        descriptor = os.open(directory, os.O_RDONLY)
-    except FileNotFoundError:  # it has just been cleared away
+        descriptor = os.open(directory / ".in-use", os.O_RDONLY)
+    except FileNotFoundError:
         return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -81,7 +81,8 @@ def diff(asked: Asked, before: str, after: str, output: str) -> None:
 
     with connected(asked) as session:
         old, new = _find(session, before), _find(session, after)
-        result = difference(session.packages(old.id), session.packages(new.id))
+        before_and_after = ([*session.packages(build.id), *session.pip_packages(build.id)] for build in (old, new))
+        result = difference(*before_and_after)
     if output == "json":
         print_json(_difference_json(result))
         return

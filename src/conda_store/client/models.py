@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from conda_store.domain.build import BuildStatus
+from conda_store.domain.platform import current_platform
 from conda_store.errors import ServerError
 
 Row = Mapping[str, Any]
 T = TypeVar("T")
 
 
-def parsed(read: Callable[[Row], T], row: Any) -> T:
+def parsed(read: Callable[[Any], T], row: Any) -> T:
     """
     Raises:
         ServerError: the row is not what `read` expects.
@@ -201,6 +202,18 @@ class Package:
             row.get("summary") or "",
             row,
         )
+
+
+def pip_packages(lockfile: Row) -> list[Package]:
+    """The pip part of a lock in conda-lock's format, for one of its platforms: this machine's, or else the first."""
+    platforms = [str(platform) for platform in lockfile["metadata"]["platforms"]]
+    ours = current_platform().value
+    platform = ours if ours in platforms else platforms[0]
+    return [
+        Package(str(row["name"]), str(row["version"]), "pypi")
+        for row in lockfile["package"]
+        if row["manager"] == "pip" and row["platform"] == platform
+    ]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -25,6 +26,7 @@ from conda_store.client.models import (
     Token,
     User,
     parsed,
+    pip_packages,
 )
 from conda_store.client.sharing import Shared
 from conda_store.client.transport import Parameters, Transport
@@ -245,6 +247,20 @@ class Session:
 
     def packages(self, build_id: int) -> Iterator[Package]:
         return self._pages(f"/api/v1/build/{build_id}/packages/", {}, Package.read)
+
+    def pip_packages(self, build_id: int) -> list[Package]:
+        """The pip part of a build's lock, which is not among its `packages`: that for this machine's platform, else for
+        the first that it was solved for. None where the build has no lock."""
+        try:
+            with self.transport.stream(f"/api/v1/build/{build_id}/lockfile/") as response:
+                text = b"".join(response.iter_bytes())
+        except ServerError as error:
+            if error.status != httpx.codes.NOT_FOUND:
+                raise
+            return []
+        except httpx.TransportError as error:
+            raise no_answer(error, self.transport.url) from error
+        return parsed(lambda lock: pip_packages(json.loads(lock)), text)
 
     def rebuild(self, build_id: int) -> int:
         """The id of a new build of the same specification."""

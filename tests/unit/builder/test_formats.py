@@ -400,9 +400,34 @@ def test_an_explicit_list() -> None:
     assert read(json.dumps(specification.lockfile), "conda-lock", "listed") == specification
 
 
+def test_the_pip_part_of_an_explicit_list_stands_in_comments() -> None:
+    digest = "c" * 64
+    text = f"""\
+# platform: linux-64
+@EXPLICIT
+{CHANNEL}/linux-64/python-3.11.9-h955ad1f_0.conda#{"a" * 32}
+# to be installed with pip:
+# pip six @ https://files.example/six-1.16.0-py2.py3-none-any.whl --hash=sha256:{digest}
+# pip old @ https://files.example/old-2.0.tar.gz
+# pip own @ git+https://git.example/own@0123abc
+# pip is not meant here
+"""
+    specification = read(text, name="listed")
+    assert isinstance(specification, LockfileSpecification)
+    (platform,) = lock_from_document(specification.lockfile).platforms
+    assert [package.name for package in platform.conda] == ["python"]
+    assert [(p.name, p.version, p.hashes) for p in platform.pypi] == [
+        ("old", "2.0", ()),
+        ("own", "0123abc", ()),
+        ("six", "1.16.0", (f"sha256:{digest}",)),
+    ]
+    assert lock_from_document(specification.lockfile).channels == (CHANNEL,)
+
+
 @pytest.mark.parametrize(
     "line",
     [
+        "# pip six @ https://ann:pw@files.example/six-1.16.0-py2.py3-none-any.whl",
         "python=3.11",
         "/tmp/python-3.11-0.conda",
         f"{CHANNEL}/linux-64/python.conda",

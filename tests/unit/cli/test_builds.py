@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from conda_store.domain.platform import current_platform
+
 PROGRESS = {"status": "BUILDING", "packages_done": 3, "packages_total": 47, "bytes_done": 0, "bytes_total": 2048}
 LINKING = ("progress", PROGRESS | {"phase": "linking"})
 
@@ -239,6 +241,26 @@ def test_diff(command: Callable, server) -> None:
     as_json = json.loads(command("build", "diff", "8", "7", "--output", "json").out)
     assert [change["change"] for change in as_json["changed"]] == ["down"]
     assert command("build", "diff", "7", "7").out == "0 added, 0 removed, 0 changed, 3 unchanged\n"
+
+
+def test_diff_sees_the_pip_part(command: Callable, server) -> None:
+    def lock(*packages: tuple[str, str, str]) -> bytes:
+        entries = [
+            {"name": name, "version": version, "manager": "pip", "platform": platform}
+            for name, version, platform in packages
+        ]
+        return json.dumps({"metadata": {"platforms": [ours, "other"]}, "package": entries}).encode()
+
+    ours = current_platform().value
+    for number in (7, 8, 9):
+        server.build(number)
+        server.page(f"GET /api/v1/build/{number}/packages/", [])
+    server.reply("GET /api/v1/build/7/lockfile/", lock(("same", "1", ours), ("up", "1.9", ours), ("no", "1", "other")))
+    server.reply("GET /api/v1/build/8/lockfile/", lock(("same", "1", ours), ("up", "1.10", ours), ("new", "1", ours)))
+    out = command("build", "diff", "7", "8").out
+    assert "│ up   │ 1.9    │ 1.10  │ up" in out
+    assert out.endswith("1 added, 0 removed, 1 changed, 1 unchanged\n")
+    assert command("build", "diff", "9", "7").out.endswith("2 added, 0 removed, 0 changed, 0 unchanged\n")
 
 
 def test_wait_is_silent_when_it_is_reached(command: Callable, server) -> None:

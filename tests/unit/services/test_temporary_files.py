@@ -62,7 +62,7 @@ def test_those_of_a_killed_process_are_cleared_away_and_those_of_a_running_one_a
     end(killed, signal.SIGKILL)
     assert clear_temporary_files(deployment) == 1
     (left,) = deployment.temporary_directory.iterdir()
-    assert len(list(left.iterdir())) == 2  # its own, and that of the program which it started
+    assert len(list(left.glob("tmp*"))) == 2  # its own, and that of the program which it started
     end(running)
     assert list(deployment.temporary_directory.iterdir()) == []
     assert len(list(deployment.trash_directory.iterdir())) == 2

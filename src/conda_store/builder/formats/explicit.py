@@ -1,9 +1,15 @@
-"""Explicit lists: a line `@EXPLICIT`, then one package URL a line, perhaps with `#<md5>` or `#sha256:<digest>`."""
+"""Explicit lists: a line `@EXPLICIT`, then one package URL a line, perhaps with `#<md5>` or `#sha256:<digest>`.
+
+The pip part stands in comments, as conda-lock writes them: `# pip <name> @ <URL> --hash=sha256:<digest>`.
+"""
 
 from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
 
 from conda_store.builder.formats.conda_lock import read_conda_lock
 from conda_store.domain.conda_lock import split_file_name
@@ -13,6 +19,7 @@ from conda_store.errors import InvalidSpecification, Problem
 
 MARK = "@EXPLICIT"
 _PLATFORM = re.compile(r"#\s*platform:\s*(\S+)")
+_PIP = re.compile(r"#\s*pip\s+(?P<name>\S+)\s+@\s+(?P<url>\S+)(?P<hashes>(\s+--hash=\w+:\w+)*)$")
 
 
 def read_explicit(text: str, name: str | None) -> LockfileSpecification:
@@ -29,10 +36,11 @@ def read_explicit(text: str, name: str | None) -> LockfileSpecification:
         line = raw.strip()
         if match := _PLATFORM.match(line):
             declared = match[1]
-        if not line or line.startswith("#") or line == MARK:
+        match = _PIP.match(line)
+        if not line or (line.startswith("#") and not match) or line == MARK:
             continue
         try:
-            packages.append(_package(line))
+            packages.append(_pip_package(match) if match else _package(line))
             lines.append(number)
         except InvalidSpecification as error:
             problems.append(Problem(error.problems[0].message, (), line=number))
@@ -51,17 +59,37 @@ def _package(line: str) -> dict[str, Any]:
     if "://" not in url:
         raise InvalidSpecification((Problem(f"{line[:200]!r} is no URL of a package"),))
     name, version, build = split_file_name(url)
+    return _entry("conda", name, version, url, _hash(fragment)) | {"build": build}
+
+
+def _pip_package(match: re.Match[str]) -> dict[str, Any]:
+    url = match["url"]
+    hashes = (text.removeprefix("--hash=").partition(":") for text in match["hashes"].split())
+    return _entry("pip", match["name"], _pip_version(url), url, {kind: digest for kind, _, digest in hashes})
+
+
+def _pip_version(url: str) -> str:
+    """The version in the name of a distribution's file; of a repository its revision."""
+    file = unquote(urlsplit(url).path.rsplit("/", 1)[-1])
+    try:
+        if file.endswith(".whl"):
+            return str(parse_wheel_filename(file)[1])
+        return str(parse_sdist_filename(file)[1])
+    except (InvalidWheelFilename, InvalidSdistFilename):
+        return file.rpartition("@")[2] or "0"
+
+
+def _entry(manager: str, name: str, version: str, url: str, hashes: dict[str, str]) -> dict[str, Any]:
     return {
         "name": name,
         "version": version,
-        "manager": "conda",
+        "manager": manager,
         "platform": "",
         "dependencies": {},
         "url": url,
-        "hash": _hash(fragment),
+        "hash": hashes,
         "category": "main",
         "optional": False,
-        "build": build,
     }
 
 
@@ -73,9 +101,10 @@ def _hash(fragment: str) -> dict[str, str]:
 
 
 def _document(packages: list[dict[str, Any]], declared: str | None) -> dict[str, Any]:
-    subdirs = [package["url"].split("/")[-2] for package in packages]
+    urls = [package["url"] for package in packages if package["manager"] == "conda"]
+    subdirs = [url.split("/")[-2] for url in urls]
     platform = declared or next((subdir for subdir in subdirs if subdir in set(Platform)), current_platform().value)
-    channels = dict.fromkeys(package["url"].rsplit("/", 2)[0] for package in packages)
+    channels = dict.fromkeys(url.rsplit("/", 2)[0] for url in urls)
     for package in packages:
         package["platform"] = platform
     return {
