@@ -29,7 +29,7 @@ check: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks
 
-# every page as a picture into .cache/screenshots, and those of the documentation into docs/images
+# every page as a picture, light and dark, wide and narrow, into the documentation
 screenshots: setup
 	$(BIN)/python -m tests.browser.screenshots
 

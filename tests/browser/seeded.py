@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from conda_store.auth.providers.base import AuthenticationToken
+from conda_store.services.logins import log_in
 from tests.http.service import Service
 
 DESCRIPTIONS = {
@@ -9,6 +11,7 @@ DESCRIPTIONS = {
     "vision": "Training and inference on images, with the drivers of our machines.",
     "web": "What the web shop runs on.",
 }
+LONG_NAME = "forecasts-of-demand-by-region-and-quarter-with-everything-that-the-notebooks-of-the-team-need"
 SCIENCE = (
     "python=3.12",
     "numpy=2.3",
@@ -32,6 +35,7 @@ def seed(service: Service) -> dict[str, int]:
     service.build("research", "vision", "python=3.12", "pytorch=2.4", "torchvision=0.19", "opencv=4.11")
     service.build("research", "genomics", "python=3.11", "biopython=1.85", "samtools=1.22")
     service.build("default", "web", "python=3.13", "django=5.2", "psycopg=3.2")
+    service.build("research", LONG_NAME, "python=3.12", "statsmodels=0.14")
     for (namespace, name), text in {
         ("analytics", "science"): DESCRIPTIONS["science"],
         ("research", "vision"): DESCRIPTIONS["vision"],
@@ -41,6 +45,10 @@ def seed(service: Service) -> dict[str, int]:
             path = f"/api/v1/environment/{namespace}/{name}/"
             assert client.put(path, json={"description": text}).status_code == 200
     _give_access(service)
+    for name in ("ada", "grace"):
+        token, _ = log_in(service.context, service.options.access, AuthenticationToken(name))
+        with service.client(token) as client:
+            assert client.post("/api/v1/token/", json={"name": f"notebooks of {name}"}).status_code == 200
     ids["waiting"] = service.submit("research", "climate", "python=3.13", "xarray=2025.9", "dask=2025.9")
     return ids
 
@@ -69,7 +77,8 @@ def _give_access(service: Service) -> None:
         }
         assert client.put("/api/v1/setting/analytics/", json=settings).status_code == 200
         credential = {"host": "packages.example.org", "username": "build", "secret": "seeded-secret"}
-        assert client.put("/api/v1/namespace/analytics/credential/", json=credential).status_code == 200
+        for place in ("", "namespace/analytics/"):
+            assert client.put(f"/api/v1/{place}credential/", json=credential).status_code == 200
         metadata = {"team": "Analytics", "contact": "analytics@example.org"}
         assert client.put("/api/v1/namespace/analytics/metadata", json=metadata).status_code == 200
     with service.client("viewer") as client:

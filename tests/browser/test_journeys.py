@@ -135,7 +135,7 @@ def test_without_javascript(real: Service, new_page: NewPage) -> None:
     page.get_by_role("link", name="Create", exact=True).click()
     page.get_by_label("Specification").fill("name: plain\ndependencies: [one, 5]\n")
     page.get_by_role("button", name="Submit").click()
-    expect(page.locator("#problems")).to_contain_text("5")
+    expect(page.locator("#refused")).to_contain_text("5")
     page.get_by_label("Upload a file").set_input_files(
         {"name": "environment.yaml", "mimeType": "text/yaml", "buffer": b"name: plain\ndependencies: [one]\n"}
     )

@@ -116,6 +116,14 @@ def test_what_is_wrong_is_told_while_one_types(seeded: Seeded, new_page: NewPage
     link = page.get_by_role("link", name="Line 7")
     expect(link).to_be_visible()
     expect(page.locator(".gutter .wrong")).to_have_text("7\n")
+    said = page.locator(".marks div")
+    expect(said).to_contain_text("  - 5")
+    expect(said).to_contain_text("Input should be a package")
+    # the message stands at its line: as high as the number of the line in the margin
+    number, message = page.locator(".gutter .wrong").bounding_box(), said.bounding_box()
+    assert number is not None
+    assert message is not None
+    assert abs(number["y"] - message["y"]) < 4
     link.click()
     selected = area.evaluate("field => field.value.slice(field.selectionStart, field.selectionEnd)")
     assert selected == "  - 5"

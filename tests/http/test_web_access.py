@@ -190,6 +190,22 @@ def test_the_audit_log_is_filtered_paged_and_exported(
     assert client.get(unescape(export[1])).status_code == 200
 
 
+def test_those_who_change_an_environment_see_who_did_what_to_it(
+    service: Service, html: dict[str, httpx.Client], science: str
+) -> None:
+    service.build("team", "other", "zlib")
+    assert html["owner"].post(f"{science}description/", data={"description": "Words"}).status_code == 303
+    assert html["viewer"].get(f"{science}delete/").status_code == 403
+    page = html["developer"].get(f"{science}requests/").text
+    row = page.split("<tbody>")[1].split("</tr>")[0]
+    assert "environment::update" in row, "the newest is first"
+    assert "team/other" not in page
+    assert "environment::delete" not in page, "what was refused is for admins of everything"
+    assert "127.0.0.1" not in page
+    assert f'href="{science}requests/"' in html["developer"].get(science).text
+    assert f'href="{science}requests/"' not in html["viewer"].get(science).text
+
+
 def test_a_decision_is_explained(html: dict[str, httpx.Client], science: str) -> None:
     asked = {"permission": "environment::delete", "namespace": "team", "environment": "science"}
     page = html["viewer"].get("/explain/", params=asked).text

@@ -68,7 +68,7 @@ def test_only_the_documentation_is_served(anonymous: httpx.Client) -> None:
 def test_tables_and_code_are_rendered(anonymous: httpx.Client) -> None:
     page = anonymous.get("/documentation/how-to/pages.md").text
     assert "<h1 id=" in page
-    assert re.search(r'<img src="\.\./images/home-light-wide\.png" alt="[^"]+" loading="lazy"', page)
+    assert re.search(r'<img src="\.\./images/home-light-wide\.webp" alt="[^"]+" loading="lazy"', page)
     assert "<table" in anonymous.get("/documentation/reference/routes.md").text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from conda_store.db import audit
@@ -19,6 +20,17 @@ def list_audit(context: Context, actor: Actor, wanted: AuditFilter, request: Pag
     actor.require(Permission.SETTING_UPDATE, Target())
     with context.database.read() as connection:
         return audit.list_matching(connection, wanted, request)
+
+
+def list_requests(context: Context, actor: Actor, namespace: str, name: str, request: PageRequest) -> Page[AuditRecord]:
+    """What was done to an environment, the newest first: for those who may change it. It does not say from where, nor
+    with which token."""
+    actor.require(Permission.ENVIRONMENT_UPDATE, Target(namespace, name))
+    wanted = AuditFilter(namespace=namespace, environment=name, is_allowed=True)
+    with context.database.read() as connection:
+        found = audit.list_matching(connection, wanted, request)
+    rows = tuple(replace(row, entry=replace(row.entry, token="", address="", request_id="")) for row in found.rows)
+    return replace(found, rows=rows)
 
 
 def export_audit(context: Context, actor: Actor, wanted: AuditFilter) -> Iterator[AuditRecord]:

@@ -229,7 +229,6 @@ def _form(
         preview=preview,
         suggestions=suggestions,
         is_unsolvable=isinstance(error, Unsolvable),
-        meant=None,
         newer=None,
         others=others,
         **_policy(call, wanted),

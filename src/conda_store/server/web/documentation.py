@@ -26,7 +26,7 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 _PACKAGE = Path(__file__).parents[2]
 # in an installation, and in a clone
 _PLACES = (_PACKAGE / "documentation", _PACKAGE.parents[1] / "docs")
-_PICTURES = {".png": "image/png", ".svg": "image/svg+xml"}
+_PICTURES = {".png": "image/png", ".svg": "image/svg+xml", ".webp": "image/webp"}
 _START = "index.md"
 
 

@@ -20,7 +20,7 @@ from conda_store.server.parts import Call, Caller
 from conda_store.server.web.forms import Sent
 from conda_store.server.web.images import image_name
 from conda_store.server.web.rendering import PageRoute, own_path, page, redirect
-from conda_store.services import builds, environments, overview
+from conda_store.services import auditing, builds, environments, overview
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -129,6 +129,14 @@ def get_difference(
         after=after,
         difference=difference,
     )
+
+
+@router.get("/environment/{namespace}/{name}/requests/")
+def get_requests(request: Request, call: Caller, namespace: str, name: str, number: Number = 1) -> Response:
+    """Who did what to it."""
+    found = auditing.list_requests(call.context, call.actor, namespace, name, PageRequest(number, 100))
+    environments.get_environment(call.context, call.actor, namespace, name)
+    return page(request, "requests.html", namespace=namespace, name=name, found=found)
 
 
 @router.post("/environment/{namespace}/{name}/description/")

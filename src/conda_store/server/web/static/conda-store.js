@@ -42,26 +42,44 @@ addEventListener("pageshow", () => {
 const textarea = document.getElementById("specification");
 if (textarea && textarea.tagName === "TEXTAREA") {
   const gutter = document.querySelector(".gutter");
+  const marks = document.querySelector(".marks");
   const number = () => {
-    const wrong = new Set([...document.querySelectorAll("[data-line]")].map((link) => Number(link.dataset.line)));
-    const count = textarea.value.split("\n").length;
-    gutter.replaceChildren(...Array.from({ length: count }, (_, index) => {
+    const links = [...document.querySelectorAll("[data-line]")];
+    const wrong = new Set(links.map((link) => Number(link.dataset.line)));
+    const lines = textarea.value.split("\n");
+    gutter.replaceChildren(...lines.map((_, index) => {
       const line = document.createElement("span");
       line.textContent = `${index + 1}\n`;
       if (wrong.has(index + 1)) line.className = "wrong";
       return line;
     }));
+    /* what is wrong with a line stands behind it; its words, unseen, keep the place */
+    marks.replaceChildren(...links.filter((link) => Number(link.dataset.line) <= lines.length).map((link) => {
+      const mark = document.createElement("div");
+      mark.append(document.createElement("span"), document.createElement("span"));
+      mark.firstChild.textContent = lines[Number(link.dataset.line) - 1];
+      mark.lastChild.textContent = link.nextElementSibling.textContent;
+      mark.style.top = `${(Number(link.dataset.line) - 1) * 1.6}em`;
+      return mark;
+    }));
+    scroll();
+  };
+  const scroll = () => {
     gutter.scrollTop = textarea.scrollTop;
+    marks.style.transform = `translate(${-textarea.scrollLeft}px, ${-textarea.scrollTop}px)`;
   };
   const take = async (file) => {
-    if (file.size > 10 * 1024 * 1024) return;
+    if (file.size > 10 * 1024 * 1024) {
+      document.getElementById("problems").textContent = `${file.name} is larger than 10 MiB, which is the most that is taken.`;
+      return;
+    }
     textarea.value = await file.text();
     document.getElementById("file-is-read").value = "yes";
     number();
-    textarea.dispatchEvent(new Event("input"));
+    textarea.dispatchEvent(new Event("input", { bubbles: true }));
   };
   textarea.addEventListener("input", number);
-  textarea.addEventListener("scroll", () => { gutter.scrollTop = textarea.scrollTop; });
+  textarea.addEventListener("scroll", scroll);
   document.getElementById("file").addEventListener("change", (event) => {
     if (event.target.files.length) take(event.target.files[0]);
   });
