@@ -38,9 +38,10 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, 
 
 @pytest.fixture(scope="module")
 def channel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChannelServer]:
-    """A channel of tiny packages: `one`, `two` (needs one), `three`, `slow`."""
+    """A channel of tiny packages: `one`, `two` (needs one), `three`, `slow` and `slower`."""
     directory: Path = tmp_path_factory.mktemp("c")
-    write_package(directory, "slow", "1.0", files={"share/slow.txt": "slow"})
+    for name in ("slow", "slower"):
+        write_package(directory, name, "1.0", files={f"share/{name}.txt": name})
     with ChannelServer(tiny_channel(directory)) as server:
         yield server
 

@@ -215,6 +215,7 @@ def _form(
     return page(
         request,
         "create.html",
+        again=own_path(call.options, "create", namespace=wanted, build=form.text("build")),
         status_code=status_of(error) if error else 200,
         formats=FORMATS,
         namespaces=names,

@@ -157,6 +157,7 @@ def _page(
     return page(
         request,
         "namespace.html",
+        again=own_path(call.options, "namespace", name),
         status_code=400 if error else 200,
         name=name,
         quotas=quotas.namespace_quotas(context, actor, name),

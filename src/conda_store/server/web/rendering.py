@@ -65,6 +65,7 @@ def _templates() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"size": shown.size, "age": shown.age, "clock": shown.clock, "shell": shlex.quote}
+    environment.filters["ticked"] = shown.ticked
     environment.globals["duration"] = shown.duration
     return environment
 
@@ -77,9 +78,15 @@ def own_path(options: ServerOptions, *names: str | int, **query: str | int | Non
 
 
 def page(
-    request: Request, template: str, *, status_code: int = 200, headers: dict[str, str] | None = None, **values: Any
+    request: Request,
+    template: str,
+    *,
+    status_code: int = 200,
+    headers: dict[str, str] | None = None,
+    again: str = "",
+    **values: Any,
 ) -> HTMLResponse:
-    """A page, as the one who asks may see it."""
+    """A page, as the one who asks may see it. The answer to a form is loaded `again` from there, where it is given."""
     parts = parts_of(request)
     options = parts.options
     actor = parts.authenticator.actor(request)
@@ -106,6 +113,7 @@ def page(
                 "version": __version__,
                 "said": SAID.get(request.query_params.get("said", ""), ""),
                 "here": _here(request, options),
+                "again": again if request.method == "POST" else "",
                 "path": request.url.path,
                 # the operator's own markup, out of the configuration
                 "banner": Markup(options.template_vars.get("banner", "")),  # noqa: S704

@@ -125,6 +125,7 @@ def _page(
     return page(
         request,
         "sharing.html",
+        again=own_path(call.options, "environment", namespace, name, "share"),
         status_code=400 if error else 200,
         namespace=namespace,
         name=name,

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
+from markupsafe import Markup, escape
+
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+_TICKED = re.compile("`([^`\n]+)`")
 _STEPS = ((86400 * 365, "year"), (86400 * 30, "month"), (86400, "day"), (3600, "hour"), (60, "minute"))
 
 
@@ -46,6 +50,11 @@ def duration(start: datetime | None, end: datetime | None) -> str:
         return f"{rest} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def ticked(text: str) -> Markup:
+    """What stands between backticks as code; everything else as it is."""
+    return Markup(_TICKED.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704
 
 
 def clock(moment: datetime | None) -> str:

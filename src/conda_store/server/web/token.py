@@ -17,7 +17,7 @@ from conda_store.services import tokens
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
-_PAGE_SIZE = 100
+_PAGE_SIZE = 50
 
 Number = Annotated[int, Query(alias="page", ge=1, le=10**6)]
 

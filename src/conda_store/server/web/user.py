@@ -21,7 +21,7 @@ from conda_store.services.tokens import TokenRequest
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 _DAYS = (1, 7, 30, 90, 365)
-_SHOWN = 200
+_SHOWN = 75
 
 TokenId = Annotated[int, Path(ge=0, le=2**63 - 1)]
 
@@ -60,6 +60,7 @@ def _page(
     return page(
         request,
         "user.html",
+        again=own_path(call.options, "user"),
         status_code=400 if error else 200,
         tokens=[row for row in found.rows if row.kind is TokenKind.TOKEN],
         sessions=[row for row in found.rows if row.kind is TokenKind.SESSION],

@@ -4,6 +4,9 @@
 
 const forEach = (selector, act) => document.querySelectorAll(selector).forEach(act);
 
+/* the answer to a form is not sent once more when it is loaded again, or come back to */
+if (document.body.dataset.again) history.replaceState(null, "", document.body.dataset.again);
+
 /* copying */
 const showCopyButtons = () => {
   if (navigator.clipboard) forEach("button.copy[hidden]", (button) => { button.hidden = false; });
@@ -102,6 +105,16 @@ if (textarea && textarea.tagName === "TEXTAREA") {
     textarea.setSelectionRange(start, start + (lines[before.length] || "").length);
   });
   document.addEventListener("htmx:afterSwap", number);
+
+  /* what was typed is there when one comes back; this window alone keeps it */
+  const fields = [...textarea.form.elements].filter((field) => field.matches("textarea, select, input:not([type=hidden], [type=file])"));
+  const draft = `draft of ${location.pathname}${location.search}`;
+  const [visit] = performance.getEntriesByType("navigation");
+  if (visit && ["back_forward", "reload"].includes(visit.type)) {
+    const kept = JSON.parse(sessionStorage.getItem(draft) || "[]");
+    fields.forEach((field, index) => { if (kept.length === fields.length) field.value = kept[index]; });
+  }
+  addEventListener("pagehide", () => sessionStorage.setItem(draft, JSON.stringify(fields.map((field) => field.value))));
   number();
 }
 

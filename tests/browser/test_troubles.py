@@ -1,0 +1,197 @@
+"""What goes wrong around people: double clicks, logins that end, the back button, servers that go away; and every form
+that a specification comes in."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.acceptance.service import Service
+from tests.browser.conftest import NewPage
+from tests.browser.screenshots import make_token
+from tests.browser.test_journeys import MINUTE, logged_in, login_link
+from tools.channel.serve import ChannelServer, Fault
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("browser")]
+
+DROP = """([name, text]) => {
+  const data = new DataTransfer();
+  data.items.add(new File([text], name));
+  const drop = new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true });
+  document.querySelector(".editor").dispatchEvent(drop);
+}"""
+
+
+def log_in_elsewhere(page: Page, service: Service, link: str) -> None:
+    """Follow a link that opens another window, and log in there."""
+    with page.expect_popup() as opened:
+        page.get_by_role("link", name=link).click()
+    other = opened.value
+    other.goto(login_link(service))
+    expect(other.get_by_role("link", name="User", exact=True)).to_be_visible()
+    other.close()
+
+
+def test_a_file_of_each_form_is_dropped_and_built(real: Service, new_page: NewPage) -> None:
+    first = real.completed("name: dropped\ndependencies: [two]\n")
+    build = f"/api/v1/build/{first}"
+    files = {
+        "environment.yaml": real.http.get(f"{build}/yaml/").text,
+        "conda-lock.yml": real.http.get(f"{build}/lockfile/").text,
+        "pixi.lock": real.http.get(f"{build}/lockfile/?format=pixi").text,
+        "explicit.txt": real.http.get(f"{build}/lockfile/?format=explicit").text,
+    }
+    page = logged_in(real, new_page)
+    for name, text in files.items():
+        page.goto("/create/")
+        page.evaluate(DROP, [name, text])
+        expect(page.get_by_label("Specification")).to_have_value(text)
+        if name != "environment.yaml":
+            page.get_by_text("Name and description").click()
+            page.get_by_label("Name", exact=True).fill("dropped")
+        page.get_by_role("button", name="Submit").click()
+        expect(page.locator("#build-status"), name).to_have_text("COMPLETED", timeout=MINUTE)
+        expect(page.get_by_role("cell", name="two", exact=True), name).to_be_visible()
+    # this channel has no Python to install requirements with: they are read, with their lines
+    page.goto("/create/")
+    page.get_by_text("Name and description").click()
+    page.get_by_label("Name", exact=True).fill("required")
+    page.evaluate(DROP, ["requirements.txt", "numpy>=2\npandas >> 1\n"])
+    expect(page.locator(".gutter .wrong")).to_have_text("2\n")
+    page.evaluate(DROP, ["environment.yaml", "x" * (11 * 1024 * 1024)])
+    expect(page.locator("#problems")).to_contain_text("larger than 10 MiB")
+
+
+def test_a_button_sends_its_form_once(real: Service, new_page: NewPage) -> None:
+    page = logged_in(real, new_page)
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    page.goto("/create/")
+    page.get_by_label("Specification").fill("name: once\ndependencies: [one]\n")
+    expect(page.locator("#problems")).to_be_empty()
+    page.route("**/create/", lambda route: (page.wait_for_timeout(400), route.continue_()))
+    page.get_by_role("button", name="Submit").dblclick()
+    page.wait_for_url(re.compile(r"/build/\d+/"))
+    assert [urlsplit(url).path for url in sent if not url.endswith("/check/")] == ["/create/"]
+
+
+def test_nothing_that_was_typed_is_lost_when_the_login_ends(real: Service, new_page: NewPage) -> None:
+    real.completed("name: kept\ndependencies: [one]\n")
+    page = logged_in(real, new_page)
+    page.goto("/create/")
+    text = "name: kept\ndependencies: [one, three]\n"
+    page.get_by_label("Specification").fill(text)
+    page.context.clear_cookies()
+    page.get_by_role("button", name="Submit").click()
+    expect(page.get_by_label("Specification")).to_have_value(text)
+    log_in_elsewhere(page, real, "Log in in another window")
+    page.get_by_role("button", name="Submit").click()
+    expect(page.locator("#build-status")).to_have_text("COMPLETED", timeout=MINUTE)
+
+    page.goto("/environment/default/kept/")
+    page.get_by_text("Describe it").click()
+    page.get_by_label("Description").fill("Words that took a while")
+    page.context.clear_cookies()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", name="Your login has ended")).to_be_visible()
+    log_in_elsewhere(page, real, "Log in in another window")
+    page.get_by_role("button", name="Send again").click()
+    expect(page.get_by_text("The description has been changed.")).to_be_visible()
+    expect(page.locator(".lead")).to_have_text("Words that took a while")
+
+
+def test_the_back_button_leads_to_what_was_there(real: Service, new_page: NewPage) -> None:
+    build_id = real.completed("name: back\ndependencies: [one]\n")
+    page = logged_in(real, new_page)
+    page.goto("/environment/default/back/")
+    page.get_by_text("Describe it").click()
+    page.get_by_label("Description").fill("Said once")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".lead")).to_have_text("Said once")
+    page.go_back()
+    expect(page.locator(".lead"), "the page tells the truth, not what it was").to_have_text("Said once")
+    page.goto(f"/build/{build_id}/")
+    page.get_by_role("button", name="Rebuild").click()
+    expect(page.locator("#build-status")).to_have_text("COMPLETED", timeout=MINUTE)
+    again = page.url
+    page.go_back()
+    expect(page.get_by_role("heading", name=f"Build {build_id}")).to_be_visible()
+    page.get_by_role("button", name="Rebuild").click()
+    page.wait_for_url(re.compile(r"/build/\d+/"))
+    assert page.url != again, "a page that was come back to can be used again"
+
+
+def test_what_is_typed_is_there_when_one_comes_back(real: Service, new_page: NewPage) -> None:
+    page = logged_in(real, new_page)
+    page.goto("/create/")
+    text = "name: draft\ndependencies: [one]\n"
+    page.get_by_label("Specification").fill(text)
+    page.get_by_role("link", name="Namespaces").click()
+    expect(page.get_by_role("heading", name="Namespaces")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_label("Specification")).to_have_value(text)
+    expect(page.locator(".gutter span")).to_have_count(3)
+    # the answer to a form is come back to and loaded again without being sent again
+    page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_role("heading", name=re.compile("^Preview: "))).to_be_visible()
+    page.get_by_role("link", name="Namespaces").click()
+    expect(page.get_by_role("heading", name="Namespaces")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_label("Specification")).to_have_value(text)
+    page.reload()
+    expect(page.get_by_label("Specification")).to_have_value(text)
+    # who begins anew begins anew
+    page.get_by_role("link", name="Create", exact=True).click()
+    expect(page.get_by_label("Specification")).to_have_value(re.compile("my-environment"))
+
+
+def test_a_token_that_was_made_is_not_made_again_by_loading_the_page(real: Service, new_page: NewPage) -> None:
+    page = logged_in(real, new_page)
+    page.goto("/user/")
+    make_token(page, "made once", "viewer")
+    page.reload()
+    expect(page.get_by_role("row").filter(has_text="made once")).to_have_count(1)
+    expect(page.get_by_text("Copy it now")).to_have_count(0)
+    expect(page).to_have_url(re.compile(r"/user/$"))
+
+
+def test_a_live_log_goes_on_when_the_server_comes_back(
+    real: Service, channel: ChannelServer, new_page: NewPage
+) -> None:
+    page = logged_in(real, new_page)
+    channel.faults["/noarch/slow-*"] = Fault(hang=True)
+    try:
+        build_id = real.submit("name: restarted\ndependencies: [slow]\n")
+        page.goto(f"/build/{build_id}/")
+        expect(page.locator("#build-status")).to_have_text("BUILDING", timeout=MINUTE)
+        # somebody leaves and comes back: the page shows where it is
+        page.goto("/")
+        page.go_back()
+        expect(page.locator("[data-phase=downloading]")).to_have_attribute("aria-current", "step", timeout=MINUTE)
+        port = real.http.base_url.port
+        real.kill()
+        expect(page.locator("#progress-text")).to_contain_text("The server does not answer")
+    finally:
+        channel.faults.clear()
+    real.start(f"--port={port}")
+    expect(page.locator("#build-status")).to_have_text("COMPLETED", timeout=MINUTE)
+    expect(page.locator("#log-text")).to_contain_text("build completed")
+
+
+def test_two_tabs_see_the_same_build(real: Service, channel: ChannelServer, new_page: NewPage) -> None:
+    page = logged_in(real, new_page)
+    channel.faults["/noarch/slower-*"] = Fault(hang=True)
+    try:
+        build_id = real.submit("name: tabs\ndependencies: [slower]\n")
+        other = page.context.new_page()
+        for tab in (page, other):
+            tab.goto(f"/build/{build_id}/")
+            expect(tab.locator("#build-status")).to_have_text("BUILDING", timeout=MINUTE)
+        page.get_by_role("button", name="Cancel").click()
+        for tab in (page, other):
+            expect(tab.locator("#build-status")).to_have_text("CANCELED", timeout=MINUTE)
+    finally:
+        channel.faults.clear()
