@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.browser.conftest import NewPage
-from tests.browser.screenshots import BROKEN, CONFLICT, make_token, pages
+from tests.browser.screenshots import BROKEN, CONFLICT, VIEWER, confirming, ended, make_token, pages
 from tests.http.service import Service
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("browser")]
@@ -31,9 +31,17 @@ def test_no_page_keeps_anybody_out(seeded: Seeded, new_page: NewPage, scheme: st
         if broken:
             found[name] = broken
 
-    for path in ("/", "/login/"):
+    for path in ("/", "/login/", "/environment/analytics/science/", "/audit/", "/user/token/"):
         page.goto(path)
         look(f"anonymous {path}")
+    page.goto("/login/?token=viewer")
+    for name, path in VIEWER.items():
+        page.goto(path)
+        look(name)
+    page.context.clear_cookies()
+    for name, shown in confirming(service, page.context, page):
+        look(name)
+        assert shown is page
     page.goto("/login/?token=admin")
     for name, path in pages(ids).items():
         page.goto(path, wait_until="load")
@@ -65,6 +73,14 @@ def test_no_page_keeps_anybody_out(seeded: Seeded, new_page: NewPage, scheme: st
     page.get_by_role("button", name="Set", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text("is no host")
     look("credential refused")
+    crash = service.context.packages.search
+    service.context.packages.search = None  # type: ignore[assignment, method-assign]
+    page.goto("/create/packages/?package=numpy")
+    service.context.packages.search = crash  # type: ignore[method-assign]
+    expect(page.get_by_role("heading", name="Something broke")).to_be_visible()
+    look("crash")
+    ended(page)
+    look("login ended")
     assert found == {}
 
 
@@ -79,6 +95,21 @@ def test_nothing_is_wider_than_a_phone(seeded: Seeded, new_page: NewPage) -> Non
         if width > 360:
             wide.append((name, width))
     assert wide == []
+
+
+def test_what_can_be_done_is_in_reach_on_a_phone(seeded: Seeded, new_page: NewPage) -> None:
+    """Every button, and every link that looks like one, is within the width of the screen without scrolling."""
+    service, ids = seeded
+    page = new_page(service.url, viewport={"width": 360, "height": 740})
+    page.goto("/login/?token=admin")
+    outside = []
+    for name, path in pages(ids).items():
+        page.goto(path)
+        for button in page.locator("button, .button").all():
+            box = button.bounding_box()
+            if box is not None and box["x"] + box["width"] > 360:
+                outside.append((name, button.inner_text()))
+    assert outside == []
 
 
 def test_the_list_follows_what_is_typed(seeded: Seeded, new_page: NewPage) -> None:

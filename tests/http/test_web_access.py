@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from html import unescape
 
 import httpx
 import pytest
 
+from conda_store.db import audit, credentials, editors, environments, namespaces, roles
+from conda_store.domain.access import Holder, HolderKind, Role, RoleBinding, Way
+from conda_store.domain.audit import AuditEntry
+from conda_store.domain.credential import Credential, CredentialKind
 from tests.http.service import Service, data
 from tests.http.test_web_pages import MARK, Planted, follow
 
@@ -233,7 +238,25 @@ def test_nothing_that_users_write_becomes_markup(service: Service, html: dict[st
     assert client.post("/namespace/team/share/", data=share).status_code == 303
     assert client.post("/namespace/team/metadata/", data={"metadata": '{"a": "<img src=x>"}'}).status_code == 303
     client.put("/api/v1/setting/team/", json={"conda_default_channels": [MARK]})
+    with service.context.database.write() as connection:
+        row = environments.find(connection, "team", "science")
+        assert row is not None
+        editors.note(connection, row.id, MARK, MARK, datetime.now(UTC))
+        group, everything = Holder(HolderKind.GROUP, MARK), RoleBinding("team", "*", Role.VIEWER)
+        team = namespaces.get(connection, "team").id
+        roles.add(connection, team, Way.SHARE, group, everything, MARK, datetime.now(UTC))
+        mapped = RoleBinding(MARK, "*", Role("<img src=x>", frozenset()))
+        roles.add(connection, team, Way.MAPPING, Holder(HolderKind.NAMESPACE, "team"), mapped, MARK, datetime.now(UTC))
+        host = Credential("*.example", CredentialKind.BASIC, "s", MARK)
+        for name in (None, "team"):
+            credentials.put(connection, name, host, b"sealed", MARK)
+        audit.add(connection, [AuditEntry(MARK, MARK[:60], "team", "science", True, MARK, MARK, MARK)])
+    current = service.build("team", "science", "zlib")
+    pages += [client.get("/create/", params={"build": current, "namespace": "team"})]
+    pages += [client.get("/create/newer/", params={"build": current, "newest_seen": current})]
+    assert all("open for editing" in page.text for page in pages[-2:])
     paths = ["/user/", f"{science}share/", "/namespace/team/", "/audit/", f"/namespace/{MARK}/"]
+    paths += ["/token/", "/credential/", f"{science}requests/", f"/token/?user={MARK}", f"/token/revoke/?user={MARK}"]
     paths += [f"/audit/?{name}={MARK}" for name in ("actor", "action", "namespace", "environment", "since")]
     paths += [f"/explain/?permission=environment::read&{name}={MARK}" for name in ("user", "namespace", "environment")]
     paths += [f"/explain/?permission={MARK}"]
