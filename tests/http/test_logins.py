@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ from conda_store.auth.providers.oauth import (
 )
 from conda_store.auth.providers.openid import OpenIDConnectAuthentication
 from conda_store.auth.providers.simple import DummyAuthentication, PasswordFileAuthentication
+from conda_store.auth.rate import RateLimit
 from conda_store.auth.tokens import parsed_bindings
 from conda_store.domain.addresses import AddressPolicy
+from conda_store.server.attempts import Attempts
 from conda_store_server import api, orm, schema
 from conda_store_server.server.dependencies import get_conda_store
 from tests.http.provider import CLIENT, SECRET, Person, Provider
@@ -132,6 +135,11 @@ def test_a_token_cannot_take_over_somebody_elses_namespace(service: Service) -> 
 def test_logins_that_fail_too_often_have_to_wait(tmp_path: Path) -> None:
     login = DummyAuthentication(password="right")
     with Service(tmp_path, login=login) as service, service.client() as client:
+        stopped = {"clock": lambda: 0.0}
+        service.app.state.parts = replace(
+            service.app.state.parts,
+            attempts=Attempts(by_address=RateLimit(60, 300, **stopped), by_name=RateLimit(20, 300, **stopped)),
+        )
         wrong = {"username": "mallory", "password": "wrong"}
         statuses = [client.post("/login/", json=wrong).status_code for _ in range(25)]
         assert statuses == [403] * 20 + [429] * 5
