@@ -9,11 +9,10 @@ from datetime import UTC, datetime, timedelta
 from conda_store.db import audit
 from conda_store.db.paging import Page, PageRequest
 from conda_store.domain.access import SYSTEM, Actor, Permission, Target
-from conda_store.domain.audit import AuditFilter, AuditRecord, Trail, note, on_trail
+from conda_store.domain.audit import AuditEntry, AuditFilter, AuditRecord, Trail, note, on_trail
 from conda_store.services.context import Context
 
 _AT_ONCE = 1000
-_UNTOLD = dict.fromkeys(("token", "address", "request_id"), "")  # but to admins
 
 
 def list_audit(context: Context, actor: Actor, wanted: AuditFilter, request: PageRequest) -> Page[AuditRecord]:
@@ -30,8 +29,13 @@ def list_requests(context: Context, actor: Actor, namespace: str, name: str, req
     wanted = AuditFilter(namespace=namespace, environment=name, is_allowed=True)
     with context.database.read() as connection:
         found = audit.list_matching(connection, wanted, request)
-    rows = tuple(replace(row, entry=replace(row.entry, **_UNTOLD)) for row in found.rows)
+    rows = tuple(replace(row, entry=_untraced(row.entry)) for row in found.rows)
     return replace(found, rows=rows)
+
+
+def _untraced(entry: AuditEntry) -> AuditEntry:
+    nothing = ""
+    return replace(entry, token=nothing, address=nothing, request_id=nothing)
 
 
 def export_audit(context: Context, actor: Actor, wanted: AuditFilter) -> Iterator[AuditRecord]:
