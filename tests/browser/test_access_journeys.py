@@ -78,7 +78,7 @@ def test_who_is_given_an_environment_sees_it_and_cannot_delete_it(people: Servic
     grace.get_by_label("Who").fill("ada")
     grace.get_by_label("Refused only").check()
     grace.get_by_role("button", name="Show").click()
-    expect(grace.get_by_role("row").filter(has_text="environment::delete")).to_contain_text("refused")
+    expect(grace.get_by_role("row").filter(has_text="delete an environment")).to_contain_text("refused")
 
     grace.goto("/environment/research/science/share/")
     grace.get_by_role("button", name="Take it from user ada").click()

@@ -195,3 +195,15 @@ def test_two_tabs_see_the_same_build(real: Service, channel: ChannelServer, new_
             expect(tab.locator("#build-status")).to_have_text("CANCELED", timeout=MINUTE)
     finally:
         channel.faults.clear()
+
+
+def test_a_file_that_is_too_large_is_told_without_a_script(real: Service, new_page: NewPage) -> None:
+    page = logged_in(real, new_page, java_script_enabled=False)
+    page.goto("/create/")
+    page.get_by_label("Upload a file").set_input_files(
+        {"name": "environment.yaml", "mimeType": "text/yaml", "buffer": b"#" * (13 * 1024 * 1024)}
+    )
+    page.get_by_role("button", name="Submit").click()
+    expect(page.get_by_text("what was sent is larger than 12.0 MiB")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("button", name="Submit")).to_be_visible()

@@ -178,7 +178,7 @@ def test_the_audit_log_is_filtered_paged_and_exported(
     assert html["viewer"].get(f"{science}delete/").status_code == 403
     client = html["admin"]
     page = client.get("/audit/", params={"namespace": "team", "environment": "science", "refused": "true"}).text
-    assert "environment::delete" in page.split("<tbody>")[1]
+    assert "delete an environment" in page.split("<tbody>")[1]
     assert set(re.findall(r'<span class="status (\w+)">', page)) == {"failed"}
     assert client.get("/audit/", params={"since": "2999-01-01"}).text.count("<tbody>") == 0
     assert client.get("/audit/", params={"since": "yesterday"}).status_code == 400
@@ -205,7 +205,7 @@ def test_those_who_change_an_environment_see_who_did_what_to_it(
     row = page.split("<tbody>")[1].split("</tr>")[0]
     assert "environment::update" in row, "the newest is first"
     assert "team/other" not in page
-    assert "environment::delete" not in page, "what was refused is for admins of everything"
+    assert "delete an environment" not in page, "what was refused is for admins of everything"
     assert "127.0.0.1" not in page
     assert f'href="{science}requests/"' in html["developer"].get(science).text
     assert f'href="{science}requests/"' not in html["viewer"].get(science).text
@@ -214,7 +214,7 @@ def test_those_who_change_an_environment_see_who_did_what_to_it(
 def test_a_decision_is_explained(html: dict[str, httpx.Client], science: str) -> None:
     asked = {"permission": "environment::delete", "namespace": "team", "environment": "science"}
     page = html["viewer"].get("/explain/", params=asked).text
-    assert "may not environment::delete on team/science" in page
+    assert "may not delete an environment: <code>environment::delete</code> on team/science" in page
     assert "These roles do not permit it" in page
     page = html["owner"].get("/explain/", params=asked | {"user": "ada"}).text
     assert "ada may not" in page

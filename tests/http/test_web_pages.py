@@ -20,6 +20,7 @@ from conda_store.db import artifacts, builds, environments, namespaces, specific
 from conda_store.db.tables import build
 from conda_store.domain.artifact import ArtifactType
 from conda_store.domain.build import Phase, Progress
+from conda_store.domain.platform import current_platform
 from conda_store.domain.settings import DEPLOYMENT_DECIDES, GLOBAL_ONLY, SETTING_NAMES
 from conda_store.domain.specification import Specification
 from conda_store.server.web.create import FORMATS
@@ -71,6 +72,13 @@ def follow(answer: httpx.Response, client: httpx.Client) -> str:
     return page.text
 
 
+def key_of(client: httpx.Client, build_id: int) -> str:
+    """The key of a build, which is the tag of its image."""
+    made = data(client.get(f"/api/v1/build/{build_id}/"))["build_artifacts"]
+    lockfile: str = next(item["key"] for item in made if item["artifact_type"] == "LOCKFILE")
+    return lockfile.split("/")[1].removesuffix(".yml")
+
+
 def test_the_first_page_finds_by_name_description_and_package(service: Service, html: dict[str, httpx.Client]) -> None:
     service.build("finding", "alpha", "zlib=1.2.3")
     specification = "name: beta\nchannels: [forge]\ndependencies: [numpy, {pip: [Torch==2.4.1]}]"
@@ -109,8 +117,10 @@ def test_a_card_has_status_size_age_links_and_the_command(service: Service, html
     page = html["admin"].get("/", params={"namespace": "cards"}).text
     text = re.sub(r"<[^>]+>", "", page)
     assert "cards / one" in text
-    for word in ("COMPLETED", "just now", "YAML", "Lockfile", "Archive", "Installer", " B", "by system"):
+    installer = f"Installer ({current_platform()})"
+    for word in ("COMPLETED", "just now", "YAML", "Lockfile", "Archive", installer, "Docker", " B", "by system"):
         assert word in text, word
+    assert f'data-copy="localhost:8080/cards/one:{key_of(html["admin"], build_id)}"' in page
     assert f'href="/api/v1/build/{build_id}/lockfile/"' in page
     part = html["admin"].get("/environment/cards/one/use/").text
     assert "<html" not in part
@@ -292,6 +302,31 @@ def test_a_file_is_taken_without_a_script(service: Service, html: dict[str, http
     assert html["developer"].get("/environment/team/uploaded/").status_code == 200
 
 
+def test_a_file_that_is_too_large_is_refused_with_a_page(html: dict[str, httpx.Client]) -> None:
+    large = {"file": ("environment.yaml", b"#" * 13 * 1024**2)}
+    # browsers announce how long a form is; what is sent in pieces is counted
+    for pieces in (False, True):
+        request = html["developer"].build_request("POST", "/create/", data={"namespace": "team"}, files=large)
+        if pieces:
+            body = request.read()
+            headers = {key: value for key, value in request.headers.items() if key != "content-length"}
+            request = httpx.Request("POST", request.url, headers=headers, content=iter([body[:100], body[100:]]))
+        answer = html["developer"].send(request)
+        assert (answer.status_code, answer.headers["content-type"]) == (413, "text/html; charset=utf-8")
+        assert "what was sent is larger than 12.0 MiB" in answer.text
+        assert "Go back" in answer.text
+    plain = html["developer"].post("/api/v1/specification/", content=b"#" * 13 * 1024**2)
+    assert plain.json()["status"] == "error"
+
+
+def test_a_form_that_cannot_be_read_is_refused_with_a_page(html: dict[str, httpx.Client]) -> None:
+    sent = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = html["developer"].post("/create/", content=b"no form", headers=sent)
+    assert answer.status_code == 400
+    assert "the form cannot be read" in answer.text
+    assert "<html" in answer.text
+
+
 def test_a_preview_solves_without_building(service: Service, html: dict[str, httpx.Client]) -> None:
     service.build("team", "previewed", "zlib=1.0", "numpy")
     form = {
@@ -316,6 +351,13 @@ def test_editing_starts_from_the_specification_of_a_build(service: Service, html
     assert answer.headers["location"] == f"/create/?namespace=team&build={build_id}"
     area = html["developer"].get(answer.headers["location"]).text.split("<textarea")[1]
     assert "name: edited" in area
+    assert "<h1>Edit team / edited</h1>" in html["developer"].get(answer.headers["location"]).text
+    refused = html["developer"].post(
+        "/create/",
+        data={"namespace": "team", "build": str(build_id), "specification": "name: edited\ndependencies: [5]"},
+    )
+    assert "<h1>Edit team / edited</h1>" in refused.text
+    assert "<h1>Create an environment</h1>" in html["viewer"].post("/create/", data={"build": "9" * 17}).text
     assert "- numpy" in area
     assert html["viewer"].get("/environment/team/edited/edit/").status_code == 403
 
@@ -358,9 +400,11 @@ def test_commands_fit_the_environment(service: Service, html: dict[str, httpx.Cl
     page = html["viewer"].get("/environment/team/kernel/").text
     assert 'data-copy="docker run -it --rm localhost:8080/team/kernel python"' in page
     assert "-- python -m ipykernel install --user --name kernel" in page
-    made = data(html["viewer"].get(f"/api/v1/build/{build_id}/"))["build_artifacts"]
-    tag = next(item["key"] for item in made if item["artifact_type"] == "LOCKFILE").split("/")[1].removesuffix(".yml")
-    assert f"localhost:8080/team/kernel:{tag} python" in html["viewer"].get(f"/build/{build_id}/").text
+    assert 'data-copy="localhost:8080/team/kernel"' in page
+    image = f"localhost:8080/team/kernel:{key_of(html['viewer'], build_id)}"
+    build_page = html["viewer"].get(f"/build/{build_id}/").text
+    assert f'data-copy="docker run -it --rm {image} python"' in build_page
+    assert f'data-copy="{image}"' in build_page
     service.build("team", "Big&$x", "zlib")
     page = html["viewer"].get("/environment/team/Big%26$x/").text
     assert "docker run" not in page, "no image can be called like this"

@@ -168,7 +168,7 @@ def _add_middleware(app: FastAPI, options: ServerOptions, context: Context) -> N
     app.add_middleware(QuerySlash, path=api)
     app.add_middleware(Head, path=api)
     app.add_middleware(PlainText)
-    app.add_middleware(BodyLimit, largest=options.max_body_size)
+    app.add_middleware(BodyLimit, largest=options.max_body_size, page=pages.too_large if options.enable_ui else None)
     app.add_middleware(SameOrigin, origins=options.cors_allow_origins, origin_regex=options.cors_allow_origin_regex)
     if options.cors_allow_origins or options.cors_allow_origin_regex:
         app.add_middleware(

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from urllib.parse import unquote
 
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from conda_store.server.rendering import refusal
+
+# of bodies that are too large: how many times the limit is read before a page is answered
+_THROWN_AWAY = 8
 
 
 class AllowedHosts:
@@ -106,11 +111,18 @@ class Head:
 
 
 class BodyLimit:
-    """Refuses bodies of more than `largest` bytes, with 413: at once where their length is announced."""
+    """Refuses bodies of more than `largest` bytes, with 413: at once where their length is announced.
 
-    def __init__(self, app: ASGIApp, largest: int) -> None:
+    `page` makes the refusal for people; None for whoever is no person. A browser sends all before it reads an answer:
+    what comes, up to a few times the limit, is thrown away first.
+    """
+
+    def __init__(
+        self, app: ASGIApp, largest: int, page: Callable[[Request], Awaitable[Response | None]] | None = None
+    ) -> None:
         self._app = app
         self._largest = largest
+        self._page = page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -118,7 +130,11 @@ class BodyLimit:
             return
         announced = next((value for key, value in scope["headers"] if key == b"content-length"), b"0")
         if announced.isdigit() and int(announced[:20]) > self._largest:
-            await refusal(413, self._message(), headers={"Connection": "close"})(scope, receive, send)
+            page = await self._page(Request(scope)) if self._page is not None else None
+            if page is not None:
+                await self._drain(receive)
+            answer = page or refusal(413, self._message(), headers={"Connection": "close"})
+            await answer(scope, receive, send)
             return
         received = 0
 
@@ -131,6 +147,14 @@ class BodyLimit:
             return message
 
         await self._app(scope, counted, send)
+
+    async def _drain(self, receive: Receive) -> None:
+        left = _THROWN_AWAY * self._largest
+        while left > 0:
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if not message.get("more_body"):
+                return
 
     def _message(self) -> str:
         return f"the body is larger than {self._largest} bytes, which is the most that is taken"

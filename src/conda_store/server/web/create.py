@@ -227,6 +227,7 @@ def _form(
         error=error,
         problems=_problems(error, form),
         build=form.text("build"),
+        edited=_edited(call, form.text("build")),
         preview=preview,
         suggestions=suggestions,
         is_unsolvable=isinstance(error, Unsolvable),
@@ -234,6 +235,17 @@ def _form(
         others=others,
         **_policy(call, wanted),
     )
+
+
+def _edited(call: Call, build: str) -> str:
+    """`team / science`, where it is the specification of a build that is changed."""
+    if not build.isdecimal() or len(build) > 18:
+        return ""
+    try:
+        record = builds.find_build(call.context, call.actor, int(build))
+    except (NotFound, Forbidden):
+        return ""
+    return f"{record.namespace} / {record.environment}"
 
 
 def _problems(error: CondaStoreError | None, form: Form) -> list[tuple[Problem, str]]:

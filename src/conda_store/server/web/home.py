@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -12,6 +13,7 @@ from conda_store.db.paging import PageRequest
 from conda_store.domain.build import BuildStatus
 from conda_store.domain.search import parse_search
 from conda_store.server.parts import Caller
+from conda_store.server.web.images import image_name
 from conda_store.server.web.rendering import PageRoute, own_path, page
 from conda_store.services import overview
 
@@ -45,6 +47,7 @@ def get_home(
         template,
         headers={"Vary": "Cookie, HX-Target"},
         found=found,
+        image_name=partial(image_name, call.options),
         search=search[:200],
         namespace=namespace,
         status=chosen or "",

@@ -26,7 +26,7 @@ from conda_store.server.web import (
     token,
     user,
 )
-from conda_store.server.web.rendering import error_page
+from conda_store.server.web.rendering import error_page, too_large_page
 
 ROUTERS: tuple[APIRouter, ...] = (
     home.router,
@@ -54,9 +54,17 @@ async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
     answer: Response = JSONResponse({"detail": "Not Found"}, status_code=404)
     if scope["type"] == "http":
         request = Request(scope, receive)
-        prefix = parts_of(request).options.prefix
-        wants_page = "text/html" in request.headers.get("accept", "")
-        if wants_page and not scope["path"].removeprefix(prefix).startswith(_OTHERS):
+        if _wants_page(request):
             error = NotFound("there is no such page", hint="The address may be mistyped, or the page has moved.")
             answer = await run_in_threadpool(error_page, request, error)
     await answer(scope, receive, send)
+
+
+async def too_large(request: Request) -> Response | None:
+    """The page that refuses a body for its size; None for programs."""
+    return await run_in_threadpool(too_large_page, request) if _wants_page(request) else None
+
+
+def _wants_page(request: Request) -> bool:
+    path = request.scope["path"].removeprefix(parts_of(request).options.prefix)
+    return "text/html" in request.headers.get("accept", "") and not path.startswith(_OTHERS)

@@ -23,7 +23,8 @@ from starlette.types import Receive, Scope, Send
 
 from conda_store import __version__
 from conda_store.domain.access import Actor, Permission, Target
-from conda_store.errors import CondaStoreError, NotFound
+from conda_store.domain.platform import current_platform
+from conda_store.errors import CondaStoreError, InvalidInput, NotFound
 from conda_store.server.errors import keep_reason, status_of
 from conda_store.server.options import ServerOptions
 from conda_store.server.parts import parts_of
@@ -66,7 +67,8 @@ def _templates() -> jinja2.Environment:
     )
     environment.filters |= {"size": shown.size, "age": shown.age, "clock": shown.clock, "shell": shlex.quote}
     environment.filters["ticked"] = shown.ticked
-    environment.globals["duration"] = shown.duration
+    environment.filters["act"] = shown.act
+    environment.globals |= {"duration": shown.duration, "platform": current_platform().value}
     return environment
 
 
@@ -164,14 +166,24 @@ def redirect(path: str, status: int = 303) -> RedirectResponse:
     return RedirectResponse(path, status)
 
 
-def error_page(request: Request, error: CondaStoreError) -> Response:
+def error_page(request: Request, error: CondaStoreError, status: int | None = None) -> Response:
     """What was refused, and why; what somebody sent whose login has ended comes back with it."""
-    status = status_of(error)
+    status = status or status_of(error)
     sent: Mapping[str, str] = getattr(request.state, "sent", {})
     may_have_ended = status in {401, 403, 404} and request.method == "POST" and sent
     if may_have_ended and not parts_of(request).authenticator.actor(request).is_authenticated:
         return page(request, "ended.html", status_code=status, sent=sent)
     return page(request, "error.html", status_code=status, error_status=status, message=error.message, hint=error.hint)
+
+
+def too_large_page(request: Request) -> Response:
+    """For forms that are larger than bodies may be."""
+    most = shown.size(parts_of(request).options.max_body_size)
+    error = InvalidInput(
+        f"what was sent is larger than {most}, which is the most that is taken",
+        hint="Go back, and hand in a smaller file; a specification has a few kilobytes, a lockfile a few megabytes.",
+    )
+    return error_page(request, error, 413)
 
 
 class PageRoute(APIRoute):
@@ -190,6 +202,7 @@ class PageRoute(APIRoute):
         handler = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
+            refusal: CondaStoreError
             try:
                 return await handler(request)
             except CondaStoreError as error:
@@ -197,8 +210,12 @@ class PageRoute(APIRoute):
                 keep_reason(request, error)
             except RequestValidationError:
                 refusal = NotFound("there is no such page", hint="The address may be mistyped.")
-            except HTTPException:
-                raise
+            except HTTPException as error:
+                if error.status_code == 413:
+                    return await run_in_threadpool(too_large_page, request)
+                if error.status_code != 400:
+                    raise
+                refusal = InvalidInput(f"the form cannot be read: {error.detail}")
             except Exception:
                 logger.exception("request crashed", method=request.method, path=request.url.path)
                 found = structlog.contextvars.get_contextvars().get("request_id", "")

@@ -1,4 +1,4 @@
-"""How sizes, times and durations are written on pages."""
+"""How sizes, times, durations and acts are written on pages."""
 
 from __future__ import annotations
 
@@ -7,8 +7,37 @@ from datetime import UTC, datetime, timedelta
 
 from markupsafe import Markup, escape
 
+from conda_store.domain.access import Permission
+
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _TICKED = re.compile("`([^`\n]+)`")
+# what the audit log notes: permissions, and acts that need none
+ACTS: dict[str, str] = {
+    Permission.ENVIRONMENT_CREATE: "create or change an environment",
+    Permission.ENVIRONMENT_READ: "see an environment",
+    Permission.ENVIRONMENT_UPDATE: "activate, rebuild or describe",
+    Permission.ENVIRONMENT_DELETE: "delete an environment",
+    Permission.ENVIRONMENT_SOLVE: "try a specification",
+    Permission.BUILD_CANCEL: "cancel a build",
+    Permission.BUILD_DELETE: "delete a build",
+    Permission.NAMESPACE_CREATE: "create a namespace",
+    Permission.NAMESPACE_READ: "see a namespace",
+    Permission.NAMESPACE_UPDATE: "change a namespace",
+    Permission.NAMESPACE_DELETE: "delete a namespace",
+    Permission.NAMESPACE_ROLE_MAPPING_CREATE: "give a role",
+    Permission.NAMESPACE_ROLE_MAPPING_READ: "see who has which role",
+    Permission.NAMESPACE_ROLE_MAPPING_UPDATE: "change a role",
+    Permission.NAMESPACE_ROLE_MAPPING_DELETE: "take a role back",
+    Permission.SETTING_READ: "see settings",
+    Permission.SETTING_UPDATE: "change settings",
+    "audit::forget": "forget old entries of this log",
+    "log-in": "log in",
+    "log-out": "log out",
+    "program::allow": "let a program in",
+    "program::deny": "refuse a program",
+    "token::create": "make a token",
+    "token::revoke": "revoke a token",
+}
 _STEPS = ((86400 * 365, "year"), (86400 * 30, "month"), (86400, "day"), (3600, "hour"), (60, "minute"))
 
 
@@ -60,3 +89,8 @@ def ticked(text: str) -> Markup:
 def clock(moment: datetime | None) -> str:
     """`2026-11-21 14:05:09 UTC`."""
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if moment else "–"
+
+
+def act(name: str) -> str:
+    """A permission, or what else the audit log notes, in words: `delete an environment`."""
+    return ACTS.get(name, name)

@@ -9,11 +9,14 @@ if (document.body.dataset.again) history.replaceState(null, "", document.body.da
 
 /* copying */
 const showCopyButtons = () => {
-  if (navigator.clipboard) forEach("button.copy[hidden]", (button) => { button.hidden = false; });
+  if (!navigator.clipboard) return;
+  forEach("button.copy[hidden]", (button) => { button.hidden = false; });
+  forEach("a.copy", (link) => { link.title = "Click to copy!"; });
 };
 document.addEventListener("click", async (event) => {
-  const button = event.target.closest("button.copy");
-  if (!button) return;
+  const button = event.target.closest(".copy");
+  if (!button || !navigator.clipboard) return;
+  event.preventDefault();
   await navigator.clipboard.writeText(button.dataset.copy);
   const word = button.textContent;
   button.textContent = "Copied";
