@@ -15,7 +15,7 @@ from conda_store import errors
 from conda_store.builder.failures import DamagedCache
 from conda_store.config.core import CondaStore
 from conda_store.config.programs import Program
-from conda_store.domain.access import BUILT_IN_ROLES, Permission
+from conda_store.domain.roles import BUILT_IN_ROLES, Permission
 from conda_store.domain.settings import GLOBAL_ONLY, QUOTAS, Settings
 from conda_store.errors import CondaStoreError
 from conda_store.server.errors import STATUSES, status_of

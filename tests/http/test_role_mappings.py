@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from conda_store.domain.access import Roles
+from conda_store.domain.roles import Roles
 from tests.http.service import Service, data, refused
 
 TOKENS = {

@@ -15,7 +15,8 @@ from conda_store.auth.rules import AccessRules
 from conda_store.client.kept import KeptEnvironments
 from conda_store.client.models import Build
 from conda_store.db import builds
-from conda_store.domain.access import Actor, Permission, Target
+from conda_store.domain.access import Actor, Target
+from conda_store.domain.roles import Permission
 from conda_store.server.options import ServerOptions
 from tests.http.service import Service, data, refused
 

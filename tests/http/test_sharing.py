@@ -17,7 +17,8 @@ from conda_store.auth.rules import AccessRules
 from conda_store.cli.main import run_command
 from conda_store.db import tokens
 from conda_store.db.records import AccountRecord
-from conda_store.domain.access import Actor, Permission, Target, TokenKind
+from conda_store.domain.access import Actor, Target, TokenKind
+from conda_store.domain.roles import Permission
 from conda_store.services.access import with_given_roles
 from tests.http.service import Service, data, refused
 

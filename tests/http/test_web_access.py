@@ -11,9 +11,10 @@ import httpx
 import pytest
 
 from conda_store.db import audit, credentials, editors, environments, namespaces, roles
-from conda_store.domain.access import Holder, HolderKind, Role, RoleBinding, Way
+from conda_store.domain.access import Holder, HolderKind, RoleBinding, Way
 from conda_store.domain.audit import AuditEntry
 from conda_store.domain.credential import Credential, CredentialKind
+from conda_store.domain.roles import Role
 from tests.http.service import Service, data
 from tests.http.test_web_pages import MARK, Planted, follow
 

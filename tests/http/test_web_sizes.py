@@ -11,8 +11,9 @@ from sqlalchemy import select
 
 from conda_store.db import audit, namespaces, roles, tokens
 from conda_store.db.tables import token
-from conda_store.domain.access import Holder, HolderKind, Role, RoleBinding, TokenKind, Way
+from conda_store.domain.access import Holder, HolderKind, RoleBinding, TokenKind, Way
 from conda_store.domain.audit import AuditEntry
+from conda_store.domain.roles import Role
 from tests.http.service import Service, data
 
 

@@ -8,8 +8,9 @@ from datetime import timedelta
 
 from conda_store.auth.signed import SignedTokens
 from conda_store.auth.tokens import Tokens
-from conda_store.domain.access import BUILT_IN_ROLES, Origin, Role, RoleBinding, Roles, Source, matches, parse_binding
+from conda_store.domain.access import Origin, RoleBinding, Source, matches, parse_binding
 from conda_store.domain.names import name_problem
+from conda_store.domain.roles import BUILT_IN_ROLES, Role, Roles
 from conda_store.errors import InvalidInput
 
 FROM_LOGIN = Origin(Source.LOGIN)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from conda_store.auth.tokens import Grant, parsed_grant
-from conda_store.domain.access import BUILT_IN_ROLES, Roles
+from conda_store.domain.roles import BUILT_IN_ROLES, Roles
 from conda_store.errors import ConfigurationError
 
 # HMAC only: with a shared secret there is no other kind, and `none` is no signature

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from conda_store.auth.opaque import digest
-from conda_store.domain.access import BUILT_IN_ROLES, Origin, RoleBinding, Roles, Source, parse_binding
+from conda_store.domain.access import Origin, RoleBinding, Source, parse_binding
+from conda_store.domain.roles import BUILT_IN_ROLES, Roles
 from conda_store.errors import ConfigurationError, InvalidInput
 
 _CONFIGURED = Origin(Source.CONFIGURATION)

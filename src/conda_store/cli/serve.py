@@ -34,8 +34,8 @@ from conda_store.config.server import (
     CondaStoreWorker,
     RBACAuthorizationBackend,
 )
-from conda_store.domain.access import Roles
 from conda_store.domain.on_demand import Audience
+from conda_store.domain.roles import Roles
 from conda_store.errors import ConfigurationError, InvalidInput
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from conda_store.auth.providers.simple import DummyAuthentication
 from conda_store.auth.tokens import parsed_bindings
 from conda_store.config.core import CondaStore
 from conda_store.config.server import AuthenticationBackend, CondaStoreServer, RBACAuthorizationBackend
-from conda_store.domain.access import Origin, Roles, Source
+from conda_store.domain.access import Origin, Source
+from conda_store.domain.roles import Roles
 from conda_store.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from conda_store.domain.access import BUILT_IN_ROLES, Roles
 from conda_store.domain.addresses import AddressPolicy
 from conda_store.domain.image import DEFAULT_LAYER_BUDGET
 from conda_store.domain.on_demand import Audience
+from conda_store.domain.roles import BUILT_IN_ROLES, Roles
 from conda_store.domain.settings import Settings
 
 

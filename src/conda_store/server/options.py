@@ -11,7 +11,8 @@ from typing import Any
 from conda_store.auth.providers.base import Authentication
 from conda_store.auth.rules import AccessRules
 from conda_store.auth.tokens import Tokens, parsed_bindings, parsed_grant
-from conda_store.domain.access import BUILT_IN_ROLES, Origin, Roles, Source
+from conda_store.domain.access import Origin, Source
+from conda_store.domain.roles import BUILT_IN_ROLES, Roles
 
 MEBIBYTE = 1024**2
 FOR_EVERYBODY = Origin(Source.CONFIGURATION, "everybody")

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from conda_store.db import roles
-from conda_store.domain.access import Actor, Origin, Permission, RoleBinding, Source, Way
+from conda_store.domain.access import Actor, Origin, RoleBinding, Source, Way
 from conda_store.domain.deployment import Deployment
+from conda_store.domain.roles import Permission
 from conda_store.errors import Forbidden
 from conda_store.services.context import Context
 

@@ -8,10 +8,11 @@ from enum import StrEnum
 from conda_store.artifacts import conda_lock, explicit
 from conda_store.db import artifacts, builds, environments, locks, logs, specifications
 from conda_store.db.records import ArtifactRecord, BuildRecord
-from conda_store.domain.access import Actor, Permission, Target, not_there
+from conda_store.domain.access import Actor, Target, not_there
 from conda_store.domain.artifact import ArtifactState, ArtifactType, content_type, parse_blob_key
 from conda_store.domain.lock import Lock, PlatformLock
 from conda_store.domain.platform import Platform, current_platform
+from conda_store.domain.roles import Permission
 from conda_store.errors import Conflict, InvalidInput, NotFound
 from conda_store.services.builds import find_build
 from conda_store.services.context import Context

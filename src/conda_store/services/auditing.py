@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 from conda_store.db import audit
 from conda_store.db.paging import Page, PageRequest
-from conda_store.domain.access import SYSTEM, Actor, Permission, Target
+from conda_store.domain.access import SYSTEM, Actor, Target
 from conda_store.domain.audit import AuditEntry, AuditFilter, AuditRecord, Trail, note, on_trail
+from conda_store.domain.roles import Permission
 from conda_store.services.context import Context
 
 _AT_ONCE = 1000

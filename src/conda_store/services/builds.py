@@ -18,9 +18,10 @@ from conda_store.db.records import (
     LogChunk,
     SpecificationRecord,
 )
-from conda_store.domain.access import Actor, Permission, Target, not_there
+from conda_store.domain.access import Actor, Target, not_there
 from conda_store.domain.audit import about
 from conda_store.domain.build import BuildOrigin, BuildStatus
+from conda_store.domain.roles import Permission
 from conda_store.domain.specification import stored_specification
 from conda_store.errors import Conflict, InvalidInput, NotFound
 from conda_store.services.context import Context

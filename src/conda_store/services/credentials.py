@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from conda_store.db import credentials
-from conda_store.domain.access import Actor, Permission, Target
+from conda_store.domain.access import Actor, Target
 from conda_store.domain.audit import about
 from conda_store.domain.credential import Credential, CredentialNote, Credentials, checked_credential
 from conda_store.domain.names import parse_name
+from conda_store.domain.roles import Permission
 from conda_store.errors import NotFound
 from conda_store.services.context import Context
 

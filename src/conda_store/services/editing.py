@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from conda_store.db import editors, environments
-from conda_store.domain.access import Actor, Permission, Target
+from conda_store.domain.access import Actor, Target
+from conda_store.domain.roles import Permission
 from conda_store.services.context import Context
 
 PRESENT = timedelta(minutes=2)

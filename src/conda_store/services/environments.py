@@ -9,8 +9,9 @@ from conda_store.db import builds, environments, locks, roles, search, settings
 from conda_store.db.environments import SORTABLE, EnvironmentFilter
 from conda_store.db.paging import END_CURSOR, KeysetPage, Page, PageRequest, decode_cursor
 from conda_store.db.records import EnvironmentRecord
-from conda_store.domain.access import Actor, Permission, Target, not_there
+from conda_store.domain.access import Actor, Target, not_there
 from conda_store.domain.build import BuildStatus
+from conda_store.domain.roles import Permission
 from conda_store.errors import InvalidInput
 from conda_store.services.context import Context
 from conda_store.services.settings import effective_settings

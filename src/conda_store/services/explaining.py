@@ -9,18 +9,8 @@ from datetime import UTC, datetime
 from conda_store.auth.rules import FROM_LOGIN, AccessRules, known_bindings
 from conda_store.db import namespaces, roles, share_links, tokens
 from conda_store.db.records import AccountRecord
-from conda_store.domain.access import (
-    LINK_READER,
-    Actor,
-    Decision,
-    Origin,
-    Permission,
-    Role,
-    RoleBinding,
-    Source,
-    Target,
-    matches,
-)
+from conda_store.domain.access import Actor, Decision, Origin, RoleBinding, Source, Target, matches
+from conda_store.domain.roles import LINK_READER, Permission, Role
 from conda_store.services.access import require_known, source_of, ways_in_force, with_given_roles
 from conda_store.services.authentication import owns_namespace
 from conda_store.services.context import Context

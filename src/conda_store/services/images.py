@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from conda_store.db import artifacts, builds, environments, images
 from conda_store.db.images import ManifestRecord
 from conda_store.db.records import BuildRecord, EnvironmentRecord
-from conda_store.domain.access import Actor, Permission, Target
+from conda_store.domain.access import Actor, Target
 from conda_store.domain.artifact import ArtifactState, ArtifactType, image_key
 from conda_store.domain.build import BuildStatus
 from conda_store.domain.image import Compression
 from conda_store.domain.on_demand import is_on_demand, parse_image_name
 from conda_store.domain.platform import current_platform
+from conda_store.domain.roles import Permission
 from conda_store.errors import Conflict, NotFound
 from conda_store.services.context import Context
 from conda_store.services.on_demand import require_read

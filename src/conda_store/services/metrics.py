@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 from conda_store.db import builds, environments, overview
 from conda_store.db.overview import DayOfBuilds, Wait
-from conda_store.domain.access import Actor, Permission, Target
+from conda_store.domain.access import Actor, Target
+from conda_store.domain.roles import Permission
 from conda_store.services.context import Context
 
 

@@ -9,8 +9,9 @@ from typing import Any
 from conda_store.db import credentials, namespaces, settings
 from conda_store.db.paging import Page, PageRequest
 from conda_store.db.records import NamespaceRecord, NamespaceUsage
-from conda_store.domain.access import Actor, Permission, Target
+from conda_store.domain.access import Actor, Target
 from conda_store.domain.names import parse_name
+from conda_store.domain.roles import Permission
 from conda_store.errors import Conflict
 from conda_store.services.context import Context
 

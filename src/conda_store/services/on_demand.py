@@ -13,9 +13,10 @@ from datetime import UTC, datetime, timedelta
 
 from conda_store.db import builds, environments, images
 from conda_store.db.records import BuildRecord
-from conda_store.domain.access import SYSTEM, Actor, Permission, Target
+from conda_store.domain.access import SYSTEM, Actor, Target
 from conda_store.domain.build import BuildOrigin, BuildStatus
 from conda_store.domain.on_demand import NAMESPACE, Wanted, parse_image_name
+from conda_store.domain.roles import Permission
 from conda_store.domain.specification import Specification
 from conda_store.errors import TooManyRequests
 from conda_store.services.context import Context

@@ -10,8 +10,9 @@ from conda_store.builder.package_index.model import PackageQuery, PackageRow
 from conda_store.db import channels
 from conda_store.db.paging import Page, PageRequest
 from conda_store.db.records import ChannelRecord
-from conda_store.domain.access import Actor, Permission
+from conda_store.domain.access import Actor
 from conda_store.domain.channel import channel_url
+from conda_store.domain.roles import Permission
 from conda_store.errors import ChannelUnavailable
 from conda_store.services.context import Context
 from conda_store.services.settings import effective_settings

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from conda_store.builder.ports import SolveRequest
 from conda_store.db import builds, environments, locks
-from conda_store.domain.access import Actor, Permission, Target
+from conda_store.domain.access import Actor, Target
 from conda_store.domain.difference import Difference, Package, difference
 from conda_store.domain.lock import CondaPackage, PlatformLock
 from conda_store.domain.names import parse_name
+from conda_store.domain.roles import Permission
 from conda_store.domain.settings import InForce
 from conda_store.domain.specification import AnySpecification, Specification
 from conda_store.errors import InvalidInput

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from conda_store.db import builds, leases
 from conda_store.db import quotas as stored
 from conda_store.db.leases import Lease
-from conda_store.domain.access import Actor, Permission, Target
+from conda_store.domain.access import Actor, Target
 from conda_store.domain.quota import Quota, quotas
+from conda_store.domain.roles import Permission
 from conda_store.errors import BuildTookTooLong
 from conda_store.services.context import Context
 from conda_store.services.settings import rules_in_force

@@ -12,18 +12,9 @@ from typing import Any
 
 from conda_store.db import namespaces, roles
 from conda_store.db.records import RoleRecord
-from conda_store.domain.access import (
-    Actor,
-    Holder,
-    HolderKind,
-    Permission,
-    RoleBinding,
-    Roles,
-    Target,
-    Way,
-    parse_binding,
-)
+from conda_store.domain.access import Actor, Holder, HolderKind, RoleBinding, Target, Way, parse_binding
 from conda_store.domain.audit import about
+from conda_store.domain.roles import Permission, Roles
 from conda_store.errors import Conflict, InvalidInput, NotFound
 from conda_store.services.access import require_may_give
 from conda_store.services.context import Context

@@ -9,11 +9,12 @@ from typing import Any
 
 from conda_store.db import settings as stored
 from conda_store.db.engine import Database
-from conda_store.domain.access import Actor, Permission, Target
+from conda_store.domain.access import Actor, Target
 from conda_store.domain.audit import about
 from conda_store.domain.deployment import Deployment
 from conda_store.domain.names import parse_name
 from conda_store.domain.policy import POLICIES
+from conda_store.domain.roles import Permission
 from conda_store.domain.settings import DEPLOYMENT_DECIDES, InForce, Settings, checked_settings, in_force
 from conda_store.domain.specification import Specification
 from conda_store.errors import Forbidden, InvalidInput

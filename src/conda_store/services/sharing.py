@@ -8,20 +8,9 @@ from datetime import UTC, datetime, timedelta
 from conda_store.auth.opaque import LINK_PREFIX, digest, is_token, new_token
 from conda_store.db import environments, namespaces, roles, share_links
 from conda_store.db.records import RoleRecord, ShareLinkRecord
-from conda_store.domain.access import (
-    LINK_READER,
-    Actor,
-    Holder,
-    HolderKind,
-    Origin,
-    Permission,
-    RoleBinding,
-    Source,
-    Target,
-    Way,
-    not_there,
-)
+from conda_store.domain.access import Actor, Holder, HolderKind, Origin, RoleBinding, Source, Target, Way, not_there
 from conda_store.domain.audit import about
+from conda_store.domain.roles import LINK_READER, Permission
 from conda_store.errors import InvalidInput, NotFound
 from conda_store.services.access import require_known, require_may_give
 from conda_store.services.context import Context

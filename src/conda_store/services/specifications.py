@@ -11,7 +11,7 @@ from conda_store.db import settings as stored_settings
 from conda_store.db.engine import Connection
 from conda_store.db.paging import Page, PageRequest
 from conda_store.db.records import SpecificationRecord
-from conda_store.domain.access import SYSTEM, Actor, Permission, Target
+from conda_store.domain.access import SYSTEM, Actor, Target
 from conda_store.domain.audit import Trail, about, on_trail
 from conda_store.domain.build import BuildOrigin
 from conda_store.domain.conda_lock import lock_from_document
@@ -22,6 +22,7 @@ from conda_store.domain.names import parse_name
 from conda_store.domain.platform import Platform, current_platform
 from conda_store.domain.policy import apply_policy, refuse_channels_of_lock
 from conda_store.domain.quota import require_quota
+from conda_store.domain.roles import Permission
 from conda_store.domain.settings import InForce, Settings, in_force
 from conda_store.domain.specification import AnySpecification, LockfileSpecification, Specification
 from conda_store.errors import Conflict, InvalidSpecification, NotFound, QuotaExceeded

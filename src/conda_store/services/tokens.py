@@ -12,9 +12,10 @@ from conda_store.auth.signed import SIGNED
 from conda_store.db import login_grants, tokens
 from conda_store.db.paging import Page, PageRequest
 from conda_store.db.records import TokenRecord
-from conda_store.domain.access import Actor, Permission, RoleBinding, Roles, Target, TokenKind, parse_binding
+from conda_store.domain.access import Actor, RoleBinding, Target, TokenKind, parse_binding
 from conda_store.domain.audit import note
 from conda_store.domain.names import parse_name
+from conda_store.domain.roles import Permission, Roles
 from conda_store.errors import InvalidInput, NotAuthenticated, NotFound
 from conda_store.services.context import Context
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from conda_store.auth.providers.base import AuthenticationToken
-from conda_store.domain.access import Permission as Permissions
+from conda_store.domain.roles import Permission as Permissions
 
 RoleBindings = Mapping[str, Iterable[str]]
 

@@ -9,7 +9,8 @@ import jwt
 import pytest
 
 from conda_store.auth.signed import LoginState, SignedTokens
-from conda_store.domain.access import Role, RoleBinding
+from conda_store.domain.access import RoleBinding
+from conda_store.domain.roles import Role
 from conda_store.errors import ConfigurationError
 
 SECRET = "s" * 32

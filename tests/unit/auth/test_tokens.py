@@ -7,7 +7,8 @@ import pytest
 
 from conda_store.auth.credentials import presented_token
 from conda_store.auth.tokens import Grant, Tokens, parsed_grant
-from conda_store.domain.access import Role, RoleBinding
+from conda_store.domain.access import RoleBinding
+from conda_store.domain.roles import Role
 from conda_store.errors import ConfigurationError
 
 

@@ -12,7 +12,7 @@ from conda_store.config.core import CondaStore
 from conda_store.config.login import login_of, rules_of
 from conda_store.config.programs import Program
 from conda_store.config.server import AuthenticationBackend, CondaStoreServer, RBACAuthorizationBackend
-from conda_store.domain.access import Permission
+from conda_store.domain.roles import Permission
 from conda_store.errors import ConfigurationError
 
 FILE = """

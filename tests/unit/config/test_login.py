@@ -12,7 +12,8 @@ from conda_store.cli.serve import blueprint_of
 from conda_store.config.login import is_open, login_of, rules_of
 from conda_store.config.programs import Program
 from conda_store.config.server import CondaStoreServer
-from conda_store.domain.access import BUILT_IN_ROLES, Role, RoleBinding
+from conda_store.domain.access import RoleBinding
+from conda_store.domain.roles import BUILT_IN_ROLES, Role
 from conda_store.errors import ConfigurationError
 
 

@@ -9,7 +9,7 @@ import pytest
 from conda_store.cli.serve import read_program, roles_of
 from conda_store.config.programs import Program
 from conda_store.config.server import RBACAuthorizationBackend
-from conda_store.domain.access import Permission
+from conda_store.domain.roles import Permission
 from conda_store.errors import ConfigurationError
 
 

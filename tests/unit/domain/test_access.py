@@ -13,19 +13,8 @@ from sqlalchemy import insert, select
 from conda_store.db.engine import Database
 from conda_store.db.tables import environment, metadata, namespace
 from conda_store.db.visibility import environments_readable_by, escape_like, namespaces_seen_by, reads_everything
-from conda_store.domain.access import (
-    Actor,
-    Holder,
-    HolderKind,
-    Origin,
-    Permission,
-    Role,
-    RoleBinding,
-    Roles,
-    Source,
-    Target,
-    parse_binding,
-)
+from conda_store.domain.access import Actor, Holder, HolderKind, Origin, RoleBinding, Source, Target, parse_binding
+from conda_store.domain.roles import Permission, Role, Roles
 from conda_store.errors import Forbidden, InvalidInput, NotFound
 
 NAMES = ["a", "A", "a.b", "axb", "a_b", "team-1", "team-2", "x+y", "my_ns", "myXns", "ab"]

@@ -10,18 +10,8 @@ import pytest
 from conda_store.db import environments, namespaces, roles
 from conda_store.db.environments import EnvironmentFilter
 from conda_store.db.paging import PageRequest
-from conda_store.domain.access import (
-    SYSTEM,
-    Actor,
-    Holder,
-    HolderKind,
-    Permission,
-    Role,
-    Target,
-    Way,
-    matches,
-    parse_binding,
-)
+from conda_store.domain.access import SYSTEM, Actor, Holder, HolderKind, Target, Way, matches, parse_binding
+from conda_store.domain.roles import Permission, Role
 from conda_store.services import sharing
 from conda_store.services.access import with_given_roles
 from conda_store.services.context import Context

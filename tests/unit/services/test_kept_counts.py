@@ -14,8 +14,9 @@ from conda_store.db.environments import EnvironmentFilter
 from conda_store.db.kept import once
 from conda_store.db.paging import PageRequest
 from conda_store.db.tables import namespace
-from conda_store.domain.access import SYSTEM, Actor, Role, RoleBinding
+from conda_store.domain.access import SYSTEM, Actor, RoleBinding
 from conda_store.domain.artifact import ArtifactType
+from conda_store.domain.roles import Role
 from conda_store.domain.search import parse_search
 from conda_store.services.builds import list_builds
 from conda_store.services.context import Context

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from conda_store.domain.access import SYSTEM, Actor, Role, RoleBinding
+from conda_store.domain.access import SYSTEM, Actor, RoleBinding
+from conda_store.domain.roles import Role
 from conda_store.errors import QuotaExceeded
 from conda_store.services.context import Context
 from conda_store.services.on_demand import request_build

@@ -16,9 +16,10 @@ from conda_store.db.records import (
     RoleRecord,
     SpecificationRecord,
 )
-from conda_store.domain.access import Actor, Permission, Target
+from conda_store.domain.access import Actor, Target
 from conda_store.domain.artifact import ArtifactState
 from conda_store.domain.lock import PlatformLock
+from conda_store.domain.roles import Permission
 from conda_store.server.rendering import moment
 
 

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Body, Path, Query, Request
 from starlette.responses import Response
 
 from conda_store.db.records import RoleRecord, ShareLinkRecord
-from conda_store.domain.access import Decision, Holder, HolderKind, RoleBinding, Target, parse_permission
+from conda_store.domain.access import Decision, Holder, HolderKind, RoleBinding, Target
+from conda_store.domain.roles import parse_permission
 from conda_store.server.api.bodies import LinkBody, ShareBody
 from conda_store.server.api.documented import refusals
 from conda_store.server.api.parameters import LARGEST, EnvironmentName, NamespaceName, aware

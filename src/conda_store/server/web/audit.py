@@ -9,8 +9,9 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from conda_store.db.paging import PageRequest
-from conda_store.domain.access import Permission, Target, parse_permission
+from conda_store.domain.access import Target
 from conda_store.domain.audit import OTHER_ACTIONS, AuditFilter
+from conda_store.domain.roles import Permission, parse_permission
 from conda_store.errors import InvalidInput
 from conda_store.server.parts import Caller
 from conda_store.server.web.rendering import PageRoute, own_path, page

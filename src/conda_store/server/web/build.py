@@ -8,9 +8,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from conda_store.domain.access import Permission
 from conda_store.domain.build import Progress
 from conda_store.domain.reasons import reasons
+from conda_store.domain.roles import Permission
 from conda_store.server.parts import Caller
 from conda_store.server.web.environment import SHOWN, offered, specification_text
 from conda_store.server.web.images import image_name

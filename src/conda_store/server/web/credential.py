@@ -5,8 +5,9 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from conda_store.domain.access import Permission, Target
+from conda_store.domain.access import Target
 from conda_store.domain.credential import CredentialKind
+from conda_store.domain.roles import Permission
 from conda_store.errors import CondaStoreError, ConfigurationError, InvalidInput
 from conda_store.server.parts import Call, Caller
 from conda_store.server.web.forms import Form, Sent

@@ -12,9 +12,10 @@ from starlette.responses import Response
 from conda_store.db.builds import BuildFilter
 from conda_store.db.paging import PageRequest
 from conda_store.db.records import ArtifactRecord, BuildRecord, SpecificationRecord
-from conda_store.domain.access import Permission, Target
+from conda_store.domain.access import Target
 from conda_store.domain.artifact import ArtifactState
 from conda_store.domain.build import BuildStatus
+from conda_store.domain.roles import Permission
 from conda_store.errors import InvalidInput
 from conda_store.server.parts import Call, Caller
 from conda_store.server.web.forms import Sent

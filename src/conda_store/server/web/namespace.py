@@ -8,8 +8,9 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from conda_store.domain.access import HolderKind, Permission, Target, Way
+from conda_store.domain.access import HolderKind, Target, Way
 from conda_store.domain.credential import CredentialKind
+from conda_store.domain.roles import Permission
 from conda_store.errors import CondaStoreError, Conflict, Forbidden, InvalidInput
 from conda_store.server.parts import Call, Caller
 from conda_store.server.web.credential import given_credential

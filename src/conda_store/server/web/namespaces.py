@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from conda_store.db.paging import PageRequest
-from conda_store.domain.access import Permission
+from conda_store.domain.roles import Permission
 from conda_store.server.parts import Caller
 from conda_store.server.web.forms import Sent
 from conda_store.server.web.rendering import PageRoute, own_path, page, redirect

@@ -22,8 +22,9 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from conda_store import __version__
-from conda_store.domain.access import Actor, Permission, Target
+from conda_store.domain.access import Actor, Target
 from conda_store.domain.platform import current_platform
+from conda_store.domain.roles import Permission
 from conda_store.errors import CondaStoreError, InvalidInput, NotFound
 from conda_store.server.errors import keep_reason, status_of
 from conda_store.server.options import ServerOptions

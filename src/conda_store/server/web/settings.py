@@ -8,7 +8,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from conda_store.domain.access import Permission, Target
+from conda_store.domain.access import Target
+from conda_store.domain.roles import Permission
 from conda_store.domain.settings import DEPLOYMENT_DECIDES, GLOBAL_ONLY
 from conda_store.errors import InvalidInput
 from conda_store.server.parts import Call, Caller

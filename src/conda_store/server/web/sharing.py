@@ -11,7 +11,8 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from conda_store.db.records import RoleRecord
-from conda_store.domain.access import Holder, HolderKind, Permission, RoleBinding, Source, Target
+from conda_store.domain.access import Holder, HolderKind, RoleBinding, Source, Target
+from conda_store.domain.roles import Permission
 from conda_store.errors import CondaStoreError, Forbidden, InvalidInput
 from conda_store.server.parts import Call, Caller
 from conda_store.server.web.forms import Form, Sent
