@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from conda_store.domain.access import Permission
 from conda_store.domain.audit import OTHER_ACTIONS
+from conda_store.domain.roles import Permission
 from conda_store.server.web.shown import ACTS, act
 
 

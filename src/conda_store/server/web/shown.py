@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from markupsafe import Markup, escape
 
-from conda_store.domain.access import Permission
+from conda_store.domain.roles import Permission
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _TICKED = re.compile("`([^`\n]+)`")
