@@ -89,7 +89,8 @@ def test_clients_that_go_away(tmp_path: Path, path: str) -> None:
                     if "blobs" in path:
                         assert connection.recv(10)
             deadline = time.monotonic() + 20
-            while open_sockets() > before and time.monotonic() < deadline:
+            # thirty would be left; a few may be others' of this process
+            while open_sockets() > before + 5 and time.monotonic() < deadline:
                 time.sleep(0.1)
-            assert open_sockets() <= before
+            assert open_sockets() <= before + 5
             assert len(client.get(f"/large/blobs/{layer['digest']}").content) == LARGE
