@@ -38,9 +38,9 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, 
 
 @pytest.fixture(scope="module")
 def channel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChannelServer]:
-    """A channel of tiny packages: `one`, `two` (needs one), `three`, `slow` and `slower`."""
+    """A channel of tiny packages: `one`, `two` (needs one), `three`, `slow`, `slower` and `damaged`."""
     directory: Path = tmp_path_factory.mktemp("c")
-    for name in ("slow", "slower"):
+    for name in ("slow", "slower", "damaged"):
         write_package(directory, name, "1.0", files={f"share/{name}.txt": name})
     with ChannelServer(tiny_channel(directory)) as server:
         yield server

@@ -13,11 +13,17 @@ from conda_store.auth.passwords import make_entry
 from tests.acceptance.service import Service, serving
 from tests.browser.conftest import NewPage
 from tests.browser.screenshots import make_token
+from tests.browser.test_journeys import MINUTE, create
 from tools.channel.serve import ChannelServer
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("browser")]
 
-PASSWORDS = {"grace": "a-long-password", "ada": "another-password"}
+PASSWORDS = {
+    "grace": "a-long-password",
+    "ada": "another-password",
+    "edith": "password-of-edith",
+    "vera": "password-of-vera",
+}
 CONFIGURATION = """
 from conda_store.auth.providers.simple import PasswordFileAuthentication
 
@@ -29,7 +35,7 @@ c.RBACAuthorizationBackend.admin_users = {{"grace"}}
 
 @pytest.fixture(scope="module")
 def people(tmp_path_factory: pytest.TempPathFactory, channel: ChannelServer) -> Iterator[Service]:
-    """A service where grace is admin and ada is anybody."""
+    """A service where grace is admin, edith develops in `shared`, vera looks at it, and ada is anybody."""
     directory: Path = tmp_path_factory.mktemp("p")
     passwords = directory / "passwords"
     passwords.write_text("".join(f"{make_entry(name, password)}\n" for name, password in PASSWORDS.items()))
@@ -37,6 +43,10 @@ def people(tmp_path_factory: pytest.TempPathFactory, channel: ChannelServer) -> 
     configuration.write_text(CONFIGURATION.format(passwords))
     with serving(directory / "s", f"--config={configuration}", conda_default_channels=[channel.url]) as service:
         service.completed("name: science\ndependencies: [one]\n", namespace="research")
+        service.completed("name: kept\ndependencies: [one]\n", namespace="shared")
+        for name, role in (("edith", "developer"), ("vera", "viewer")):
+            given = {"kind": "user", "name": name, "role": role}
+            assert service.http.put("/api/v1/share/shared/", json=given).status_code == 200
         yield service
 
 
@@ -136,3 +146,125 @@ def test_two_who_edit_hear_of_each_other_before_they_submit(people: Service, new
     ada.goto(f"/create/?build={build_id}")
     expect(ada.locator("#newer")).to_contain_text("grace has this environment open for editing, too.")
     expect(grace.locator("#newer")).to_contain_text("ada has this environment open", timeout=15_000)
+
+
+def test_an_editor_finds_creates_watches_activates_and_deletes_nothing(people: Service, new_page: NewPage) -> None:
+    page = logged_in(people, new_page, "edith")
+    page.goto("/")
+    page.get_by_placeholder("Search").press_sequentially("kept")
+    page.get_by_role("link", name="shared / kept").click()
+    page.get_by_role("link", name="Edit", exact=True).click()
+    expect(page.get_by_label("Namespace")).to_have_value("shared")
+    page.get_by_label("Specification").fill("name: kept\ndependencies: [two]\n")
+    page.get_by_role("button", name="Submit").click()
+    expect(page.locator("#build-status")).to_have_text("COMPLETED", timeout=MINUTE)
+    newest = int(page.url.rstrip("/").rsplit("/", 1)[1])
+    page.get_by_role("link", name="kept").click()
+    page.get_by_role("button", name=re.compile("^Activate build")).click()
+    expect(page.get_by_text("This build is now the active one.")).to_be_visible()
+    page.get_by_role("button", name=f"Activate build {newest}", exact=True).click()
+    expect(page.get_by_role("row").filter(has_text=f"Build {newest}")).to_contain_text("active")
+    people.linked_to(newest, "kept", "shared")
+    expect(page.get_by_role("link", name=re.compile("^Delete"))).to_have_count(0)
+    for path in ("/environment/shared/kept/delete/", f"/build/{newest}/delete/", "/audit/", "/token/"):
+        page.goto(path)
+        expect(page.get_by_role("heading", name="Not allowed"), path).to_be_visible()
+    # their own namespace is theirs
+    create(page, "name: of-edith\ndependencies: [three]\n")
+    expect(page.locator("#build-status")).to_have_text("COMPLETED")
+    expect(page.locator(".crumbs")).to_contain_text("edith")
+
+
+def test_a_viewer_finds_uses_and_is_refused_the_rest(people: Service, new_page: NewPage) -> None:
+    page = logged_in(people, new_page, "vera")
+    page.goto("/?search=kept")
+    page.get_by_role("link", name="shared / kept").click()
+    expect(page.get_by_text("conda-store run shared/kept -- python", exact=True)).to_be_visible()
+    with page.expect_download() as begun:
+        page.get_by_role("link", name="Archive").click()
+    assert begun.value.path().read_bytes()[:2] == b"\x1f\x8b", "gzip"
+    expect(page.get_by_role("button", name=re.compile("Activate|Rebuild|Cancel"))).to_have_count(0)
+    page.get_by_role("link", name=re.compile(r"^Build \d+")).first.click()
+    expect(page.locator("#build-status")).to_have_text("COMPLETED")
+    expect(page.locator("#log-text")).to_contain_text("build completed")
+    before = people.rows("SELECT count(*) FROM build")
+    page.goto("/create/?namespace=shared")
+    page.get_by_label("Specification").fill("name: kept\ndependencies: [three]\n")
+    page.get_by_role("button", name="Submit").click()
+    expect(page.locator("#refused")).to_contain_text("you may not create environments in 'shared'")
+    expect(page.get_by_label("Specification")).to_have_value("name: kept\ndependencies: [three]\n")
+    page.goto("/environment/shared/kept/delete/")
+    expect(page.get_by_role("heading", name="Not allowed")).to_be_visible()
+    assert people.rows("SELECT count(*) FROM build") == before
+
+
+def test_nobody_finds_nothing_and_comes_back_after_the_login(people: Service, new_page: NewPage) -> None:
+    build_id = people.http.get("/api/v1/environment/shared/kept/").json()["data"]["current_build_id"]
+    page = new_page(str(people.http.base_url))
+    page.goto("/?search=kept")
+    expect(page.get_by_text("Nothing is found.")).to_be_visible()
+    page.goto(f"/build/{build_id}/")
+    expect(page.get_by_role("heading", name="Not found")).to_be_visible()
+    page.goto("/create/")
+    page.get_by_label("Specification").fill("name: mine\ndependencies: [one]\n")
+    page.get_by_role("button", name="Submit").click()
+    expect(page.locator("#refused")).to_contain_text("you may not create environments")
+    page.goto("/environment/shared/kept/")
+    page.get_by_role("link", name="login", exact=True).click()
+    page.get_by_label("Username").fill("vera")
+    page.get_by_label("Password").fill(PASSWORDS["vera"])
+    page.get_by_role("button", name="Sign In").click()
+    expect(page).to_have_url(re.compile("/environment/shared/kept/$"))
+    expect(page.get_by_role("heading", name="kept")).to_be_visible()
+
+
+def test_an_admin_ends_one_token_and_then_everything_of_a_user(people: Service, new_page: NewPage) -> None:
+    ada, grace = logged_in(people, new_page, "ada"), logged_in(people, new_page, "grace")
+    ada.goto("/user/")
+    token = make_token(ada, "of a lost laptop", "")
+    asked = {"Authorization": f"Bearer {token}"}
+    grace.get_by_role("link", name="Tokens", exact=True).click()
+    grace.get_by_label("Name of a user").fill("ada")
+    grace.get_by_role("button", name="Search").click()
+    row = grace.get_by_role("row").filter(has_text="of a lost laptop")
+    expect(row).to_contain_text("all that they may")
+    assert people.http.get("/api/v1/permission/", headers=asked).json()["data"]["authenticated"]
+    row.get_by_role("button", name=re.compile("^Revoke")).click()
+    expect(grace.get_by_text("It has been revoked.")).to_be_visible()
+    expect(row).to_have_count(0)
+    expect(grace.get_by_label("Name of a user")).to_have_value("ada")
+    assert not people.http.get("/api/v1/permission/", headers=asked).json()["data"]["authenticated"]
+    ada.reload()
+    expect(ada.get_by_role("heading", name="ada")).to_be_visible()
+
+    grace.get_by_role("link", name="End everything of ada").click()
+    grace.get_by_label("Type ada to confirm").fill("ada")
+    grace.get_by_role("button", name="End").click()
+    expect(grace.get_by_text("All their tokens and logins have been ended.")).to_be_visible()
+    ada.reload()
+    expect(ada).to_have_url(re.compile("/login/"))
+
+
+def test_an_admin_sets_and_removes_a_credential_of_all_namespaces(people: Service, new_page: NewPage) -> None:
+    grace = logged_in(people, new_page, "grace")
+    grace.get_by_role("link", name="Credentials", exact=True).click()
+    expect(grace.get_by_text("None. Channels and package indexes are asked as anybody would.")).to_be_visible()
+    grace.get_by_text("Set a credential").click()
+    grace.get_by_label("Host").fill("packages.example.org")
+    grace.get_by_label("User (with a password)").fill("build")
+    grace.get_by_label("Password or token").fill("never-shown-again")
+    grace.get_by_role("button", name="Set", exact=True).click()
+    expect(grace.get_by_text("The credential has been set.")).to_be_visible()
+    row = grace.get_by_role("row").filter(has_text="packages.example.org")
+    expect(row).to_contain_text("all namespaces")
+    expect(row).to_contain_text("by grace")
+    assert "never-shown-again" not in grace.content()
+    grace.get_by_role("button", name="Remove the credential of packages.example.org").click()
+    expect(grace.get_by_text("The credential has been removed.")).to_be_visible()
+    expect(row).to_have_count(0)
+    grace.goto("/audit/")
+    expect(grace.get_by_role("row").filter(has_text="packages.example.org").first).to_contain_text("change settings")
+    ada = logged_in(people, new_page, "ada")
+    expect(ada.get_by_role("link", name="Credentials")).to_have_count(0)
+    ada.goto("/credential/")
+    expect(ada.get_by_role("heading", name="Not allowed")).to_be_visible()

@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from conda_store.server.web.shown import size
 from tests.acceptance.service import Service
 from tests.browser.conftest import NewPage
 from tools.channel.serve import ChannelServer, Fault
@@ -165,3 +166,63 @@ def test_a_running_build_is_followed_and_cancelled(real: Service, channel: Chann
         expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
     finally:
         channel.faults.clear()
+
+
+def test_a_build_that_fails_while_it_installs_leads_with_the_reason(
+    real: Service, channel: ChannelServer, new_page: NewPage
+) -> None:
+    page = logged_in(real, new_page)
+    channel.faults["/noarch/damaged-*"] = Fault(corrupt=100)
+    try:
+        create(page, "name: damaged\ndependencies: [damaged]\n")
+        expect(page.locator("#build-status")).to_have_text("FAILED")
+        said = page.get_by_role("alert")
+        expect(said.get_by_role("heading", name="Why it failed")).to_be_visible()
+        expect(said).to_contain_text("package damaged-1.0-0.conda")
+        expect(said).to_contain_text("is corrupt")
+        expect(said).to_contain_text("The channel, or a proxy before it, delivers another file")
+        expect(said.get_by_role("link", name="Change the specification")).to_be_visible()
+        # the reason stands above everything else that the page tells
+        reason, facts = said.bounding_box(), page.locator("dl.facts").bounding_box()
+        assert reason is not None
+        assert facts is not None
+        assert reason["y"] < facts["y"]
+        page.get_by_role("button", name="Jump to the error").click()
+        assert page.evaluate("getSelection().toString()").endswith("is corrupt: Invalid checksum")
+    finally:
+        channel.faults.clear()
+    said.get_by_role("button", name="Try again").click()
+    expect(page.locator("#build-status")).to_have_text("COMPLETED", timeout=MINUTE)
+
+
+def test_own_and_shared_bytes_are_told_apart(real: Service, new_page: NewPage) -> None:
+    build_id = real.completed("name: bytes\ndependencies: [two]\n")
+    whole, shared = real.row("SELECT size, shared_size FROM build WHERE id = ?", build_id)
+    assert 0 < shared < whole, "the files of packages are those of the package cache, the records of the prefix are not"
+    page = logged_in(real, new_page)
+    for path in ("/environment/default/bytes/", f"/build/{build_id}/"):
+        page.goto(path)
+        held = page.locator("dl.facts div").filter(has=page.get_by_text("Size", exact=True)).locator("dd")
+        expect(held).to_have_text(f"{size(whole)} ({size(whole - shared)} of its own)")
+
+
+def test_a_preview_tells_the_size_and_what_would_change(
+    real: Service, channel: ChannelServer, new_page: NewPage
+) -> None:
+    real.completed("name: foreseen\ndependencies: [two]\n")
+    files = {path.name.split("-")[0]: path.stat().st_size for path in (channel.directory / "noarch").glob("*.conda")}
+    page = logged_in(real, new_page)
+    page.goto("/environment/default/foreseen/")
+    page.get_by_role("link", name="Edit").click()
+    expect(page.get_by_role("heading", name="Edit default / foreseen")).to_be_visible()
+    page.get_by_label("Specification").fill("name: foreseen\ndependencies: [one, three]\n")
+    page.get_by_role("button", name="Preview").click()
+    after = files["one"] + files["three"]
+    expect(page.get_by_role("heading", name=f"Preview: 2 packages, {size(after)} to download")).to_be_visible()
+    section = page.locator("#preview-section")
+    expect(section).to_contain_text(
+        "Compared with the active build: 1 added, 1 removed, 0 changed, 1 as before. "
+        f"Downloads: {size(files['one'] + files['two'])} → {size(after)}."
+    )
+    expect(section.get_by_role("listitem")).to_have_text(["added three 3.0", "removed two 2.0"])
+    expect(section.get_by_role("row").filter(has_text="three")).to_contain_text(size(files["three"]))

@@ -9,8 +9,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from conda_store.db import logs
 from tests.browser.conftest import NewPage
-from tests.browser.screenshots import BROKEN, CONFLICT, VIEWER, confirming, ended, make_token, pages
+from tests.browser.screenshots import BROKEN, CONFLICT, VIEWER, building, confirming, ended, make_token, pages
 from tests.http.service import Service
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("browser")]
@@ -176,3 +177,41 @@ def test_viewers_see_no_buttons(seeded: Seeded, new_page: NewPage) -> None:
     expect(page.get_by_role("link", name=re.compile("^(Create|Edit|Delete|Settings)"))).to_have_count(0)
     page.goto(f"/build/{ids['science']}/")
     expect(page.get_by_role("heading", name="Not found")).to_be_visible()
+
+
+def test_a_live_log_is_followed_while_one_wants_it_and_downloaded(seeded: Seeded, new_page: NewPage) -> None:
+    service, ids = seeded
+    building(service, ids["waiting"])
+
+    def write(word: str) -> None:
+        with service.context.database.write() as connection:
+            logs.append(connection, ids["waiting"], "".join(f"{word} {number}\n" for number in range(200)))
+
+    page = new_page(service.url)
+    page.goto("/login/?token=admin")
+    page.goto(f"/build/{ids['waiting']}/")
+    log, follow = page.locator("#log-text"), page.get_by_label("Follow")
+    is_at_end = "log => log.scrollHeight - log.scrollTop - log.clientHeight < 2"
+    expect(follow).to_be_checked()
+    write("first")
+    expect(log).to_contain_text("first 199")
+    assert log.evaluate(is_at_end)
+    # who scrolls up reads on in peace
+    log.hover()
+    page.mouse.wheel(0, -1500)
+    expect(follow).not_to_be_checked()
+    place = log.evaluate("log => log.scrollTop")
+    write("second")
+    expect(log).to_contain_text("second 199")
+    assert log.evaluate("log => log.scrollTop") <= place
+    follow.check()
+    assert log.evaluate(is_at_end)
+    write("third")
+    expect(log).to_contain_text("third 199")
+    assert log.evaluate(is_at_end)
+    with page.expect_download() as begun:
+        page.get_by_role("link", name="Download", exact=True).click()
+    assert begun.value.suggested_filename == f"build-{ids['waiting']}.log"
+    text = begun.value.path().read_text()
+    assert text.startswith("starting build of conda environment")
+    assert text.endswith("third 199\n")

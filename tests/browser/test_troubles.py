@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
+from conda_store.domain.platform import current_platform
 from tests.acceptance.service import Service
 from tests.browser.conftest import NewPage
 from tests.browser.screenshots import make_token
@@ -17,6 +18,14 @@ from tools.channel.serve import ChannelServer, Fault
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("browser")]
 
+PIXI = """[workspace]
+name = "dropped"
+channels = ["{}"]
+platforms = ["{}"]
+
+[dependencies]
+two = "*"
+"""
 DROP = """([name, text]) => {
   const data = new DataTransfer();
   data.items.add(new File([text], name));
@@ -35,13 +44,14 @@ def log_in_elsewhere(page: Page, service: Service, link: str) -> None:
     other.close()
 
 
-def test_a_file_of_each_form_is_dropped_and_built(real: Service, new_page: NewPage) -> None:
+def test_a_file_of_each_form_is_dropped_and_built(real: Service, channel: ChannelServer, new_page: NewPage) -> None:
     first = real.completed("name: dropped\ndependencies: [two]\n")
     build = f"/api/v1/build/{first}"
     files = {
         "environment.yaml": real.http.get(f"{build}/yaml/").text,
         "conda-lock.yml": real.http.get(f"{build}/lockfile/").text,
         "pixi.lock": real.http.get(f"{build}/lockfile/?format=pixi").text,
+        "pixi.toml": PIXI.format(channel.url, current_platform()),
         "explicit.txt": real.http.get(f"{build}/lockfile/?format=explicit").text,
     }
     page = logged_in(real, new_page)
@@ -49,18 +59,24 @@ def test_a_file_of_each_form_is_dropped_and_built(real: Service, new_page: NewPa
         page.goto("/create/")
         page.evaluate(DROP, [name, text])
         expect(page.get_by_label("Specification")).to_have_value(text)
-        if name != "environment.yaml":
+        if name not in {"environment.yaml", "pixi.toml"}:
             page.get_by_text("Name and description").click()
             page.get_by_label("Name", exact=True).fill("dropped")
         page.get_by_role("button", name="Submit").click()
         expect(page.locator("#build-status"), name).to_have_text("COMPLETED", timeout=MINUTE)
-        expect(page.get_by_role("cell", name="two", exact=True), name).to_be_visible()
-    # this channel has no Python to install requirements with: they are read, with their lines
+        expect(page.locator("td:nth-child(2)").get_by_text("two", exact=True), name).to_be_visible()
+    # requirements are read, with their lines, and need Python, which this channel does not have
     page.goto("/create/")
     page.get_by_text("Name and description").click()
     page.get_by_label("Name", exact=True).fill("required")
     page.evaluate(DROP, ["requirements.txt", "numpy>=2\npandas >> 1\n"])
     expect(page.locator(".gutter .wrong")).to_have_text("2\n")
+    page.evaluate(DROP, ["requirements.txt", "numpy>=2\n"])
+    expect(page.locator("#problems")).to_be_empty()
+    page.get_by_role("button", name="Submit").click()
+    expect(page.locator("#build-status")).to_have_text("FAILED", timeout=MINUTE)
+    expect(page.get_by_role("alert")).to_contain_text("python")
+    page.goto("/create/")
     page.evaluate(DROP, ["environment.yaml", "x" * (11 * 1024 * 1024)])
     expect(page.locator("#problems")).to_contain_text("larger than 10 MiB")
 

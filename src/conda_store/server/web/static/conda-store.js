@@ -178,14 +178,15 @@ if (logSearch) {
     show(last, word.length);
   };
   logSearch.hidden = false;
-  /* the last line before "build failed" that speaks of a failure, else the last one */
+  /* the line of the reason; where the log tells it otherwise, the last that speaks of a failure, else the last one */
   const jump = document.getElementById("log-error");
   if (jump) {
     jump.hidden = false;
     jump.addEventListener("click", () => {
       const lines = [...log.textContent.matchAll(/.+/g)].filter((line) => !line[0].startsWith("build failed"));
+      const reasons = lines.filter((line) => jump.dataset.reason && line[0].startsWith(jump.dataset.reason));
       const wrong = lines.filter((line) => /error|fail|cannot|not found|unavailable|no solution/i.test(line[0]));
-      const line = wrong.pop() || lines.pop();
+      const line = reasons.pop() || wrong.pop() || lines.pop();
       if (line) show(line.index, line[0].length);
       log.focus();
     });
