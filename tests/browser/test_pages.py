@@ -137,6 +137,15 @@ def test_commands_are_copied(seeded: Seeded, new_page: NewPage) -> None:
     expect(page.get_by_role("button", name="Copy: run")).to_have_text("Copied")
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == "conda-store run analytics/science -- python"
+    page.goto("/?search=polars")
+    page.get_by_role("link", name="Docker image of analytics/science").click()
+    expect(page.get_by_text("Copied")).to_be_visible()
+    expect(page).to_have_url(re.compile("search=polars"))
+    assert re.fullmatch(r"localhost:8080/analytics/science:\S+", page.evaluate("navigator.clipboard.readText()"))
+    plain = new_page(service.url, java_script_enabled=False)
+    plain.goto("/login/?token=admin&next=/?search=polars")
+    plain.get_by_role("link", name="Docker image of analytics/science").click()
+    expect(plain.get_by_text("localhost:8080/analytics/science", exact=True)).to_be_visible()
 
 
 def test_what_is_wrong_is_told_while_one_types(seeded: Seeded, new_page: NewPage) -> None:

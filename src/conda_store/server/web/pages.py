@@ -14,6 +14,7 @@ from conda_store.server.web import (
     build,
     create,
     credential,
+    design,
     documentation,
     environment,
     former_paths,
@@ -42,6 +43,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     token.router,
     audit.router,
     system.router,
+    design.router,
     documentation.router,
     former_paths.router,
 )

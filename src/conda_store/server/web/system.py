@@ -1,14 +1,13 @@
-"""The state of the whole at a glance, and the components that pages are made of."""
+"""The state of the whole at a glance."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from conda_store.db.builds import BuildFilter
-from conda_store.db.overview import DayOfBuilds, Wait
 from conda_store.db.paging import PageRequest
 from conda_store.db.records import BuildRecord
 from conda_store.domain.build import BuildStatus, Progress
@@ -62,21 +61,3 @@ def _busy(call: Call, shown: Shown) -> list[tuple[str, list[tuple[BuildRecord, d
         seen = [shown[build_id] for build_id in ids if build_id in shown]
         busy.append((owner, seen, len(ids) - len(seen)))
     return busy
-
-
-@router.get("/design/")
-def get_design(request: Request) -> Response:
-    """Every component once: for those who change the style sheet."""
-    noon = datetime(2026, 11, 21, 12, tzinfo=UTC)
-    day = noon.date()
-    waits = [Wait(noon - timedelta(hours=ago), noon - timedelta(hours=ago // 2)) for ago in range(1, 20, 3)]
-    counts = [(BuildStatus.COMPLETED, 12), (BuildStatus.FAILED, 3), (BuildStatus.CANCELED, 1)]
-    found = [DayOfBuilds(day - timedelta(days=ago), key, count) for ago in range(9) for key, count in counts]
-    return page(
-        request,
-        "design.html",
-        statuses=tuple(BuildStatus),
-        chart=builds_chart(found, day, FIGURE_DAYS.days),
-        queue=queue_chart(waits, noon, FIGURE_HOURS),
-        disk=shares({"research": 7 * 2**30, "analytics": 3 * 2**30, "default": 2**28}, _MOST_NAMESPACES),
-    )
