@@ -166,6 +166,10 @@ def test_an_editor_finds_creates_watches_activates_and_deletes_nothing(people: S
     expect(page.get_by_role("row").filter(has_text=f"Build {newest}")).to_contain_text("active")
     people.linked_to(newest, "kept", "shared")
     expect(page.get_by_role("link", name=re.compile("^Delete"))).to_have_count(0)
+    page.get_by_role("link", name="Requests", exact=True).click()
+    activated = page.get_by_role("row").filter(has_text="edith").filter(has_text="activate, rebuild or describe")
+    expect(activated).to_have_count(2)
+    expect(page.get_by_role("row").filter(has_text="create or change an environment")).not_to_have_count(0)
     for path in ("/environment/shared/kept/delete/", f"/build/{newest}/delete/", "/audit/", "/token/"):
         page.goto(path)
         expect(page.get_by_role("heading", name="Not allowed"), path).to_be_visible()

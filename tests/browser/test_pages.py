@@ -207,7 +207,12 @@ def test_a_live_log_is_followed_while_one_wants_it_and_downloaded(seeded: Seeded
     assert log.evaluate(is_at_end)
     # who scrolls up reads on in peace
     log.hover()
-    page.mouse.wheel(0, -1500)
+    page.mouse.wheel(0, -120)
+    expect(follow).not_to_be_checked()
+    # and is taken along again at the end; by keyboard, too
+    log.press("End")
+    expect(follow).to_be_checked()
+    log.press("PageUp")
     expect(follow).not_to_be_checked()
     place = log.evaluate("log => log.scrollTop")
     write("second")

@@ -210,7 +210,7 @@ if (live) {
   const events = new EventSource(live.dataset.events);
   const follow = document.getElementById("log-follow");
   follow.parentElement.hidden = false;
-  log.addEventListener("wheel", () => { follow.checked = log.scrollHeight - log.scrollTop - log.clientHeight < 40; }, { passive: true });
+  log.addEventListener("scroll", () => { follow.checked = log.scrollHeight - log.scrollTop - log.clientHeight < 40; }, { passive: true });
   follow.addEventListener("change", () => { if (follow.checked) log.scrollTop = log.scrollHeight; });
   let isFresh = true;
   let phrase = text.textContent;
