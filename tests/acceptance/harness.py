@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -81,7 +82,7 @@ class Store:
             "conda_store",
             "worker",
             "--concurrency=2",
-            "--die-with-parent",
+            f"--die-with-parent={os.getpid()}",
             *self.arguments(),
             *further,
         ]

@@ -143,3 +143,12 @@ def test_a_configuration_that_is_not_there(tmp_path: Path, program: str) -> None
     assert ended.returncode == 1
     assert "none.py" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_worker_whose_server_is_gone_before_it_has_begun_does_not_begin(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "conda_store", "worker", "--die-with-parent=1"]  # not who starts it here
+    command += [f"--CondaStore.store_directory={tmp_path}", f"--CondaStore.cache_directory={tmp_path / 'cache'}"]
+    command += [f"--CondaStore.database_url=sqlite:///{tmp_path / 'conda-store.sqlite'}"]
+    ended = subprocess.run(command, capture_output=True, timeout=30, check=False)
+    assert ended.returncode == -signal.SIGTERM
+    assert not (tmp_path / "conda-store.sqlite").exists()

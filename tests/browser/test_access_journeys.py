@@ -139,8 +139,9 @@ def test_a_link_opens_the_environment_in_another_browser(people: Service, new_pa
 
 
 def test_two_who_edit_hear_of_each_other_before_they_submit(people: Service, new_page: NewPage) -> None:
-    build_id = people.completed("name: both\ndependencies: [one]\n", namespace="ada")
+    # ada comes first: a namespace that is there already would not become hers
     grace, ada = logged_in(people, new_page, "grace"), logged_in(people, new_page, "ada")
+    build_id = people.completed("name: both\ndependencies: [one]\n", namespace="ada")
     grace.goto(f"/create/?build={build_id}")
     expect(grace.locator("#newer")).to_be_empty()
     ada.goto(f"/create/?build={build_id}")

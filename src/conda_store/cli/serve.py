@@ -70,14 +70,14 @@ def serve(config_file: str | None, address: str, port: int | None, has_worker: b
 @click.command(context_settings=_settings)
 @_config
 @click.option("--concurrency", type=click.IntRange(1), help="Builds made at once.  [default: one per processor]")
-@click.option("--die-with-parent", is_flag=True, hidden=True)
+@click.option("--die-with-parent", "parent", type=int, hidden=True)
 @_arguments
-def worker(config_file: str | None, concurrency: int | None, die_with_parent: bool, options: tuple[str, ...]) -> None:
+def worker(config_file: str | None, concurrency: int | None, parent: int | None, options: tuple[str, ...]) -> None:
     """Run a worker that builds environments."""
     arguments = list(options)
     if concurrency is not None:
         arguments.append(f"--CondaStoreWorker.concurrency={concurrency}")
-    run_worker(_read(config_file, arguments), dies_with_parent=die_with_parent)
+    run_worker(_read(config_file, arguments), dies_with=parent)
 
 
 @click.command(context_settings=_settings)
@@ -131,7 +131,7 @@ def is_standalone(program: Program) -> bool:
     return bool(program.standalone or program.part(CondaStoreServer).standalone)
 
 
-def run_worker(program: Program, *, dies_with_parent: bool = False) -> None:
+def run_worker(program: Program, *, dies_with: int | None = None) -> None:
     """Work until told to stop."""
     from conda_store.worker import app
 
@@ -144,7 +144,7 @@ def run_worker(program: Program, *, dies_with_parent: bool = False) -> None:
         watch_paths=tuple(options.watch_paths),
         watch_polls=options.watch_polls,
         indexes_channels=options.index_channels,
-        dies_with_parent=dies_with_parent,
+        dies_with=dies_with,
         log_level=options.log_level,
         on_activated=None if hook is None else partial(hook, core),
         validators=partial(validators_of, program),
@@ -372,7 +372,7 @@ def _loopback_hosts(address: str) -> tuple[str, ...]:
 
 
 def _worker_command(program: Program) -> list[str]:
-    command = [sys.executable, "-m", "conda_store", "worker", "--die-with-parent"]
+    command = [sys.executable, "-m", "conda_store", "worker", f"--die-with-parent={os.getpid()}"]
     if program.config_file:
         command.append(f"--config={Path(program.config_file).absolute()}")
     # the worker asks what the server would

@@ -35,18 +35,19 @@ def run_worker(
     watch_paths: tuple[str, ...] = (),
     watch_polls: bool = False,
     indexes_channels: bool = True,
-    dies_with_parent: bool = False,
+    dies_with: int | None = None,
     log_level: int = 20,
     on_activated: Hook | None = None,
     validators: Callable[[Context], Validators] | None = None,
 ) -> None:
-    """Work until SIGTERM or SIGINT. `on_activated` is told every environment whose active build has changed.
+    """Work until SIGTERM or SIGINT, or until the process `dies_with` ends. `on_activated` is told every environment
+    whose active build has changed.
 
     Raises:
         ConfigurationError: the database or the directories cannot be used.
     """
-    if dies_with_parent:
-        die_with_parent(signal.SIGTERM)
+    if dies_with is not None:
+        die_with_parent(signal.SIGTERM, dies_with)
     configure_logging(log_level)
     nursery = Nursery(partial(Context.assemble, blueprint), partial(configure_logging, log_level))
     context = Context.assemble(blueprint)

@@ -48,11 +48,13 @@ def _die_with_worker() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def die_with_parent(number: signal.Signals) -> None:
-    """Ask the kernel for a signal when the parent process ends (Linux; elsewhere the closed pipe has to do)."""
+def die_with_parent(number: signal.Signals, parent: int) -> None:
+    """Ask the kernel for a signal when the parent process ends (Linux; elsewhere the closed pipe has to do).
+
+    `parent` is its id as it was told by itself: it may have ended before this process asks who it is.
+    """
     if sys.platform != "linux":
         return
-    parent = os.getppid()
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, number)
     if os.getppid() != parent:  # it ended before the kernel was asked
         os.kill(os.getpid(), number)

@@ -97,12 +97,7 @@ class Worker:
         self.is_stopping = True
 
     def _turn(self) -> None:
-        waiting = [item for child in self.children for item in (child.pipe, child.process.sentinel)]
-        if waiting:
-            wait(waiting, timeout=self.doorbell.interval)
-        else:
-            time.sleep(self.doorbell.interval)
-        has_finished = self._collect()
+        has_finished = self._collect(self._wait())
         self._end_overdue()
         now = time.monotonic()
         if now >= self._next_renewal:
@@ -115,6 +110,14 @@ class Worker:
             self._look()
             self._next_due = housekeeping.next_moment(self.context)
         self._retire()
+
+    def _wait(self) -> list[Child]:
+        """The children that have answered, or are gone, before the doorbell has to be looked at."""
+        if not self.children:
+            time.sleep(self.doorbell.interval)
+            return []
+        told = set(wait([it for child in self.children for it in child.signs], timeout=self.doorbell.interval))
+        return [child for child in self.children if not told.isdisjoint(child.signs)]
 
     def _sweep(self, now: float) -> None:
         self._next_sweep = now + SWEEP_SECONDS
@@ -238,10 +241,10 @@ class Worker:
 
     # --- the children --------------------------------------------------------------------------------------
 
-    def _collect(self) -> bool:
-        """Notice who has finished and who is gone; True when a child is free again."""
+    def _collect(self, told: Sequence[Child]) -> bool:
+        """Notice who of them has finished and who is gone; True when a child is free again."""
         has_finished = False
-        for child in list(self.children):
+        for child in told:
             try:
                 if child.has_finished():
                     has_finished = True

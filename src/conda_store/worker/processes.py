@@ -32,6 +32,11 @@ class Child:
         self.jobs_done = 0
         self.activated: tuple[LinkChange, ...] = ()
 
+    @property
+    def signs(self) -> tuple[Connection, int]:
+        """What becomes readable when it answers, and when it ends."""
+        return self.pipe, self.process.sentinel
+
     def give(self, job: Job) -> None:
         self.job = job
         self.pipe.send(job)
