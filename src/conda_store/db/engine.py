@@ -209,6 +209,8 @@ class Changes:
         self._seen = -1
         # whether asking costs so little that it may be done many times a second
         self.is_cheap = database.is_sqlite
+        # what every commit is written to, before it can be seen; it stays while anybody is connected
+        self.written_file = Path(f"{database.engine.url.database}-wal") if database.is_sqlite else None
 
     def any(self) -> bool:
         number = self._commits.number()

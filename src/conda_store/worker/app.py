@@ -15,6 +15,7 @@ from conda_store.config.logs import configure_logging
 from conda_store.db import migrate
 from conda_store.db.engine import Changes
 from conda_store.queue.doorbell import PollingDoorbell
+from conda_store.queue.writes import Writes
 from conda_store.services.context import Context
 from conda_store.services.packages import ensure_channels
 from conda_store.services.temporary_files import own_temporary_directory
@@ -57,7 +58,8 @@ def run_worker(
         migrate.upgrade(context.database)
     ensure_channels(context)
     changes = Changes(context.database)
-    doorbell = PollingDoorbell(changes.any, interval=_CHEAP_INTERVAL if changes.is_cheap else _INTERVAL)
+    writes = Writes.to(changes.written_file) if changes.written_file is not None else None
+    doorbell = PollingDoorbell(changes.any, interval=_CHEAP_INTERVAL if changes.is_cheap else _INTERVAL, writes=writes)
     announcer = Announcer(context.database, on_activated) if on_activated else None
     worker = Worker(
         context,
@@ -85,5 +87,7 @@ def run_worker(
     if announcer is not None:
         announcer.close()
     changes.close()
+    if writes is not None:
+        writes.close()
     context.database.close()
     sys.stdout.flush()

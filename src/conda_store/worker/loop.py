@@ -113,10 +113,13 @@ class Worker:
 
     def _wait(self) -> list[Child]:
         """The children that have answered, or are gone, before the doorbell has to be looked at."""
-        if not self.children:
+        signs = [sign for child in self.children for sign in child.signs]
+        if (bell := self.doorbell.descriptor) is not None:
+            signs.append(bell)
+        if not signs:
             time.sleep(self.doorbell.interval)
             return []
-        told = set(wait([it for child in self.children for it in child.signs], timeout=self.doorbell.interval))
+        told = set(wait(signs, timeout=self.doorbell.interval))
         return [child for child in self.children if not told.isdisjoint(child.signs)]
 
     def _sweep(self, now: float) -> None:
