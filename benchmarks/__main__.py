@@ -149,7 +149,7 @@ def _builds(results: dict[str, Any]) -> list[str]:
     lines += ["| | bare | service | |", "|---|---|---|---|"]
     for name in ("small", "medium", "large"):
         row = results["warm"][name]
-        lines.append(_row(f"{name}, warm", row, f"+ {row['difference']['median']:.2f} s"))
+        lines.append(_row(f"{name}, warm", row, f"{row['difference']['median']:+.2f} s"))
     for name in ("small", "medium", "large"):
         row = results["cold"][name]
         lines.append(_row(f"{name}, cold", row, _cold_comparison(row)))
