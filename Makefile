@@ -42,10 +42,11 @@ audit: $(READY)
 setup: $(READY) $(OFFICIAL)
 	$(BIN)/python -m tools.setup_tests
 
-# the versions that are installed, with hashes and without the address of any index
+# the versions that are installed, with hashes and without addresses; the tests' npm packages too, where npm is there
 lock:
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--group dev pyproject.toml -o requirements/dev.txt
+	if command -v npm >/dev/null; then $(BIN)/python -m tools.lock_npm; fi
 
 $(READY): pyproject.toml requirements/dev.txt
 	$(PYTHON) tools/make_venv.py $(VENV) requirements/dev.txt
