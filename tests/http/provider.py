@@ -84,9 +84,7 @@ class Provider:
         self.asked.append((path, form or query))
         routes: dict[str, Callable[[], tuple[int, Any]]] = {
             "/token": lambda: self.exchange(form),
-            "/login/oauth/access_token": lambda: self.exchange(form),
             "/user": lambda: (200, {"login": self.person.name, "groups": list(self.person.groups)}),
-            "/user/orgs": lambda: (200, [{"login": group} for group in self.person.groups]),
             "/userinfo": lambda: (200, {"sub": "4711", **self.user_info}),
             "/jwks": lambda: (200, {"keys": [self._public()]}),
             "/.well-known/openid-configuration": lambda: (
@@ -103,9 +101,53 @@ class Provider:
         }
         return routes[path]() if path in routes else (404, {"error": "not found"})
 
+    def answer_to(
+        self, path: str, query: Mapping[str, str], form: Mapping[str, str], headers: Mapping[str, str]
+    ) -> tuple[int, Any]:
+        return self.answer(path, query, form)
+
     def _public(self) -> dict[str, Any]:
         key: dict[str, Any] = jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key(), as_dict=True)
         return key | {"kid": "one", "use": "sig", "alg": "RS256"}
+
+
+@dataclass
+class GitHub(Provider):
+    """As its documentation describes it: refusals of the token endpoint have status 200; the API wants a user agent and
+    the token; lists come by the page, 30 at once where nobody asks for more, 100 at most; an e-mail address may be
+    private. `refusal` is what the token endpoint answers."""
+
+    refusal: str = ""
+    granted: str = ""
+
+    def answer_to(
+        self, path: str, query: Mapping[str, str], form: Mapping[str, str], headers: Mapping[str, str]
+    ) -> tuple[int, Any]:
+        self.asked.append((path, form or query))
+        if path == "/login/oauth/access_token":
+            return self._token(form, headers)
+        if not headers.get("User-Agent"):
+            return 403, {"message": "Request forbidden by administrative rules."}
+        if headers.get("Authorization") != "Bearer gho_access":
+            return 401, {"message": "Bad credentials"}
+        if path == "/user":
+            return 200, {"login": self.person.name, "id": 583231, "type": "User", "name": None, "email": None}
+        if path == "/user/orgs":
+            if not {"user", "read:org"} & set(self.granted.split(",")):
+                return 403, {"message": "You need at least read:org scope or user scope to list your organizations."}
+            size = min(int(query.get("per_page", 30)), 100)
+            start = (int(query.get("page", 1)) - 1) * size
+            return 200, [{"login": name, "id": 1} for name in self.person.groups[start : start + size]]
+        return 404, {"message": "Not Found"}
+
+    def _token(self, form: Mapping[str, str], headers: Mapping[str, str]) -> tuple[int, Any]:
+        assert headers["Accept"] == "application/json", "or else the answer is a form"
+        self.granted = self.codes.get(form.get("code", ""), {}).get("scope", "").replace(" ", ",")
+        status, _ = self.exchange(form)
+        if self.refusal or status != 200:
+            error = self.refusal or "bad_verification_code"
+            return 200, {"error": error, "error_description": "...", "error_uri": "https://docs.github.example/"}
+        return 200, {"access_token": "gho_access", "scope": self.granted, "token_type": "bearer"}
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -124,7 +166,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("content-length", "0")
             self.end_headers()
             return
-        status, content = self.provider.answer(parts.path, query, form)
+        status, content = self.provider.answer_to(parts.path, query, form, self.headers)
         body = json.dumps(content).encode()
         if parts.path not in {"/.well-known/openid-configuration", "/jwks"}:
             status, body = (self.provider.status if status == 200 else status), self.provider.body or body

@@ -27,7 +27,7 @@ from conda_store.domain.addresses import AddressPolicy
 from conda_store.server.attempts import Attempts
 from conda_store_server import api, orm, schema
 from conda_store_server.server.dependencies import get_conda_store
-from tests.http.provider import CLIENT, SECRET, Person, Provider
+from tests.http.provider import CLIENT, SECRET, GitHub, Person, Provider
 from tests.http.service import Service, data, refused
 
 RULES = {
@@ -281,6 +281,28 @@ def test_a_provider_sends_nobody_to_our_neighbours(tmp_path: Path, provider: Pro
         assert "/inside" not in dict(provider.asked)
 
 
+def test_what_a_provider_names_is_asked_at_the_address_that_was_looked_at(tmp_path: Path, provider: Provider) -> None:
+    """Once, so that the name cannot stand for a neighbour when it is connected to (DNS rebinding)."""
+    looked: list[str] = []
+
+    class Names(AddressPolicy):
+        def resolve(self, host: str, port: int) -> tuple[str, ...]:
+            looked.append(host)
+            return ("127.0.0.1",)
+
+    elsewhere = provider.url.replace("localhost", "provider.test")
+    provider.claims = {"preferred_username": None, "groups": None}
+    provider.user_info = {"preferred_username": "carol", "groups": []}
+    paths = {"token_endpoint": "token", "jwks_uri": "jwks", "userinfo_endpoint": "userinfo"}
+    provider.description = {name: f"{elsewhere}/{path}" for name, path in paths.items()}
+    login = openid(provider)
+    login.addresses = Names(())
+    with Service(tmp_path, login=login) as service, browser(service) as client:
+        client.get("/login/")
+        assert permissions(client)["primary_namespace"] == "carol"
+    assert looked == ["provider.test"] * 3
+
+
 def test_what_the_id_token_does_not_say_is_asked_for(tmp_path: Path, provider: Provider) -> None:
     provider.claims = {"preferred_username": None, "groups": None}
     provider.user_info = {"preferred_username": "carol", "groups": ["it"]}
@@ -394,18 +416,54 @@ def test_a_discovery_of_another_issuer_is_not_believed(tmp_path: Path, provider:
         assert client.get("/login/").status_code == 503
 
 
-@pytest.mark.parametrize(("scope", "groups"), [("user:email", False), ("read:org", True)])
-def test_github(tmp_path: Path, provider: Provider, scope: str, groups: bool) -> None:
-    provider.person = Person("octocat", ("data",))
-    login = GithubOAuthAuthentication(
-        github_url=provider.url, github_api=provider.url, client_id=CLIENT, client_secret=SECRET, access_scope=scope,
-        groups_key="none",
+@pytest.fixture
+def github_provider() -> Iterator[GitHub]:
+    with GitHub(person=Person("octocat", ("data",))) as provider:
+        yield provider
+
+
+def github(provider: Provider, **options: Any) -> GithubOAuthAuthentication:
+    return GithubOAuthAuthentication(
+        github_url=provider.url, github_api=provider.url, client_id=CLIENT, client_secret=SECRET, groups_key="none",
+        **options,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("scope", "groups"), [("user:email", False), ("read:org", True), ("user:email read:org", True), ("user", True)]
+)
+def test_github(tmp_path: Path, github_provider: GitHub, scope: str, groups: bool) -> None:
+    login = github(github_provider, access_scope=scope)
     with Service(tmp_path, login=login, rules=RULES) as service, browser(service) as client:
         client.get("/login/")
         found = permissions(client)
         assert found["primary_namespace"] == "octocat"
         assert ("data-*/*" in found["entity_roles"]) is groups
+
+
+def test_github_tells_organisations_by_the_page(tmp_path: Path, github_provider: GitHub) -> None:
+    github_provider.person = Person("octocat", (*(f"organisation-{number}" for number in range(200)), "data"))
+    login = github(github_provider, access_scope="read:org")
+    with Service(tmp_path, login=login, rules=RULES) as service, browser(service) as client:
+        client.get("/login/")
+        assert "data-*/*" in permissions(client)["entity_roles"]
+
+
+@pytest.mark.parametrize("refusal", ["bad_verification_code", "incorrect_client_credentials", "unverified_user_email"])
+def test_github_refuses_with_status_200(
+    tmp_path: Path, github_provider: GitHub, refusal: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The operator hears why: a wrong secret is theirs to mend."""
+    github_provider.refusal = refusal
+    login = github(github_provider)
+    login.log.addHandler(caplog.handler)
+    with Service(tmp_path, login=login) as service, browser(service) as client:
+        answer = client.get("/login/")
+        assert answer.status_code == 403
+        assert permissions(client)["authenticated"] is False
+    login.log.removeHandler(caplog.handler)
+    assert refusal in caplog.text
+    assert SECRET not in caplog.text
 
 
 def test_any_oauth_provider_behind_a_prefix(tmp_path: Path, provider: Provider) -> None:

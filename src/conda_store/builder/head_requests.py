@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from conda_store.domain.addresses import AddressPolicy
-from conda_store.domain.requests import guarded_opener
+from conda_store.domain.requests import guarded_opener, secure_context
 from conda_store.errors import AddressRefused, InvalidInput
 
 _ANY = AddressPolicy()
@@ -103,16 +103,7 @@ def _open(url: str, method: str, timeout: float, authorization: str | None, addr
 @lru_cache(maxsize=8)
 def _opener(is_secure: bool, addresses: AddressPolicy) -> urllib.request.OpenerDirector:
     """It follows redirects and takes proxies from the environment. The TLS context costs 20 ms, so only when needed."""
-    if not is_secure:
-        return guarded_opener(addresses)
-    context = ssl.create_default_context()
-    try:
-        import certifi
-    except ImportError:
-        pass
-    else:
-        context.load_verify_locations(certifi.where())
-    return guarded_opener(addresses, context)
+    return guarded_opener(addresses, secure_context() if is_secure else None)
 
 
 def _authorized(url: str, entries: Mapping[str, Any]) -> tuple[str, str | None]:

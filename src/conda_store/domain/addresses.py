@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
 
 from conda_store.errors import InvalidInput
 
 ALL = "*"
+# compatible, translated (RFC 2765), NAT64 (RFC 6052)
+_IPV4_AT_THE_END = (IPv6Network("::/96"), IPv6Network("::ffff:0:0:0/96"), IPv6Network("64:ff9b::/96"))
 
 
 @dataclass(frozen=True)
@@ -79,9 +81,11 @@ def address_problem(text: str) -> str | None:
 def _plain(address: str) -> IPv4Address | IPv6Address:
     """An IPv4 address in the clothes of an IPv6 one is what it is."""
     ip = ip_address(address.partition("%")[0])
-    if isinstance(ip, IPv6Address):
-        return ip.ipv4_mapped or ip.sixtofour or ip
-    return ip
+    if not isinstance(ip, IPv6Address) or ip.is_loopback or ip.is_unspecified:
+        return ip
+    if any(ip in network for network in _IPV4_AT_THE_END):
+        return IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip.ipv4_mapped or ip.sixtofour or ip
 
 
 def _contains(text: str, ip: IPv4Address | IPv6Address) -> bool:

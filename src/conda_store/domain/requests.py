@@ -29,9 +29,11 @@ def connected(policy: AddressPolicy, address: tuple[str, int], *arguments: Any, 
     raise failure
 
 
-def guarded_opener(policy: AddressPolicy, context: ssl.SSLContext | None = None) -> urllib.request.OpenerDirector:
-    """An opener whose connections go to permitted addresses only. Proxies of the environment are asked as they are:
-    they have a policy of their own.
+def guarded_opener(
+    policy: AddressPolicy, context: ssl.SSLContext | None = None, *, follows_redirects: bool = True
+) -> urllib.request.OpenerDirector:
+    """An opener for http and https alone, whose connections go to permitted addresses only. Proxies of the environment
+    are asked as they are: they have a policy of their own.
 
     Opening raises InvalidInput for a host that lies inside.
     """
@@ -55,7 +57,35 @@ def guarded_opener(policy: AddressPolicy, context: ssl.SSLContext | None = None)
             chosen = _class_for(request, Secure, http.client.HTTPSConnection)
             return self.do_open(chosen, request, context=context)
 
-    return urllib.request.build_opener(PlainHandler, SecureHandler)
+    opener = urllib.request.OpenerDirector()
+    # not build_opener, which reads files and asks by FTP, too: a redirect to ftp:// would go anywhere
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.UnknownHandler(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        PlainHandler(),
+        SecureHandler(),
+    ):
+        opener.add_handler(handler)
+    if follows_redirects:
+        opener.add_handler(urllib.request.HTTPRedirectHandler())
+    return opener
+
+
+def secure_context(*, verifies: bool = True) -> ssl.SSLContext:
+    """Whom to believe who a server is: the authorities of this machine, and those of certifi where it is installed."""
+    context = ssl.create_default_context()
+    if not verifies:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+    try:
+        import certifi
+    except ImportError:
+        return context
+    context.load_verify_locations(certifi.where())
+    return context
 
 
 def _class_for(request: urllib.request.Request, guarded: Any, plain: Any) -> Any:

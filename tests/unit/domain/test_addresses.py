@@ -11,7 +11,8 @@ CLOSED = AddressPolicy(())
 @pytest.mark.parametrize(
     "address",
     ["127.0.0.1", "10.1.2.3", "192.168.0.1", "172.16.0.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "224.0.0.1",
-     "::1", "fe80::1%eth0", "fd00::1", "::ffff:127.0.0.1", "2002:7f00:1::", "::"],
+     "::1", "fe80::1%eth0", "fd00::1", "::ffff:127.0.0.1", "2002:7f00:1::", "::",
+     "::7f00:1", "::ffff:0:7f00:1", "64:ff9b::a01:203"],
 )  # fmt: skip
 def test_neighbours_are_not_asked(address: str) -> None:
     assert not CLOSED.permits("example.org", address)
@@ -19,7 +20,7 @@ def test_neighbours_are_not_asked(address: str) -> None:
     assert AddressPolicy(("example.org",)).permits("Example.org", address)
 
 
-@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8"])
+@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"])
 def test_others_are(address: str) -> None:
     assert CLOSED.permits("example.org", address)
 

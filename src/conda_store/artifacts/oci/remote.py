@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 import re
-import ssl
 import time
 import urllib.error
 import urllib.parse
@@ -19,7 +18,7 @@ from itertools import count
 from typing import Any
 
 from conda_store.domain.addresses import AddressPolicy
-from conda_store.domain.requests import guarded_opener
+from conda_store.domain.requests import guarded_opener, secure_context
 from conda_store.errors import ArtifactFailed, InvalidInput
 
 INDEX_TYPES = (
@@ -118,11 +117,7 @@ class Remote:
         self._login = login
         self._authorization = ""
         self._scope = f"repository:{name}:pull"
-        context = ssl.create_default_context()
-        if not verifies_ssl:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        self._opener = guarded_opener(addresses, context)
+        self._opener = guarded_opener(addresses, secure_context(verifies=verifies_ssl))
 
     # --- reading -------------------------------------------------------------------------------------------
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlencode, urlsplit
 
-from conda_store.errors import NotAuthenticated, Unavailable
-
-if TYPE_CHECKING:
-    import httpx
+from conda_store.domain.addresses import AddressPolicy
+from conda_store.domain.requests import guarded_opener, secure_context
+from conda_store.errors import InvalidInput, NotAuthenticated, Unavailable
 
 _SECONDS = 10.0
 _LARGEST = 1 << 20
+_PIECE = 1 << 16
+_ANY = AddressPolicy()
 
 
 def fetch_json(
@@ -23,45 +29,54 @@ def fetch_json(
     form: Mapping[str, str] | None = None,
     token: str | None = None,
     verify: bool = True,
+    addresses: AddressPolicy = _ANY,
 ) -> Any:
     """The JSON that is answered.
 
     Raises:
         NotAuthenticated: the answer is a refusal: status 4xx.
-        Unavailable: no answer, another status, too long, too large, or no JSON.
+        Unavailable: no answer, another status, too long, too large, no JSON, or the host lies inside.
     """
-    import httpx
-
     headers = {"Accept": "application/json", "User-Agent": "conda-store"}
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"
     where = urlsplit(url).netloc.rpartition("@")[2]
+    body = None if form is None else urlencode(form).encode()
+    is_secure = urlsplit(url).scheme == "https"
     try:
-        with (
-            httpx.Client(timeout=_SECONDS, verify=verify, follow_redirects=False, headers=headers) as client,
-            client.stream(method, url, data=form) as answer,
-        ):
-            status, content = answer.status_code, _read(answer)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise _unavailable(where, type(error).__name__) from error
-    if 400 <= status < 500:
-        raise NotAuthenticated(f"{where} refused with status {status}", hint="Log in once more.")
+        request = urllib.request.Request(url, body, headers, method=method)  # noqa: S310
+        with _opener(addresses, is_secure=is_secure, verifies=verify).open(request, timeout=_SECONDS) as answer:
+            status, content = answer.status, _read(answer)
+    except urllib.error.HTTPError as error:
+        error.close()
+        if 400 <= error.code < 500:
+            raise NotAuthenticated(f"{where} refused with status {error.code}", hint="Log in once more.") from error
+        raise _unavailable(where, f"status {error.code}") from error
+    except InvalidInput as error:
+        raise Unavailable(f"nobody can log in: {error.message}", hint=error.hint) from error
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise _unavailable(where, reason if isinstance(reason, str) else type(reason).__name__) from error
     if status != 200:
         raise _unavailable(where, f"status {status}")
     try:
-        return httpx.Response(200, content=content).json()
+        return json.loads(content)
     except (ValueError, RecursionError) as error:
         raise _unavailable(where, "no JSON") from error
 
 
-def _read(answer: httpx.Response) -> bytes:
-    import httpx
+@lru_cache(maxsize=8)
+def _opener(addresses: AddressPolicy, *, is_secure: bool, verifies: bool) -> urllib.request.OpenerDirector:
+    context = secure_context(verifies=verifies) if is_secure else None
+    return guarded_opener(addresses, context, follows_redirects=False)
 
+
+def _read(answer: http.client.HTTPResponse) -> bytes:
     deadline, content = time.monotonic() + _SECONDS, b""
-    for piece in answer.iter_bytes():
+    while piece := answer.read1(_PIECE):
         content += piece
         if len(content) > _LARGEST or time.monotonic() > deadline:
-            raise httpx.ReadError("too large, or too slow")
+            raise OSError("too large, or too slow")
     return content
 
 

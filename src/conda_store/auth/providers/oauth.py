@@ -16,6 +16,7 @@ from traitlets import Bool, Callable, Unicode, Union
 from conda_store.auth.opaque import digest
 from conda_store.auth.providers.base import Authentication, AuthenticationToken, in_thread, texts
 from conda_store.auth.providers.fetching import fetch_json
+from conda_store.domain.addresses import AddressPolicy
 from conda_store.errors import NotAuthenticated, Unavailable
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 _HUB_ANSWERS_LAST = 60.0
 _HUB_ANSWERS = 10_000
 _LONGEST_HUB_TOKEN = 200
+# scopes of GitHub with which it tells them, how many at once at most, and how often it is asked
+_TELL_ORGANISATIONS = frozenset({"read:org", "write:org", "admin:org", "user"})
+_ON_A_PAGE = 100
+_MOST_PAGES = 10
 
 
 def challenge_of(verifier: str) -> str:
@@ -80,7 +85,7 @@ class GenericOAuthAuthentication(Authentication):
 
     def told(self, token: str) -> AuthenticationToken | None:
         """What the provider tells of the bearer of an access token."""
-        return self._person(fetch_json("GET", self.user_data_url, token=token, verify=self.tls_verify))
+        return self._person(self._ask("GET", self.user_data_url, token=token))
 
     def _person(self, data: Any) -> AuthenticationToken:
         """
@@ -113,10 +118,25 @@ class GenericOAuthAuthentication(Authentication):
         if self.client_secret:
             form["client_secret"] = self.client_secret
         try:
-            answer = fetch_json("POST", self._token_url(), form=form, verify=self.tls_verify)
-        except NotAuthenticated:
+            answer = self._ask("POST", self._token_url(), form=form)
+        except NotAuthenticated as error:
+            self.log.warning("a code was not exchanged for a token: %s", error.message)
             return {}
-        return answer if isinstance(answer, Mapping) else {}
+        if not isinstance(answer, Mapping):
+            return {}
+        if refusal := answer.get("error"):
+            # GitHub refuses with status 200; that the client's secret is wrong is the operator's to know
+            self.log.warning("a code was not exchanged for a token: %.100r", refusal)
+        return answer
+
+    def _ask(self, method: str, url: str, *, form: Mapping[str, str] | None = None, token: str | None = None) -> Any:
+        return fetch_json(
+            method, url, form=form, token=token, verify=self.tls_verify, addresses=self._addresses_for(url)
+        )
+
+    def _addresses_for(self, url: str) -> AddressPolicy:
+        """What may be asked there: all addresses are the operator's choice."""
+        return AddressPolicy()
 
     def _authorize_url(self) -> str:
         return str(self.authorize_url)
@@ -151,10 +171,16 @@ class GithubOAuthAuthentication(GenericOAuthAuthentication):
 
     def told(self, token: str) -> AuthenticationToken | None:
         person = super().told(token)
-        if person is None or "read:org" not in self.access_scope.split():
+        if person is None or not _TELL_ORGANISATIONS & set(self.access_scope.split()):
             return person
-        rows = fetch_json("GET", f"{self.github_api}/user/orgs?per_page=100", token=token, verify=self.tls_verify)
-        names = [row.get("login") for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+        names: list[object] = []
+        for page in range(1, _MOST_PAGES + 1):
+            rows = self._ask("GET", f"{self.github_api}/user/orgs?per_page={_ON_A_PAGE}&page={page}", token=token)
+            if not isinstance(rows, list):
+                raise Unavailable("GitHub does not tell the organisations that you are in", hint="Try again later.")
+            names += [row.get("login") for row in rows if isinstance(row, Mapping)]
+            if len(rows) < _ON_A_PAGE:
+                break
         return AuthenticationToken(person.primary_namespace, groups=texts(names))
 
 

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 from traitlets import Unicode
 
 from conda_store.auth.providers.base import AuthenticationToken, in_thread
-from conda_store.auth.providers.fetching import fetch_json
 from conda_store.auth.providers.oauth import GenericOAuthAuthentication
-from conda_store.errors import Forbidden, InvalidInput, Unavailable
+from conda_store.domain.addresses import AddressPolicy
+from conda_store.errors import Forbidden, Unavailable
 
 if TYPE_CHECKING:
     import jwt
@@ -59,7 +59,7 @@ class OpenIDConnectAuthentication(GenericOAuthAuthentication):
         with self._lock:
             if self._document is None or self._document[0] < time.monotonic():
                 url = f"{self.issuer.rstrip('/')}/.well-known/openid-configuration"
-                document = fetch_json("GET", url, verify=self.tls_verify)
+                document = self._ask("GET", url)
                 if not isinstance(document, Mapping) or document.get("issuer") != self.issuer:
                     raise Unavailable(
                         f"{url} does not describe the issuer {self.issuer}",
@@ -132,7 +132,7 @@ class OpenIDConnectAuthentication(GenericOAuthAuthentication):
         with self._lock:
             age = _DOCUMENT_LASTS if self._keys is None else time.monotonic() - self._keys[0]
             if self._keys is None or age >= (_DOCUMENT_LASTS if missing is None else _KEYS_LAST_AT_LEAST):
-                answer = fetch_json("GET", self._permitted(str(document.get("jwks_uri", ""))), verify=self.tls_verify)
+                answer = self._ask("GET", str(document.get("jwks_uri", "")))
                 self._keys = (time.monotonic(), jwt.PyJWKSet.from_dict(answer))
             return list(self._keys[1].keys)
 
@@ -140,31 +140,20 @@ class OpenIDConnectAuthentication(GenericOAuthAuthentication):
         url = self.discovered().get("userinfo_endpoint")
         if not isinstance(url, str):
             return {}
-        data = fetch_json("GET", self._permitted(url), token=access_token, verify=self.tls_verify)
+        data = self._ask("GET", url, token=access_token)
         # OpenID Connect Core 5.3.2: what is told of another subject must not be used
         return data if isinstance(data, Mapping) and data.get("sub") == subject else {}
 
-    def _permitted(self, url: str) -> str:
-        """An address that the provider names: on its own host, or where one may ask on behalf of others.
-
-        Raises:
-            Unavailable: it lies inside.
-        """
-        parts = urlsplit(url)
-        if parts.hostname and parts.hostname != urlsplit(self.issuer).hostname:
-            try:
-                self.addresses.resolve(parts.hostname, parts.port or 443)
-            except InvalidInput as error:
-                raise Unavailable(f"the provider {self.issuer} names {error.message}", hint=error.hint) from error
-            except OSError:
-                pass  # asking will say so
-        return url
+    def _addresses_for(self, url: str) -> AddressPolicy:
+        """The provider's own host is the operator's choice; any other that it names has to be what may be asked on
+        behalf of others."""
+        return AddressPolicy() if urlsplit(url).hostname == urlsplit(self.issuer).hostname else self.addresses
 
     def _authorize_url(self) -> str:
         return self._endpoint("authorization_endpoint")
 
     def _token_url(self) -> str:
-        return self._permitted(self._endpoint("token_endpoint"))
+        return self._endpoint("token_endpoint")
 
     def _endpoint(self, name: str) -> str:
         url = self.discovered().get(name)
