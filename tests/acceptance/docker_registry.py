@@ -14,8 +14,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.acceptance.harness import wait_for
 from tests.conftest import missing
+from tests.waiting import wait_for
 
 USER, PASSWORD = "porter", "open sesame"
 _HTPASSWD = "porter:$2b$04$jejL6QpSkMZUVrd43kb.S.zCbquu5x638/PJJNqdHq3KUZqRAOK5G\n"

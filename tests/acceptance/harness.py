@@ -6,12 +6,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 from sqlalchemy import select
 
@@ -25,24 +23,8 @@ from conda_store.domain.artifact import ArtifactType
 from conda_store.domain.build import BuildStatus
 from conda_store.services.context import Context
 from conda_store.services.specifications import Submission, submit
+from tests.waiting import WAIT_SECONDS, wait_for
 from tools.channel.tiny import index, write_package
-
-WAIT_SECONDS = 60.0
-Value = TypeVar("Value")
-
-
-def wait_for(what: str, get: Callable[[], Value | None], seconds: float = WAIT_SECONDS) -> Value:
-    """The first value of `get` that is true.
-
-    Raises:
-        AssertionError: there was none in time.
-    """
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if value := get():
-            return value
-        time.sleep(0.005)
-    raise AssertionError(f"{what}: not within {seconds} s")
 
 
 @dataclass
@@ -208,20 +190,6 @@ def store(directory: Path, **options: object) -> Iterator[Store]:
         opened.close()
 
 
-def alive_children(pid: int) -> list[int]:
-    """The processes that descend from one, that are not zombies."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
-            except OSError:
-                continue
-            if int(fields[1]) == pid and fields[0] != "Z":
-                found += [int(entry.name), *alive_children(int(entry.name))]
-    return found
-
-
 def tiny_channel(directory: Path, *, files: int = 3) -> Path:
     """A channel of a few small packages: `one`, `two` (needs one), `three`; each holds so many files."""
     for number, name in enumerate(("one", "two", "three"), 1):
@@ -230,11 +198,3 @@ def tiny_channel(directory: Path, *, files: int = 3) -> Path:
         write_package(directory, name, f"{number}.0", files=content, depends=depends)
     index(directory)
     return directory
-
-
-def is_running(pid: int) -> bool:
-    """Whether the process is there and not merely waiting for somebody to take note of its end."""
-    try:
-        return (Path("/proc") / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False

@@ -19,7 +19,8 @@ from typing import Any
 import httpx
 
 from conda_store.storage.keys import stored_path
-from tests.acceptance.harness import WAIT_SECONDS, alive_children, is_running, wait_for
+from tests.processes import alive_children, is_running
+from tests.waiting import WAIT_SECONDS, wait_for
 
 PROGRAM = str(Path(sys.executable).with_name("conda-store"))
 ENDED = {"COMPLETED", "FAILED", "CANCELED"}

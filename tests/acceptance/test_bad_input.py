@@ -12,8 +12,9 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.acceptance.harness import tiny_channel, wait_for
+from tests.acceptance.harness import tiny_channel
 from tests.acceptance.service import API, Service, serving
+from tests.waiting import wait_for
 from tools.channel.serve import ChannelServer, Fault
 from tools.channel.tiny import index, write_package
 

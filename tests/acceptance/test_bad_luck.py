@@ -14,9 +14,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.acceptance.harness import wait_for
 from tests.acceptance.holding import held_in
 from tests.acceptance.service import API, Service, serving
+from tests.waiting import wait_for
 from tools.channel.serve import ChannelServer
 
 SPECIFICATION = "name: env\ndependencies: [two, three]\n"

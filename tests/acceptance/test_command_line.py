@@ -17,9 +17,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.acceptance.harness import tiny_channel, wait_for
+from tests.acceptance.harness import tiny_channel
 from tests.acceptance.service import API, PROGRAM, Service, serving
 from tests.unpacking import unpack_all
+from tests.waiting import wait_for
 from tools.channel.serve import ChannelServer, Fault
 
 REAL = "name: real\ndependencies: [python=3.11, numpy]\nvariables: {GREETING: hello there}\n"

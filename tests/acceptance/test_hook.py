@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.acceptance.harness import Store, wait_for
+from tests.acceptance.harness import Store
+from tests.waiting import wait_for
 
 CONFIGURATION = """
 from pathlib import Path

@@ -16,9 +16,9 @@ import httpx
 import pytest
 
 from tests.acceptance import person
-from tests.acceptance.harness import wait_for
 from tests.acceptance.service import PROGRAM, Service
 from tests.needed import missing
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.xdist_group("identity")
 

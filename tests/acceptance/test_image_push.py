@@ -18,8 +18,9 @@ import pytest
 from conda_store.artifacts.oci.layouts import image_of, push
 from conda_store.artifacts.oci.remote import Login, Remote, RemoteManifest
 from tests.acceptance.docker_registry import PASSWORD, USER, DockerRegistry, docker_registry
-from tests.acceptance.harness import tiny_channel, wait_for
+from tests.acceptance.harness import tiny_channel
 from tests.acceptance.service import API, PROGRAM, Service, serving
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.channel, pytest.mark.xdist_group("image_push")]
 

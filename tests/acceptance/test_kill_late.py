@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.harness import is_running, tiny_channel, wait_for
+from tests.acceptance.harness import tiny_channel
 from tests.acceptance.service import Service, serving
+from tests.processes import is_running
+from tests.waiting import wait_for
 from tools.channel.serve import ChannelServer
 from tools.channel.tiny import index, write_package
 

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.harness import is_running, wait_for
 from tests.acceptance.holding import held_in
 from tests.acceptance.service import API, Service, serving
+from tests.processes import is_running
+from tests.waiting import wait_for
 from tools.channel.serve import ChannelServer
 
 SPECIFICATION = "name: env\ndependencies: [two, three]\n"

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.harness import Store, alive_children, is_running, store, tiny_channel, wait_for
+from tests.acceptance.harness import Store, store, tiny_channel
+from tests.processes import alive_children, is_running
+from tests.waiting import wait_for
 from tools.channel.serve import ChannelServer, Fault
 
 SPECIFICATION = "name: env\ndependencies: [two, three]\n"

@@ -15,7 +15,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.acceptance.harness import alive_children, is_running, tiny_channel, wait_for
+from tests.acceptance.harness import tiny_channel
+from tests.processes import alive_children, is_running
+from tests.waiting import wait_for
 from tools.channel.serve import ChannelServer
 
 TOKEN = "a-token-that-the-operator-made-up"

@@ -8,7 +8,8 @@ from pathlib import Path
 from conda_store.domain.access import SYSTEM
 from conda_store.services.builds import cancel_build, rebuild
 from conda_store.services.environments import update_environment
-from tests.acceptance.harness import Store, wait_for
+from tests.acceptance.harness import Store
+from tests.waiting import wait_for
 from tools.channel.serve import ChannelServer, Fault
 
 SPECIFICATION = "name: env\ndependencies: [{}]\n"

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.harness import wait_for
 from tests.acceptance.service import Service, serving
 from tests.conftest import ROOT, missing
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.channel, pytest.mark.xdist_group("registry")]
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.harness import tiny_channel, wait_for
+from tests.acceptance.harness import tiny_channel
 from tests.acceptance.service import API, Service, serving
+from tests.waiting import wait_for
 from tools.channel.serve import ChannelServer
 
 GOOD = "name: {}\ndependencies: [{}]\n"

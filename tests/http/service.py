@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -33,6 +32,7 @@ from conda_store.services.packing import make_artifact
 from conda_store.services.run_build import run_build
 from conda_store.services.specifications import Submission
 from conda_store.storage import BlobStore, local_blobs
+from tests.waiting import wait_for
 
 TOKENS = {
     "admin": {"primary_namespace": "default", "role_bindings": {"*/*": ["admin"]}},
@@ -111,10 +111,7 @@ class Service:
 
     def __enter__(self) -> Service:
         self._thread.start()
-        deadline = time.monotonic() + 20
-        while not self._server.started:
-            assert time.monotonic() < deadline, "the server did not start"
-            time.sleep(0.01)
+        wait_for("the server's start", lambda: self._server.started, 20)
         return self
 
     def __exit__(

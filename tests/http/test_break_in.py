@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -19,6 +18,7 @@ from conda_store.auth.providers.simple import DummyAuthentication
 from conda_store.auth.signed import SignedTokens
 from conda_store.auth.tokens import parsed_bindings
 from tests.http.service import Service, data
+from tests.waiting import wait_for
 
 FORMER, PRESENT = "former-secret-" * 4, "present-secret-" * 4
 
@@ -187,9 +187,8 @@ def test_logins_refused_logins_and_their_ends_are_in_the_audit_log(tmp_path: Pat
             ("alice", "log-out", True, ""),
             ("team", "log-in", True, "with a token"),
         }
-        deadline = time.monotonic() + 20  # refusals are written when their requests have been answered
-        while len(entries(service)) < len(expected) and time.monotonic() < deadline:
-            time.sleep(0.05)
+        # refusals are written when their requests have been answered
+        wait_for("all entries", lambda: len(entries(service)) >= len(expected), 20)
         assert set(entries(service)) == expected
 
 

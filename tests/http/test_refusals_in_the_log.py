@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ import structlog
 from structlog.typing import EventDict
 
 from tests.http.service import Service
+from tests.waiting import wait_for
 
 
 @pytest.fixture
@@ -56,13 +56,10 @@ def test_a_refusal_says_why(service: Service, lines: list[EventDict], method: st
 
 def refusal(lines: list[EventDict]) -> EventDict:
     """The line is written when the answer has been sent: it may come a little later."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        if found := [line for line in lines if line["event"] == "request refused"]:
-            assert len(found) == 1
-            return found[0]
-        time.sleep(0.01)
-    raise AssertionError("the log says nothing of the refusal")
+    (found,) = wait_for(
+        "the refusal in the log", lambda: [line for line in lines if line["event"] == "request refused"], 10
+    )
+    return found
 
 
 def test_what_does_not_exist_is_no_refusal(service: Service, lines: list[EventDict]) -> None:

@@ -24,7 +24,9 @@ from conda_store.builder.ports import Installed, InstallRequest
 from conda_store.domain.lock import CondaPackage, PlatformLock, PyPIPackage
 from conda_store.domain.platform import Platform
 from conda_store.errors import LinkScriptFailed, PipFailed
+from tests.processes import is_running
 from tests.recording import Recorder
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.channel
 LIMIT = 180.0  # seconds for anything that might hang
@@ -265,12 +267,7 @@ def test_cancelling_kills_uv_and_what_it_started(site, tmp_path):
 
     asyncio.run(asyncio.wait_for(cancel(), LIMIT))
     pid = int(marker.read_text())
-    for _ in range(200):
-        if not Path(f"/proc/{pid}").exists() or Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z":
-            break
-        subprocess.run(["sleep", "0.05"], check=True)
-    else:
-        pytest.fail("the build backend still runs")
+    wait_for("the end of the build backend", lambda: not is_running(pid), 10)
     assert not (site.root / "cancelled").exists()
     assert not (site.root / ".cancelled").exists()
 

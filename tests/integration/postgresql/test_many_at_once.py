@@ -24,8 +24,9 @@ from conda_store.services.context import Context
 from conda_store.services.quotas import claim_build
 from conda_store.services.run_build import run_build
 from conda_store.services.settings import update_settings
-from tests.acceptance.harness import Store, store, tiny_channel, wait_for
+from tests.acceptance.harness import Store, store, tiny_channel
 from tests.queueing import LEASE, claimed, found, handed_in, link
+from tests.waiting import wait_for
 from tools.channel.serve import ChannelServer, Fault
 
 THREADS = 8

@@ -3,43 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from conda_store.builder.child_process import child_environment, run_child
+from tests.processes import is_running
+from tests.waiting import wait_for
 
 SLEEPER = "echo $$ > main; sleep 600 & echo $! > child; echo started; wait"
 
 
-def is_alive(pid: int) -> bool:
-    """Running, and no zombie that waits to be collected."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
 def wait_until_dead(*pids: int) -> None:
-    deadline = time.monotonic() + 20
-    while any(is_alive(pid) for pid in pids):
-        assert time.monotonic() < deadline, "processes still run"
-        time.sleep(0.02)
+    wait_for("the end of the processes", lambda: not any(map(is_running, pids)), 20)
 
 
 def recorded(directory: Path, name: str) -> int:
-    deadline = time.monotonic() + 20
-    while True:
-        with contextlib.suppress(FileNotFoundError, ValueError):
-            return int((directory / name).read_text())
-        assert time.monotonic() < deadline, f"{name} was not written"
-        time.sleep(0.02)
+    """The number that a process writes to a file, once it has."""
+    wait_for(f"something in {name}", lambda: (directory / name).exists() and (directory / name).read_text().strip(), 20)
+    return int((directory / name).read_text())
 
 
 async def start(directory: Path, script: str, *, on_line=lambda _: None, limit: float = 30.0, stdin: bytes = b""):

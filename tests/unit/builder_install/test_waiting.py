@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
 
 import pytest
 
@@ -13,6 +12,7 @@ from conda_store.builder.claims import Claims
 from conda_store.builder.install import install
 from conda_store.errors import PackageNotFound
 from tests.unit.builder_install.other_process import start
+from tests.waiting import wait_for
 from tools.channel.serve import ChannelServer, Fault
 
 LIMIT = 30.0
@@ -32,7 +32,7 @@ def other(site, served):
     """Another process that installs `shared` and `slow`, and hangs in downloading `slow`."""
     served.faults["*slow*.conda"] = Fault(hang=True, times=1)
     process = start(site.root, select(site, "shared", "slow"), "elsewhere")
-    wait_until(lambda: served.faults["*slow*.conda"].times == 0 and is_cached(site, "shared"))
+    wait_for("the download", lambda: served.faults["*slow*.conda"].times == 0 and is_cached(site, "shared"))
     yield process
     with process:
         process.send_signal(signal.SIGKILL)
@@ -44,13 +44,6 @@ def select(site, *names):
 
 def is_cached(site, name):
     return site.cache.seal_of(*select(site, name)) is not None
-
-
-def wait_until(is_so):
-    deadline = time.monotonic() + LIMIT
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_cached_packages_wait_for_nobody(site, served, other):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
@@ -10,6 +11,7 @@ import structlog
 from conda_store.db import environments
 from conda_store.services.context import Context
 from conda_store.worker.watcher import submit_all, watch
+from tests.waiting import wait_for
 
 
 class Stale(type(Path())):  # type: ignore[misc]
@@ -50,44 +52,36 @@ def test_of_a_file_without_end_only_the_beginning_is_read(context: Context, tmp_
     assert "more than the 10,485,760" in warning["error"]
 
 
-def test_a_name_that_is_no_text_does_not_keep_others_from_being_followed(context: Context, tmp_path: Path) -> None:
-    specification(tmp_path / "one", "first")
+@contextmanager
+def following(context: Context, directory: Path) -> Iterator[None]:
+    """Within, the directory is followed, or about to be."""
     stop = threading.Event()
-    watcher = threading.Thread(target=watch, args=(context, [str(tmp_path / "one")], stop, False))
+    watcher = threading.Thread(target=watch, args=(context, [str(directory)], stop, False))
     watcher.start()
     try:
-        until(lambda: "first" in names(context))
-        for number in range(3):  # following may only be about to begin
-            (tmp_path / "one" / f"{number}\udcff.yaml").write_text("name: [")
-            time.sleep(1)
-        specification(tmp_path / "one", "later")
-        until(lambda: "later" in names(context))
+        wait_for("the first file", lambda: "first" in names(context))
+        yield
     finally:
         stop.set()
         watcher.join(20)
     assert not watcher.is_alive()
 
 
+def test_a_name_that_is_no_text_does_not_keep_others_from_being_followed(context: Context, tmp_path: Path) -> None:
+    specification(tmp_path / "one", "first")
+    with following(context, tmp_path / "one"):
+        for number in range(3):  # following may only be about to begin
+            (tmp_path / "one" / f"{number}\udcff.yaml").write_text("name: [")
+            time.sleep(1)
+        specification(tmp_path / "one", "later")
+        wait_for("the later file", lambda: "later" in names(context))
+
+
 def test_files_are_followed_until_told_to_stop(context: Context, tmp_path: Path) -> None:
     specification(tmp_path / "one", "first")
-    stop = threading.Event()
-    watcher = threading.Thread(target=watch, args=(context, [str(tmp_path / "one")], stop, False))
-    watcher.start()
-    try:
-        until(lambda: "first" in names(context))
+    with following(context, tmp_path / "one"):
         deadline = time.monotonic() + 20
         while "later" not in names(context) and time.monotonic() < deadline:
             specification(tmp_path / "one", "later")  # again, since following may only be about to begin
             time.sleep(0.2)
         assert names(context) == {"first", "later"}
-    finally:
-        stop.set()
-        watcher.join(20)
-    assert not watcher.is_alive()
-
-
-def until(is_so) -> None:  # type: ignore[no-untyped-def]
-    deadline = time.monotonic() + 20
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
