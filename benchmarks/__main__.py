@@ -114,7 +114,7 @@ def _images(results: dict[str, Any]) -> list[str]:
     lines += [
         f"- {made['layers']} layers of the {made['packages']} packages of the large environment: "
         f"{made['made_seconds']['median']:.1f} s, {made['ratio']:.2f} x reading and compressing the same files once "
-        f"with the same compressor ({made['processor_ratio']:.2f} x the processor's time)",
+        "with the same compressor",
         f"- its image through the service, packages in the cache and no layer known: "
         f"{manifest['layers_made_seconds']:.1f} s, {manifest['on_demand_ratio']:.2f} x that compressing",
         f"- POST to the first manifest, every package known: {manifest['post_to_manifest']['median']:.2f} s, "

@@ -14,8 +14,9 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,14 +27,13 @@ from benchmarks import downloads
 from benchmarks.builds import ROOT, environments, served_channel, summary
 from benchmarks.service import Service, service
 from benchmarks.shared_storage import shared_storage
-from conda_store.artifacts.oci.package_layer import write_package_layer
+from conda_store.artifacts.oci.layer_processes import LayerWork, written_layers
 from conda_store.builder.engine import RattlerBuilder
 from conda_store.builder.ports import SolveRequest
-from conda_store.domain.image import LayerPlan, image_python, plan_layers
+from conda_store.domain.image import image_python, plan_layers
 from conda_store.domain.lock import PlatformLock
 from conda_store.domain.platform import current_platform
 from conda_store.domain.specification import Specification
-from conda_store.services.image_layers import quick_turns
 from conda_store.services.solving import Silent
 
 OCI = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
@@ -87,37 +87,41 @@ def _flat(found: Mapping[str, Any], before: str = "") -> dict[str, float]:
 
 
 def layers(url: str, work: Path, specs: Sequence[str], runs: int) -> dict[str, Any]:
-    """The layers of an environment, beside reading and compressing the same files once; in turns, with as many threads,
-    by the same compressor."""
+    """The layers of an environment, beside reading and compressing the same files once; in turns, by as many processes,
+    with the same compressor. Those that compress have started before the clock does."""
     lock, directories = asyncio.run(_extracted(url, work / "packages", specs))
-    plans = plan_layers(lock, BUDGET)
     python = image_python(lock)
     target = work / "layer-files"
     target.mkdir()
+    works = [
+        LayerWork(
+            plan, {package.name: directories[package.name] for package in plan.packages}, python, target / str(at)
+        )
+        for at, plan in enumerate(plan_layers(lock, BUDGET))
+    ]
 
-    def make(plan: LayerPlan) -> int:
-        with (target / plan.packages[0].name).open("wb", buffering=0) as file:
-            return write_package_layer(plan, directories, python, file).written.size
-
-    def compress(plan: LayerPlan) -> int:
-        with (target / plan.packages[0].name).open("wb", buffering=0) as file:
-            return _compressed([directories[package.name] for package in plan.packages], file.write)
+    def make() -> int:
+        return sum(layer.written.size for _, layer in written_layers(works))
 
     results: dict[str, list[dict[str, float]]] = {"made": [], "compressed": []}
-    _all(make, plans)  # what is read is in memory from here on
+    make()  # what is read is in memory from here on
+    _emptied(target)
     for _ in range(runs):
-        results["compressed"].append(_all(compress, plans))
-        results["made"].append(_all(make, plans))
+        with ProcessPoolExecutor(os.cpu_count() or 1) as processes:
+            list(processes.map(abs, range(os.cpu_count() or 1)))
+            results["compressed"].append(_timed_making(partial(_all_compressed, processes, works)))
+        _emptied(target)
+        results["made"].append(_timed_making(make))
+        _emptied(target)
     return {
-        "layers": len(plans),
+        "layers": len(works),
         "packages": len(lock.conda),
         **{
             f"{name}_{unit}": summary([run[unit] for run in found])
             for name, found in results.items()
-            for unit in ("seconds", "processor", "megabytes")
+            for unit in ("seconds", "megabytes")
         },
         "ratio": _median_ratio(results, "seconds"),
-        "processor_ratio": _median_ratio(results, "processor"),
     }
 
 
@@ -135,42 +139,49 @@ async def _extracted(url: str, cache: Path, specs: Sequence[str]) -> tuple[Platf
     return lock, dict(found)
 
 
-def _all(work: Callable[[LayerPlan], int], plans: Sequence[LayerPlan]) -> dict[str, float]:
-    largest_first = sorted(plans, key=lambda plan: -sum(package.size or 0 for package in plan.packages))
-    began, before = time.perf_counter(), time.process_time()
-    with quick_turns(), ThreadPoolExecutor(os.cpu_count() or 1) as threads:
-        size = sum(threads.map(work, largest_first))
-    return {
-        "seconds": time.perf_counter() - began,
-        "processor": time.process_time() - before,
-        "megabytes": size / 1e6,
-    }
+def _timed_making(work: Callable[[], int]) -> dict[str, float]:
+    began = time.perf_counter()
+    size = work()
+    return {"seconds": time.perf_counter() - began, "megabytes": size / 1e6}
 
 
-def _compressed(directories: Sequence[Path], write: Callable[[bytes], object]) -> int:
-    """Bytes of all files of the packages, one after the other, as one gzip stream."""
+def _all_compressed(processes: ProcessPoolExecutor, works: Sequence[LayerWork]) -> int:
+    return sum(processes.map(_compressed, sorted(works, key=lambda work: -work.size)))
+
+
+def _compressed(work: LayerWork) -> int:
+    """Bytes of all files of its packages, one after the other, as one gzip stream."""
     compressor = isal_zlib.compressobj(2, isal_zlib.DEFLATED, 31)
     block = memoryview(bytearray(_BLOCK))
     used = size = 0
-    for directory in directories:
-        for folder, folders, names in os.walk(directory):
-            if folder == str(directory):
-                folders.remove("info")
-            for name in names:
-                path = f"{folder}/{name}"
-                if os.path.islink(path):  # noqa: PTH114 - tens of thousands of them
-                    continue
+    with work.file.open("wb", buffering=0) as file:
+        for directory in work.directories.values():
+            for path in _files(str(directory)):
                 descriptor = os.open(path, os.O_RDONLY)
                 while count := os.readv(descriptor, [block[used:]]):
                     used += count
                     if used == _BLOCK:
                         data = compressor.compress(block)
                         size, used = size + len(data), 0
-                        write(data)
+                        file.write(data)
                 os.close(descriptor)
-    data = compressor.compress(block[:used]) + compressor.flush()
-    write(data)
+        data = compressor.compress(block[:used]) + compressor.flush()
+        file.write(data)
     return size + len(data)
+
+
+def _emptied(directory: Path) -> None:
+    for file in directory.iterdir():
+        file.unlink()
+
+
+def _files(directory: str) -> Iterator[str]:
+    for folder, folders, names in os.walk(directory):
+        if folder == directory:
+            folders.remove("info")
+        for path in (f"{folder}/{name}" for name in names):
+            if not os.path.islink(path):  # noqa: PTH114 - tens of thousands of them
+                yield path
 
 
 # --- manifests --------------------------------------------------------------------------------------------------

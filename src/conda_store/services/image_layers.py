@@ -7,20 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import structlog
 
 from conda_store.artifacts.oci.base_image import BaseImage, BaseLayer, write_base_layer
+from conda_store.artifacts.oci.layer_processes import LayerWork, written_layers
 from conda_store.artifacts.oci.layer_stream import WrittenLayer
 from conda_store.artifacts.oci.own_layer import write_own_layer, write_plain_layer
-from conda_store.artifacts.oci.package_layer import PackageLayer, write_package_layer
+from conda_store.artifacts.oci.package_layer import PackageLayer
 from conda_store.db import kept_blobs, layers
 from conda_store.domain.artifact import layer_blob_key
 from conda_store.domain.image import Activation, ImagePython, Layer, LayerPlan, image_python
@@ -31,7 +30,15 @@ from conda_store.services.solving import Silent
 
 logger = structlog.get_logger()
 
-_TURN = 0.0003  # seconds
+_PORTION = 64 << 20  # bytes
+
+
+class _Made(NamedTuple):
+    """A layer that is written to a file, and not yet in the storage."""
+
+    file: Path
+    layer: PackageLayer
+    comment: str
 
 
 class LayerKeeper:
@@ -43,24 +50,33 @@ class LayerKeeper:
         self._context = context
         self._scratch = scratch
 
-    def _stored(self, write: Callable[[BinaryIO], WrittenLayer | PackageLayer], comment: str) -> Layer:
+    def _stored(self, write: Callable[[BinaryIO], WrittenLayer], comment: str) -> Layer:
         """Write a layer to a file, which the storage then takes over under its digest."""
-        path = self._scratch / f"layer-{os.urandom(8).hex()}"
+        path = self._file()
         with path.open("wb", buffering=0) as file:
-            made = write(file)
-        packed = made if isinstance(made, PackageLayer) else PackageLayer(made, Activation(), b"")
-        written = packed.written
+            written = write(file)
+        return self._taken_over([_Made(path, PackageLayer(written, Activation(), b""), comment)])[0]
+
+    def _file(self) -> Path:
+        return self._scratch / f"layer-{os.urandom(8).hex()}"
+
+    def _taken_over(self, some: Sequence[_Made]) -> list[Layer]:
+        """The storage takes files over that have been written."""
         with self._context.database.write() as connection:
-            kept_blobs.claim(connection, [written.digest])
-        self._context.blobs.put_file(layer_blob_key(written.digest), path, self.media_type, sha256=written.digest)
+            kept_blobs.claim(connection, [made.layer.written.digest for made in some])
+        return [self._stored_layer(made) for made in some]
+
+    def _stored_layer(self, made: _Made) -> Layer:
+        written = made.layer.written
+        self._context.blobs.put_file(layer_blob_key(written.digest), made.file, self.media_type, sha256=written.digest)
         return Layer(
             written.digest,
             written.diff_id,
             written.size,
             written.content_size,
-            comment,
-            packed.activation,
-            packed.path_marks,
+            made.comment,
+            made.layer.activation,
+            made.layer.path_marks,
         )
 
     def _known(self, keys: Sequence[str]) -> dict[str, Layer]:
@@ -96,7 +112,7 @@ class LayerMaker(LayerKeeper):
         return self._stored(lambda file: write_base_layer(layer, file), layer.comment)
 
     def package_layers(self, plans: Sequence[LayerPlan]) -> list[Layer]:
-        """The layers of packages: those that are not known are made by as many threads as there are processors."""
+        """The layers of packages: those that are not known are made (see `written_layers`)."""
         python = image_python(self._lock)
         keys = [plan.key(python) for plan in plans]
         known = self._known(keys)
@@ -107,19 +123,18 @@ class LayerMaker(LayerKeeper):
         return [known[key] for key in keys]
 
     def _make_layers(self, plans: dict[str, LayerPlan], python: ImagePython | None) -> dict[str, Layer]:
-        directories = self._directories
-        largest_first = sorted(plans.items(), key=lambda item: -sum(package.size or 0 for package in item[1].packages))
-        with quick_turns(), ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="layers") as threads:
-            made = threads.map(
-                lambda item: (
-                    item[0],
-                    self._stored(
-                        lambda file: write_package_layer(item[1], directories, python, file), _comment(item[1])
-                    ),
-                ),
-                largest_first,
+        works = {
+            key: LayerWork(
+                plan, {package.name: self._directories[package.name] for package in plan.packages}, python, self._file()
             )
-            return dict(made)
+            for key, plan in plans.items()
+        }
+        keys = {work.file: key for key, work in works.items()}
+        found: dict[str, Layer] = {}
+        with closing(written_layers(works.values())) as written:
+            for some in _portions(written):
+                found |= dict(zip((keys[made.file] for made in some), self._taken_over(some), strict=True))
+        return found
 
     def plain_layer(self, files: Mapping[str, bytes], comment: str, *, has_scripts: bool) -> Layer:
         """The layer of an environment's own `files` (see `write_plain_layer`)."""
@@ -137,15 +152,16 @@ class LayerMaker(LayerKeeper):
         return asyncio.run(self._context.builder.extracted(self._lock, scratch, Silent(), credentials))
 
 
-@contextmanager
-def quick_turns() -> Iterator[None]:
-    """Threads that come back from compressing get their turn at once: half the time on two processors."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(_TURN)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
+def _portions(written: Iterable[tuple[LayerWork, PackageLayer]]) -> Iterator[list[_Made]]:
+    """What has been written, some of it at a time: each portion costs a transaction, which others wake up from."""
+    some: list[_Made] = []
+    for work, layer in written:
+        some.append(_Made(work.file, layer, _comment(work.plan)))
+        if sum(made.layer.written.size for made in some) >= _PORTION:
+            yield some
+            some = []
+    if some:
+        yield some
 
 
 def _comment(plan: LayerPlan) -> str:

@@ -27,7 +27,7 @@ from conda_store.db.records import BuildRecord
 from conda_store.domain.artifact import layer_blob_key
 from conda_store.domain.image import Compression, Layer, zstd_layer_key
 from conda_store.services.context import Context
-from conda_store.services.image_layers import LayerKeeper, quick_turns
+from conda_store.services.image_layers import LayerKeeper
 from conda_store.services.image_making import finished_image, record_image
 from conda_store.storage.blobs import StoredBlob
 
@@ -94,7 +94,7 @@ class _ZstdLayers(LayerKeeper):
         keys = [zstd_layer_key(source.diff_id) for source in sources]
         known = self._known(keys)
         missing = {key: source for key, source in zip(keys, sources, strict=True) if key not in known}
-        with quick_turns(), ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="layers") as threads:
+        with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="layers") as threads:
             made = dict(zip(missing, threads.map(self._made, missing.values()), strict=True))
         known |= self._add(made)
         return [known[key] for key in keys]
