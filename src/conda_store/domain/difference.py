@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from conda_store.domain.lock import CondaPackage, PlatformLock, PyPIPackage
+from conda_store.domain.versions import compare_versions
 
 Package = CondaPackage | PyPIPackage
 
@@ -61,8 +61,8 @@ def _by_name(lock: PlatformLock) -> dict[tuple[str, bool], Package]:
 def _change(before: Package, after: Package) -> Change | None:
     sizes = _size_of(before), _size_of(after)
     if before.version != after.version:
-        old, new = version_key(before.version), version_key(after.version)
-        return Change(before.name, before.version, after.version, new > old if new != old else None, *sizes)
+        order = compare_versions(before.version, after.version)
+        return Change(before.name, before.version, after.version, order < 0 if order else None, *sizes)
     if isinstance(before, CondaPackage) and isinstance(after, CondaPackage) and before.build != after.build:
         return Change(
             before.name, f"{before.version} {before.build}", f"{after.version} {after.build}",
@@ -73,13 +73,6 @@ def _change(before: Package, after: Package) -> Change | None:
 
 def _size_of(package: Package) -> int | None:
     return package.size if isinstance(package, CondaPackage) else None
-
-
-def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
-    """Numbers compare as numbers, words before them: `1.10` comes after `1.9`, `2.0rc1` before `2.0`."""
-    parts = [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in re.findall(r"\d+|[a-z]+", version)]
-    # the end of a version stands between a word and a number
-    return (*parts, (0, 1, ""))
 
 
 def _size(packages: Iterable[CondaPackage]) -> int:

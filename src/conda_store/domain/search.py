@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from conda_store.domain.difference import version_key
+from conda_store.domain.versions import compare_versions
 
 MOST_TERMS = 8
 _OPERATOR = r"==|>=|<=|!=|~=|=|>|<"
 _SPACED = re.compile(rf"\s*({_OPERATOR}|,)\s*")
-_PACKAGE = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.\-]*)((?:(?:==|>=|<=|!=|~=|=|>|<)[^=<>!~,\s]+,?)+)")
+_PACKAGE = re.compile(rf"([A-Za-z0-9_][A-Za-z0-9_.\-]*)((?:(?:{_OPERATOR})[^=<>!~,\s]+,?)+)")
 _CLAUSE = re.compile(rf"({_OPERATOR})([^=<>!~,\s]+)")
 _VERSION = re.compile(r"\d+(\.\w+)*(\.?\*)?")
-_ZEROS = re.compile(r"(\.0)+(?=$|[a-z])")
 
 
 @dataclass(frozen=True)
@@ -52,24 +51,16 @@ def parse_search(text: str) -> tuple[SearchTerm, ...]:
 
 
 def _holds(version: str, operator: str, wanted: str) -> bool:
-    if operator in {"=", "~="} or wanted.endswith("*"):
-        begin = wanted.rstrip("*").rstrip(".")
-        if operator == "~=":
-            return _key(version) >= _key(begin) and _begins(version, begin.rpartition(".")[0] or begin)
-        return _begins(version, begin) is not (operator == "!=")
-    found, limit = _key(version), _key(wanted)
-    if operator == "==":
-        return found == limit
-    if operator == "!=":
-        return found != limit
-    if operator in {">=", "<="}:
-        return found >= limit if operator == ">=" else found <= limit
-    return found > limit if operator == ">" else found < limit
+    beginning = wanted.rstrip("*").rstrip(".")
+    if operator == "=" or (wanted.endswith("*") and operator in {"==", "!="}):
+        return _begins(version, beginning) is not (operator == "!=")
+    order = compare_versions(version, beginning)
+    if operator == "~=":
+        return order >= 0 and _begins(version, beginning.rpartition(".")[0] or beginning)
+    return {"==": order == 0, "!=": order != 0, ">=": order >= 0, "<=": order <= 0, ">": order > 0, "<": order < 0}[
+        operator
+    ]
 
 
 def _begins(version: str, begin: str) -> bool:
     return version == begin or version.startswith(f"{begin}.")
-
-
-def _key(version: str) -> tuple[tuple[int, int, str], ...]:
-    return version_key(_ZEROS.sub("", version))

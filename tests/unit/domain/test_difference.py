@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from conda_store.domain.difference import Change, difference, version_key
+from conda_store.domain.difference import Change, difference
 from conda_store.domain.lock import CondaPackage, PlatformLock, PyPIPackage
 from conda_store.domain.platform import Platform
 
@@ -45,8 +45,10 @@ def test_a_package_of_both_worlds_is_two() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lower", "higher"),
-    [("1.9", "1.10"), ("2.0rc1", "2.0"), ("2.0", "2.0.1"), ("2024a", "2024b"), ("1.0a1", "1.0b1"), ("9", "10")],
-)
-def test_versions_compare_as_people_expect(lower: str, higher: str) -> None:
-    assert version_key(lower) < version_key(higher)
+    ("before", "after", "is_upgrade"),
+    [("2.0rc1", "2.0", True), ("1.0", "1.0.post1", True), ("2.1+cu118", "2.1", False), ("2.0", "1!1.0", True),
+     ("1.0", "1.0.0", None)],
+)  # fmt: skip
+def test_versions_have_condas_order(before: str, after: str, is_upgrade: bool | None) -> None:
+    (change,) = difference(lock(package("a", before)), lock(package("a", after))).changed
+    assert change.is_upgrade is is_upgrade
