@@ -183,13 +183,15 @@ def test_logins_refused_logins_and_their_ends_are_in_the_audit_log(tmp_path: Pat
             ("a/b", "log-in", False, "the name cannot be that of a user"),
             ("alice", "log-in", True, ""),
             ("alice", "program::allow", True, "a laptop"),
-            ("alice", "token::create", True, "a laptop"),
+            ("alice", "token::create", True, "token 2, a laptop"),
             ("alice", "log-out", True, ""),
             ("team", "log-in", True, "with a token"),
         }
         # refusals are written when their requests have been answered
         wait_for("all entries", lambda: len(entries(service)) >= len(expected), 20)
-        assert set(entries(service)) == expected
+        (until,) = {row[3].partition(", a laptop, ")[2] for row in entries(service) if row[1] == "token::create"}
+        assert datetime.strptime(until, "until %Y-%m-%d %H:%M").year >= 2026
+        assert {(*row[:3], row[3].partition(", until")[0]) for row in entries(service)} == expected
 
 
 def test_an_admin_ends_all_that_a_user_is_logged_in_with(watched: Service) -> None:

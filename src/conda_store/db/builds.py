@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, insert, or_, select, update
 
 from conda_store.db.artifacts import count_with_artifact, has_artifact
 from conda_store.db.kept import once
@@ -237,25 +237,27 @@ def has_deleted(connection: Connection) -> bool:
     return connection.execute(query.limit(1)).first() is not None
 
 
-def set_purged(connection: Connection, build_id: int, now: datetime) -> None:
-    connection.execute(update(build).where(build.c.id == build_id).values(purged_on=now, size=0))
+def set_purged(connection: Connection, build_id: int, now: datetime) -> bool:
+    """Whether nobody else has done it before."""
+    is_left = (build.c.id == build_id) & build.c.purged_on.is_(None)
+    return connection.execute(update(build).where(is_left).values(purged_on=now, size=0)).rowcount == 1
 
 
-def remove_emptied(connection: Connection) -> None:
-    """Take away the rows of deleted environments and namespaces whose builds are all cleared up."""
+def remove_emptied(connection: Connection) -> tuple[tuple[str, str | None], ...]:
+    """Take away the rows of deleted environments and namespaces whose builds are all cleared up: which they were, of a
+    namespace without an environment."""
     unpurged = select(build.c.environment_id).where(build.c.purged_on.is_(None))
-    connection.execute(
-        environment.delete().where(
-            environment.c.deleted_on.is_not(None),
-            environment.c.linked_build_id.is_(None),
-            environment.c.id.not_in(unpurged),
-        )
+    emptied = and_(
+        environment.c.deleted_on.is_not(None),
+        environment.c.linked_build_id.is_(None),
+        environment.c.id.not_in(unpurged),
     )
-    connection.execute(
-        namespace.delete().where(
-            namespace.c.deleted_on.is_not(None), namespace.c.id.not_in(select(environment.c.namespace_id))
-        )
-    )
+    names = select(namespace.c.name, environment.c.name).join_from(environment, namespace).where(emptied)
+    found: list[tuple[str, str | None]] = [(row[0], row[1]) for row in connection.execute(names)]
+    connection.execute(environment.delete().where(emptied))
+    empty = namespace.c.deleted_on.is_not(None) & namespace.c.id.not_in(select(environment.c.namespace_id))
+    gone = connection.execute(namespace.delete().where(empty).returning(namespace.c.name))
+    return (*found, *((name, None) for (name,) in gone))
 
 
 def count_by_status(connection: Connection) -> dict[BuildStatus, int]:

@@ -15,8 +15,12 @@ from datetime import datetime
 # what is noted besides permissions
 OTHER_ACTIONS = (
     "audit::forget",
+    "build::purge",
+    "environment::purge",
+    "layers::sweep",
     "log-in",
     "log-out",
+    "namespace::purge",
     "program::allow",
     "program::deny",
     "token::create",

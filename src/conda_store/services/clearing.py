@@ -13,6 +13,7 @@ from conda_store.db.builds import DeletedBuild
 from conda_store.db.records import BuildRecord
 from conda_store.domain.artifact import ArtifactType
 from conda_store.errors import CondaStoreError
+from conda_store.services.auditing import by_itself
 from conda_store.services.context import Context
 from conda_store.services.links import update_links
 from conda_store.services.settings import effective_settings
@@ -45,8 +46,9 @@ def purge_deleted(context: Context) -> None:
             except (CondaStoreError, OSError) as error:
                 logger.error("deleted build cannot be cleared up", build_id=item.build.id, error=str(error))
         last = doomed[-1].build.id
-    with context.database.write() as connection:
-        builds.remove_emptied(connection)
+    with by_itself() as note, context.database.write() as connection:
+        for namespace, environment in builds.remove_emptied(connection):
+            note(f"{'environment' if environment else 'namespace'}::purge", namespace, environment)
 
 
 def _purge(context: Context, doomed: DeletedBuild) -> None:
@@ -61,9 +63,10 @@ def _purge(context: Context, doomed: DeletedBuild) -> None:
     for item in removed:
         if item.type is not ArtifactType.DIRECTORY:
             context.blobs.delete(item.key)
-    with context.database.write() as connection:
+    with by_itself() as note, context.database.write() as connection:
         artifacts.remove(connection, [item.id for item in removed])
         images.remove(connection, build.id)
         if ArtifactType.LOGS not in kept:
             logs.remove(connection, build.id)
-        builds.set_purged(connection, build.id, datetime.now(UTC))
+        if builds.set_purged(connection, build.id, datetime.now(UTC)):
+            note("build::purge", build.namespace, build.environment, detail=f"build {build.id}")

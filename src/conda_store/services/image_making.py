@@ -44,6 +44,7 @@ from conda_store.domain.lock import Lock, PlatformLock
 from conda_store.domain.platform import Platform, current_platform
 from conda_store.domain.specification import environment_variables, requested_specs, stored_specification
 from conda_store.errors import ArtifactFailed, CondaStoreError, NotFound
+from conda_store.services.auditing import by_itself
 from conda_store.services.context import Context
 from conda_store.services.credentials import usable_credentials
 from conda_store.services.image_layers import LayerMaker
@@ -293,4 +294,7 @@ def sweep(context: Context) -> int:
             if kept_blobs.forget(connection, digest):
                 context.blobs.delete(layer_blob_key(digest))
                 removed += 1
+    if removed:
+        with by_itself() as note, context.database.write():
+            note("layers::sweep", detail=f"{removed} layers that no image has any more")
     return removed

@@ -24,6 +24,7 @@ from conda_store.domain.access import Actor, TokenKind
 from conda_store.domain.audit import note
 from conda_store.errors import Forbidden, InvalidInput, NotAuthenticated, NotFound, TooManyRequests
 from conda_store.services.context import Context
+from conda_store.services.tokens import told
 
 logger = structlog.get_logger()
 
@@ -193,9 +194,9 @@ def parsed_user_code(text: str) -> str:
 
 def _token(context: Context, rules: AccessRules, record: GrantRecord, now: datetime) -> str:
     token = new_token()
-    note((record.identity or "").removeprefix(tokens.USER), "token::create", detail=record.name)
+    expires = now + rules.token_lifetime
     with context.database.write() as connection:
-        tokens.create(
+        token_id = tokens.create(
             connection,
             digest(token),
             TokenKind.TOKEN,
@@ -203,7 +204,9 @@ def _token(context: Context, rules: AccessRules, record: GrantRecord, now: datet
             record.identity or "",
             record.primary_namespace or "",
             now=now,
-            expires_on=now + rules.token_lifetime,
+            expires_on=expires,
         )
+        name = (record.identity or "").removeprefix(tokens.USER)
+        note(name, "token::create", detail=told(token_id, record.name, expires))
     logger.info("logged in a program", identity=record.identity, program=record.name)
     return token

@@ -12,7 +12,7 @@ from conda_store.db.engine import Connection
 from conda_store.db.paging import Page, PageRequest
 from conda_store.db.records import SpecificationRecord
 from conda_store.domain.access import SYSTEM, Actor, Target
-from conda_store.domain.audit import Trail, about, on_trail
+from conda_store.domain.audit import about
 from conda_store.domain.build import BuildOrigin
 from conda_store.domain.conda_lock import lock_from_document
 from conda_store.domain.credential import Credentials
@@ -26,6 +26,7 @@ from conda_store.domain.roles import Permission
 from conda_store.domain.settings import InForce, Settings, in_force
 from conda_store.domain.specification import AnySpecification, LockfileSpecification, Specification
 from conda_store.errors import Conflict, InvalidSpecification, NotFound, QuotaExceeded
+from conda_store.services.auditing import by_itself
 from conda_store.services.context import Context
 from conda_store.services.credentials import usable_credentials
 from conda_store.services.settings import effective_settings, rules_in_force
@@ -95,7 +96,7 @@ def submit_watched(context: Context, text: bytes, file_name: str) -> int | None:
         found = environments.find(connection, namespace, specification.name)
         if found and specifications.has_build_in(connection, specification.sha256, found.id):
             return None
-    with on_trail(Trail()):
+    with by_itself():
         SYSTEM.require(Permission.ENVIRONMENT_CREATE, Target(namespace, specification.name))
         return _queue(context, SYSTEM, namespace, specification, rules.settings, BuildOrigin.WATCHED)
 

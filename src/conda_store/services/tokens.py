@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -54,9 +54,8 @@ def create_token(
     limits = asked or actor.limits
     if not limits and actor.identity.startswith(SIGNED):
         limits = actor.bindings
-    note(actor.name, "token::create", detail=request.name.strip()[:_LONGEST_NAME])
     with context.database.write() as connection:
-        tokens.create(
+        token_id = tokens.create(
             connection,
             digest(token),
             TokenKind.TOKEN,
@@ -68,7 +67,15 @@ def create_token(
             limits=None if limits is None else as_mapping(limits),
             parent_id=actor.token_id,
         )
+        note(actor.name, "token::create", detail=told(token_id, request.name.strip()[:_LONGEST_NAME], expires, limits))
     return token
+
+
+def told(token_id: int, name: str, expires: datetime | None, limits: Iterable[RoleBinding] | None = None) -> str:
+    """What the audit log says of a new token: enough to know later what was revoked, or has expired."""
+    rights = "" if limits is None else ", ".join(f"{binding.role} on {binding.entity}" for binding in limits)
+    until = "" if expires is None else f"until {expires:%Y-%m-%d %H:%M}"
+    return ", ".join(part for part in (f"token {token_id}", name, until, rights) if part)
 
 
 def list_tokens(

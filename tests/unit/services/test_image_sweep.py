@@ -10,9 +10,10 @@ from datetime import timedelta
 import pytest
 
 from conda_store.artifacts.oci.documents import ManifestForm
-from conda_store.db import artifacts, images, kept_blobs, layers
+from conda_store.db import artifacts, audit, images, kept_blobs, layers
 from conda_store.domain.access import SYSTEM
 from conda_store.domain.artifact import ArtifactState, ArtifactType, layer_blob_key
+from conda_store.domain.audit import AuditFilter
 from conda_store.domain.image import Compression, Layer
 from conda_store.services.builds import delete_build
 from conda_store.services.clearing import purge_deleted
@@ -73,6 +74,9 @@ def test_what_no_image_has_is_removed(context: Context) -> None:
     assert sweep(keeping(context, 0)) == len(own)
     assert stored(context) == blobs_of(context, kept)
     assert sweep(keeping(context, 0)) == 0
+    with context.database.read() as connection:
+        told = [record.entry for record in audit.after(connection, AuditFilter(action="layers::sweep"), 0, 10)]
+    assert [(entry.actor, entry.detail.split()[0]) for entry in told] == [("system", str(len(own)))]
 
 
 def test_what_was_used_lately_stays(context: Context) -> None:

@@ -11,11 +11,12 @@ from sqlalchemy import update
 
 from conda_store.builder.fake import FakeBuilder
 from conda_store.builder.ports import InstallRequest, Reporter, SolveRequest
-from conda_store.db import artifacts, builds, environments, leases, logs
+from conda_store.db import artifacts, audit, builds, environments, leases, logs
 from conda_store.db.leases import Lease
 from conda_store.db.tables import build as build_table
 from conda_store.domain.access import SYSTEM
 from conda_store.domain.artifact import ArtifactState, ArtifactType
+from conda_store.domain.audit import AuditFilter
 from conda_store.domain.build import BuildStatus, Progress
 from conda_store.domain.lock import Lock
 from conda_store.errors import Interrupted, NotFound, PackageUnavailable, SolveTimedOut, StorageFailed, Unavailable
@@ -27,6 +28,7 @@ from conda_store.services.ending import give_back, give_up
 from conda_store.services.environments import delete_environment, update_environment
 from conda_store.services.links import update_links
 from conda_store.services.logs import keep_log
+from conda_store.services.namespaces import delete_namespace
 from conda_store.services.reporting import BuildReporter
 from conda_store.services.run_build import run_build
 from conda_store.services.settings import effective_settings, update_settings
@@ -367,6 +369,29 @@ def test_what_is_left_of_a_link_half_made_goes_with_the_next(context: Context) -
 
 
 # --- deleting -----------------------------------------------------------------------------------------------
+
+
+def audited(context: Context) -> list[tuple[str, str, str | None, str | None, str]]:
+    with context.database.read() as connection:
+        rows = [record.entry for record in audit.after(connection, AuditFilter(actor=SYSTEM.name), 0, 100)]
+    return [(row.actor, row.action, row.namespace, row.environment, row.detail) for row in rows]
+
+
+def test_what_the_service_takes_away_is_in_the_audit_log(context: Context) -> None:
+    """Each object, also those that go with what they are in; what was kept of a deleted build goes then, too."""
+    first = run(context, handed_in(context, "python", name="one"))
+    second = run(context, handed_in(context, "python", name="two"))
+    delete_build(context, SYSTEM, first.id)
+    purge_deleted(context)
+    assert audited(context) == [("system", "build::purge", "ns", "one", f"build {first.id}")]
+    delete_namespace(context, SYSTEM, "ns")
+    purge_deleted(context)
+    purge_deleted(context)
+    told = audited(context)[1:]
+    pairs = (("one", first), ("two", second))
+    assert told[:2] == [("system", "build::purge", "ns", name, f"build {build.id}") for name, build in pairs]
+    assert sorted(told[2:4]) == [("system", "environment::purge", "ns", name, "") for name in ("one", "two")]
+    assert told[4:] == [("system", "namespace::purge", "ns", None, "")]
 
 
 def test_a_build_that_cannot_be_cleared_up_keeps_no_other_from_it(context: Context) -> None:
