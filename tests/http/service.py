@@ -24,6 +24,7 @@ from conda_store.domain.deployment import Deployment
 from conda_store.domain.settings import Settings
 from conda_store.errors import Conflict
 from conda_store.server.app import create_app
+from conda_store.server.ending import Server
 from conda_store.server.options import ServerOptions
 from conda_store.server.sending import FileSendingProtocol
 from conda_store.services import namespaces, specifications
@@ -106,7 +107,7 @@ class Service:
             proxy_headers=False,
             timeout_graceful_shutdown=1,
         )
-        self._server = uvicorn.Server(config)
+        self._server = Server(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listener]}, daemon=True)
 
     def __enter__(self) -> Service:
@@ -120,6 +121,10 @@ class Service:
         self._server.should_exit = True
         self._thread.join(timeout=20)
         assert not self._thread.is_alive()
+
+    def waiting_requests(self) -> int:
+        """How many requests have not been answered yet."""
+        return len(self._server.server_state.tasks)
 
     def client(self, token: str | None = None) -> httpx.Client:
         headers = {"Authorization": f"Bearer {token}"} if token else {}

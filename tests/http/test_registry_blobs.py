@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
-import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -15,6 +18,7 @@ from conda_store.artifacts.oci.documents import ManifestForm
 from conda_store.domain.artifact import layer_blob_key
 from conda_store.services.images import request_image
 from conda_store.storage import BlobStore
+from tests.acceptance.harness import wait_for
 from tests.http.service import Service
 
 ACCEPT = {"Accept": ManifestForm.OCI.value}
@@ -67,30 +71,62 @@ def open_sockets() -> int:
     return sum("socket:" in entry for entry in found)
 
 
-@pytest.mark.parametrize("path", ["/v2/default/large/blobs/{digest}", "/v2/default/slow/manifests/latest"])
-def test_clients_that_go_away(tmp_path: Path, path: str) -> None:
-    """In the middle of a blob, and while they wait for a manifest: nothing of them stays."""
-    with Service(tmp_path, packing_wait=5) as service:
-        large = service.build("default", "large", "zlib")
-        service.build("default", "slow", "zlib")
-        with httpx.Client(base_url=f"http://127.0.0.1:{service.port}/v2/default", timeout=20) as client:
-            request_image(service.context, large, [ManifestForm.OCI.value])
-            assert service.pack() == 1
-            layer = client.get("/large/manifests/latest", headers=ACCEPT).json()["layers"][0]
-            kept = service.context.blobs.local_path(layer_blob_key(layer["digest"][7:]))
-            assert kept is not None
-            kept.write_bytes(bytes(LARGE))  # more than is on its way between the two
-            before = open_sockets()
-            request = f"GET {path.format(digest=layer['digest'])} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
-            for _ in range(30):
-                with socket.create_connection(("127.0.0.1", service.port), timeout=20) as connection:
-                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-                    connection.sendall(request)
-                    if "blobs" in path:
-                        assert connection.recv(10)
-            deadline = time.monotonic() + 60  # thirty ask for the image at once, and then wait for five seconds
-            # thirty would be left; a few may be others' of this process
-            while open_sockets() > before + 5 and time.monotonic() < deadline:
-                time.sleep(0.1)
-            assert open_sockets() <= before + 5
-            assert len(client.get(f"/large/blobs/{layer['digest']}").content) == LARGE
+def leave(service: Service, path: str, *, once: Callable[[], bool] = lambda: True, answered: bool = False) -> None:
+    """Thirty clients ask, and break off `once` that holds, or in the middle of the answer."""
+    request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+    with ExitStack() as clients:
+        for _ in range(30):
+            client = clients.enter_context(socket.create_connection(("127.0.0.1", service.port), timeout=20))
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            client.sendall(request)
+            if answered:
+                assert client.recv(10)
+        wait_for("the clients may go", once)
+
+
+def is_idle(service: Service, before: int) -> Callable[[], bool]:
+    """Nothing of thirty clients is left; a few of the sockets may be others' of this process."""
+    return lambda: service.waiting_requests() == 0 and open_sockets() <= before + 5
+
+
+def test_clients_that_go_away_in_the_middle_of_a_blob(tmp_path: Path) -> None:
+    with Service(tmp_path) as service, service.client() as client:
+        request_image(service.context, service.build("default", "large", "zlib"), [ManifestForm.OCI.value])
+        assert service.pack() == 1
+        layer = client.get("/v2/default/large/manifests/latest", headers=ACCEPT).json()["layers"][0]
+        kept = service.context.blobs.local_path(layer_blob_key(layer["digest"][7:]))
+        assert kept is not None
+        kept.write_bytes(bytes(LARGE))  # more than is on its way between the two
+        path = f"/v2/default/large/blobs/{layer['digest']}"
+        before = open_sockets()
+        leave(service, path, answered=True)
+        wait_for("nothing of them is left", is_idle(service, before))
+        assert len(client.get(path).content) == LARGE
+
+
+@pytest.mark.parametrize("path", ["/v2/default/slow/manifests/latest", "/api/v1/build/1/archive/"])
+def test_clients_that_go_away_while_they_wait(tmp_path: Path, path: str) -> None:
+    """The server stops working for them; what they asked for is made for all that."""
+    with Service(tmp_path) as service, service.client() as client:
+        assert service.build("default", "slow", "zlib") == 1
+        before = open_sockets()
+        leave(service, path, once=lambda: service.waiting_requests() == 30)
+        wait_for("nothing of them is left", is_idle(service, before))
+        assert service.pack() == 1
+        assert client.get(path, headers=ACCEPT).status_code in {200, 307}
+
+
+def test_who_waits_is_answered_when_the_server_ends(tmp_path: Path) -> None:
+    with ThreadPoolExecutor() as threads:
+        with Service(tmp_path) as service:
+            service.build("default", "slow", "zlib")
+            queued = service.submit("default", "queued", "zlib")
+            ask = partial(httpx.get, timeout=30)
+            image = threads.submit(ask, f"http://127.0.0.1:{service.port}/v2/default/slow/manifests/latest")
+            events = threads.submit(ask, f"http://127.0.0.1:{service.port}/api/v1/build/{queued}/events/")
+            wait_for("both wait", lambda: service.waiting_requests() == 2)
+        assert image.result().status_code == 503
+        assert int(image.result().headers["Retry-After"]) > 0
+        # how the build ends is another server's to tell
+        assert events.result().status_code == 200
+        assert "event: end" not in events.result().text

@@ -278,6 +278,7 @@ def _serve(
     import uvicorn
 
     from conda_store.server.app import create_app
+    from conda_store.server.ending import Server
     from conda_store.server.sending import FileSendingProtocol
     from conda_store.services.context import Context
     from conda_store.services.temporary_files import own_temporary_directory
@@ -297,7 +298,7 @@ def _serve(
         timeout_graceful_shutdown=5,
         server_header=False,
     )
-    server = uvicorn.Server(config)
+    server = Server(config)
     # a second Ctrl-C cuts the end short: that is what was asked for, and no error to be told
     logging.getLogger("uvicorn.error").addFilter(lambda _record: not server.force_exit)
     # what is there now stays: the collector need not look at it, which takes as long as several answers

@@ -219,7 +219,10 @@ class CondaStore(LoggingConfigurable):
         config=True,
     )
     compile_noarch_pyc = Bool(
-        False, help="Compile noarch Python packages, once per package and Python version.", config=True
+        False,
+        help="Compile noarch Python packages, once per package and Python version; not for images, which hold what "
+        "the packages bring.",
+        config=True,
     )
     link_script_packages = Set(
         Unicode(), set(), help="Packages whose post-link scripts may run; `*`: all.", config=True

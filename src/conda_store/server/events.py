@@ -60,6 +60,8 @@ async def build_events(
         if glance.status.has_ended:
             yield _event("end", {"status": glance.status, "status_info": glance.status_info})
             return
+    if call.parts.watcher.is_ending:
+        return  # the client asks again, where there is a server then
     yield _event("end", {"status": BuildStatus.CANCELED, "status_info": "the build has been deleted"})
 
 

@@ -30,6 +30,7 @@ class Watcher:
         self._changed = asyncio.Event()
         self._waiting = 0
         self._task: asyncio.Task[None] | None = None
+        self.is_ending = False
 
     def next_change(self) -> asyncio.Event:
         """Is set by the next commit of anybody. Take it before reading, then `wait` for it: so no change is missed."""
@@ -49,6 +50,11 @@ class Watcher:
         finally:
             self._waiting -= 1
 
+    def end(self) -> None:
+        """The server is about to end: nobody is to wait any more."""
+        self.is_ending = True
+        self._announce()
+
     async def close(self) -> None:
         if self._task is not None:
             self._task.cancel()
@@ -66,8 +72,11 @@ class Watcher:
             await asyncio.sleep(interval)
             idle = 0 if self._waiting else idle + 1
             if self._changes.any():
-                announced, self._changed = self._changed, asyncio.Event()
-                announced.set()
+                self._announce()
+
+    def _announce(self) -> None:
+        announced, self._changed = self._changed, asyncio.Event()
+        announced.set()
 
 
 class BuildWatch:
@@ -84,13 +93,13 @@ class BuildWatch:
     async def glances(self, build_id: int, heartbeat: float) -> AsyncIterator[BuildGlance | None]:
         """Each new state of a build, the present one first; None after every `heartbeat` seconds without news.
 
-        Ends when the build is gone.
+        Ends when the build is gone, and when the server is ending.
         """
         last: BuildGlance | None = None
         self._followers[build_id] += 1
         try:
             self._known |= await run_in_threadpool(builds.glances, self._context, [build_id])
-            while (glance := self._known.get(build_id)) is not None:
+            while not self._watcher.is_ending and (glance := self._known.get(build_id)) is not None:
                 if glance != last:
                     last = glance
                     yield glance
@@ -113,16 +122,20 @@ class BuildWatch:
             return False
 
     async def _read(self) -> None:
-        while self._followers:
+        while self._followers and not self._watcher.is_ending:
             change = self._watcher.next_change()
             wanted = list(self._followers)
             found = await run_in_threadpool(builds.glances, self._context, wanted)
             is_news = any(found.get(build_id) != self._known.get(build_id) for build_id in wanted)
             self._known = {build_id: found[build_id] for build_id in found if build_id in self._followers}
             if is_news:
-                announced, self._news = self._news, asyncio.Event()
-                announced.set()
+                self._announce()
             await self._watcher.wait(change, _REREAD)
+        self._announce()
+
+    def _announce(self) -> None:
+        announced, self._news = self._news, asyncio.Event()
+        announced.set()
 
     async def close(self) -> None:
         if self._task is not None:

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from conda_store.db.records import ArtifactRecord
 from conda_store.domain.artifact import ArtifactState, ArtifactType
 from conda_store.domain.platform import Platform
-from conda_store.errors import Unavailable
 from conda_store.server.api.documented import REDIRECT, SUNSET, refusals
 from conda_store.server.api.parameters import BuildId, EnvironmentName, NamespaceName
 from conda_store.server.parts import Call, Caller
+from conda_store.server.waiting import until_made
 from conda_store.services import artifacts
 from conda_store.services.artifacts import LockForm
 
 router = APIRouter(tags=["artifacts"])
-
-_LOOK_AGAIN = 1.0
-_RETRY_AFTER = 10
 
 Form = Annotated[
     LockForm | None,
@@ -71,15 +67,15 @@ def get_environment_lockfile(
 
 
 @router.get("/api/v1/build/{build_id}/archive/", responses=REDIRECT | refusals(404, 409, 503))
-async def get_archive(call: Caller, build_id: BuildId) -> Response:
+async def get_archive(call: Caller, build_id: BuildId, request: Request) -> Response:
     """The environment as `.tar.gz`, in conda-pack's form. Made when first asked for: the answer waits for it."""
-    return await _made(call, build_id, ArtifactType.CONDA_PACK)
+    return await _made(call, request, build_id, ArtifactType.CONDA_PACK)
 
 
 @router.get("/api/v1/build/{build_id}/installer/", responses=REDIRECT | refusals(400, 404, 409, 503))
-async def get_installer(call: Caller, build_id: BuildId) -> Response:
+async def get_installer(call: Caller, build_id: BuildId, request: Request) -> Response:
     """A shell script that lays the environment out. Made when first asked for: the answer waits for it."""
-    return await _made(call, build_id, ArtifactType.CONSTRUCTOR_INSTALLER)
+    return await _made(call, request, build_id, ArtifactType.CONSTRUCTOR_INSTALLER)
 
 
 @router.get(
@@ -103,23 +99,19 @@ def _lockfile(call: Call, build_id: int, form: LockForm | None, platform: Platfo
     return Response(body, media_type=media_type)
 
 
-async def _made(call: Call, build_id: int, artifact: ArtifactType) -> Response:
-    """Ask for an artifact and wait until it is there; no thread waits."""
-    deadline = time.monotonic() + call.options.packing_wait
-    found = await run_in_threadpool(artifacts.request_artifact, call.context, call.actor, build_id, artifact)
-    while found.state is not ArtifactState.READY:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise Unavailable(
-                f"the {artifacts.name_of(artifact)} of build {build_id} is still being made",
-                hint="Ask again in a few seconds.",
-                retry_after=_RETRY_AFTER,
-            )
-        change = call.parts.watcher.next_change()
-        found = await run_in_threadpool(artifacts.artifact_state, call.context, call.actor, build_id, found.id)
-        if found.state is not ArtifactState.READY:
-            await call.parts.watcher.wait(change, min(left, _LOOK_AGAIN))
-    return _redirect(call, found)
+async def _made(call: Call, request: Request, build_id: int, artifact: ArtifactType) -> Response:
+    """Ask for an artifact and wait until it is there."""
+    change = call.parts.watcher.next_change()
+    asked = await run_in_threadpool(artifacts.request_artifact, call.context, call.actor, build_id, artifact)
+
+    def look() -> ArtifactRecord | None:
+        found = artifacts.artifact_state(call.context, call.actor, build_id, asked.id)
+        return found if found.state is ArtifactState.READY else None
+
+    if asked.state is ArtifactState.READY:
+        return _redirect(call, asked)
+    what = f"the {artifacts.name_of(artifact)} of build {build_id}"
+    return _redirect(call, await until_made(call, request, change, what, look))
 
 
 def _redirect(call: Call, artifact: ArtifactRecord) -> RedirectResponse:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,11 +19,12 @@ from conda_store.db.records import EnvironmentRecord
 from conda_store.domain.artifact import layer_blob_key
 from conda_store.domain.image import Compression
 from conda_store.domain.on_demand import is_on_demand, parse_until
-from conda_store.errors import Forbidden, Unavailable
+from conda_store.errors import Forbidden
 from conda_store.server.parts import Call, Caller
 from conda_store.server.registry.answers import VERSION, Refusal, challenge, registry_router
 from conda_store.server.rendering import JSON
 from conda_store.server.serving import blob_answer
+from conda_store.server.waiting import until_made
 from conda_store.services import images, on_demand
 from conda_store.services.images import ImageRequest
 from conda_store.storage.blobs import BlobInfo
@@ -32,8 +32,6 @@ from conda_store.storage.blobs import BlobInfo
 router = registry_router()
 
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
-_LOOK_AGAIN = 1.0
-_RETRY_AFTER = 5
 _MOST_TAGS = 10_000
 _SHORTEST = 3  # slashes in <namespace>/<environment>/manifests/<tag>
 _NAMES = "images are named <namespace>/<environment>"
@@ -53,7 +51,7 @@ async def get_manifest(call: Caller, name: str, reference: str, request: Request
     wanted = _wanted_forms(request)
     change = call.parts.watcher.next_change()
     asked, state = await run_in_threadpool(_asked, call, name, reference, wanted, request)
-    manifest = state.manifest or await _made(call, asked, wanted, change)
+    manifest = state.manifest or await _made(call, request, asked, wanted, change)
     return _manifest(request, manifest)
 
 
@@ -192,16 +190,15 @@ def _error(request: Request) -> str:
     return "insufficient_scope" if "authorization" in request.headers else ""
 
 
-async def _made(call: Call, asked: _Asked, forms: Sequence[str], change: asyncio.Event) -> ManifestRecord:
-    """Wait until an image that was asked for is there; no thread waits. `change` was taken before it was asked for."""
-    deadline = time.monotonic() + call.options.packing_wait
-    while (left := deadline - time.monotonic()) > 0:
-        await call.parts.watcher.wait(change, min(left, _LOOK_AGAIN))
-        change = call.parts.watcher.next_change()
-        state = await run_in_threadpool(images.request_image, call.context, asked.build_id, forms, asked.compression)
-        if state.manifest is not None:
-            return state.manifest
-    raise Unavailable("the image is still being made, ask again in a few seconds", retry_after=_RETRY_AFTER)
+async def _made(
+    call: Call, request: Request, asked: _Asked, forms: Sequence[str], change: asyncio.Event
+) -> ManifestRecord:
+    """Wait until an image that was asked for is there. `change` was taken before it was asked for."""
+
+    def look() -> ManifestRecord | None:
+        return images.request_image(call.context, asked.build_id, forms, asked.compression).manifest
+
+    return await until_made(call, request, change, "the image", look)
 
 
 def _wanted_forms(request: Request) -> tuple[str, ...]:
