@@ -14,7 +14,7 @@ from rattler import MatchSpec
 
 from conda_store.builder.failures import redacted
 from conda_store.domain.channel import channel_url, without_credentials
-from conda_store.domain.specification import PIP_OPTIONS, Specification
+from conda_store.domain.specification import PIP_OPTIONS, Specification, parse_pip_option
 from conda_store.errors import InvalidSpecification, Problem
 
 MAX_LENGTH = 2000
@@ -137,10 +137,9 @@ def with_channel_urls(text: str, alias: str) -> MatchSpec:
 
 def pip_urls(specification: Specification) -> Iterator[str]:
     """Where the pip part sends uv: URLs, and what is none and so a path."""
-    for option in specification.pip_options:
-        name, _, value = option.replace("=", " ", 1).partition(" ")
+    for name, value in map(parse_pip_option, specification.pip_options):
         if name != "--trusted-host":
-            yield value.strip()
+            yield value
     for line in specification.pip_requirements:
         if url := parse_requirement(line).url:
             yield url
@@ -152,8 +151,8 @@ def _pip_problem(line: str) -> Problem | None:
     if _URL_CREDENTIALS.search(line):
         return Problem("The pip part holds a URL with credentials; leave them out, specifications are stored and shown")
     if line.startswith("--"):
-        option, _, value = line.replace("=", " ", 1).partition(" ")
-        if option in PIP_OPTIONS and value.strip() and line.isprintable():
+        option, value = parse_pip_option(line)
+        if option in PIP_OPTIONS and value and line.isprintable():
             return None
         return Problem(f"Invalid pip option {_shown(line)!r} supported options are {list(PIP_OPTIONS)}")
     return _problem(line, parse_requirement)

@@ -31,6 +31,7 @@ from conda_store.builder.package_cache import PackageCache
 from conda_store.builder.ports import InstallRequest, Reporter
 from conda_store.builder.pyc import EnvironmentPython, compile_in_place
 from conda_store.domain.lock import PyPIPackage
+from conda_store.domain.specification import parse_pip_option
 from conda_store.errors import BuildFailed, PackageUnavailable, PipFailed
 
 _LONGEST_SHEBANG = 127  # bytes; longer ones are cut by Linux before 5.1
@@ -147,8 +148,7 @@ def index_variables(pip_options: Iterable[str], options: BuilderOptions) -> dict
     index = options.default_index_url
     extra: list[str] = []
     trusted: list[str] = []
-    for line in pip_options:
-        name, value = _option(line)
+    for name, value in map(parse_pip_option, pip_options):
         if name == "--index-url":
             index = value
         elif name == "--extra-index-url":
@@ -165,12 +165,6 @@ def index_variables(pip_options: Iterable[str], options: BuilderOptions) -> dict
         "UV_HTTP_TIMEOUT": f"{options.download_timeout:.0f}",
     }
     return {name: value for name, value in variables.items() if value}
-
-
-def _option(line: str) -> tuple[str, str]:
-    """`--name value` and `--name=value`."""
-    name, _, value = line.strip().partition("=" if "=" in line.split(" ", 1)[0] else " ")
-    return name, value.strip()
 
 
 def _failure(ended: Ended, request: InstallRequest) -> BuildFailed:

@@ -26,7 +26,7 @@ from conda_store.builder.wheels import best_wheel, uv_platform
 from conda_store.domain.build import Phase, Progress
 from conda_store.domain.channel import without_credentials
 from conda_store.domain.lock import CondaPackage, PlatformLock, PyPIPackage
-from conda_store.domain.specification import Specification
+from conda_store.domain.specification import Specification, parse_pip_option
 from conda_store.errors import PackageUnavailable, PipFailed, Unsolvable
 
 # conda's names of distributions that PyPI knows under another
@@ -150,27 +150,24 @@ async def _run(
 
 def _requirement_lines(specification: Specification, options: BuilderOptions) -> list[str]:
     """Requirements and indexes. In a file, since a command line can be read by everybody on the machine."""
-    lines = [option.replace("=", " ", 1) for option in specification.pip_options if _option(option) != "--trusted-host"]
-    if options.default_index_url and not any(_option(line) == "--index-url" for line in lines):
+    given = [parse_pip_option(line) for line in specification.pip_options]
+    lines = [f"{name} {value}" for name, value in given if name != "--trusted-host"]
+    if options.default_index_url and "--index-url" not in dict(given):
         lines.append(f"--index-url {options.default_index_url}")
     return [*lines, *specification.pip_requirements]
 
 
 def _flags(specification: Specification, options: BuilderOptions) -> list[str]:
+    given = [parse_pip_option(line) for line in specification.pip_options]
     flags = [f"--find-links={link}" for link in options.find_links]
-    has_index = any(_option(option) == "--index-url" for option in specification.pip_options)
-    if options.default_index_url == "" and not has_index:
+    if options.default_index_url == "" and "--index-url" not in dict(given):
         flags.append("--no-index")
     if options.is_offline:
         flags.append("--offline")
-    for option in specification.pip_options:
-        if _option(option) == "--trusted-host":
-            flags += ["--allow-insecure-host", option.replace("=", " ", 1).partition(" ")[2].strip()]
+    for name, value in given:
+        if name == "--trusted-host":
+            flags += ["--allow-insecure-host", value]
     return flags
-
-
-def _option(line: str) -> str:
-    return line.replace("=", " ", 1).partition(" ")[0]
 
 
 def provided_by_conda(packages: Sequence[CondaPackage]) -> dict[str, str]:

@@ -27,6 +27,7 @@ from conda_store.domain.lock import CondaPackage, Lock, PlatformLock
 from conda_store.domain.package_policy import PackagePolicy
 from conda_store.domain.platform import Platform
 from conda_store.domain.policy import refuse
+from conda_store.domain.specification import parse_pip_option
 from conda_store.errors import ChannelNotFound, Refusal, SolveTimedOut, Unsolvable
 
 
@@ -206,5 +207,5 @@ def request_channels(request: SolveRequest) -> tuple[str, ...]:
 
 def _without_credentials(option: str) -> str:
     """A pip option; only the value of `--index-url` and its like is a URL."""
-    name, separator, value = option.partition("=" if "=" in option.partition(" ")[0] else " ")
-    return f"{name}{separator}{without_credentials(value.strip())}" if "://" in value else option
+    _, value = parse_pip_option(option)
+    return option.replace(value, without_credentials(value)) if "://" in value else option

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -83,6 +84,12 @@ class LockfileSpecification:
     @cached_property
     def sha256(self) -> str:
         return specification_hash(self.model())
+
+
+def parse_pip_option(line: str) -> tuple[str, str]:
+    """Name and value of an option, written as `--name value` or `--name=value`."""
+    name, *value = re.split(r"\s*=\s*|\s+", line.strip(), maxsplit=1)
+    return name, "".join(value)
 
 
 AnySpecification = Specification | LockfileSpecification

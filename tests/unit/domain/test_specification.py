@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from conda_store.domain.specification import (
     LockfileSpecification,
     Specification,
+    parse_pip_option,
     parse_specification,
     specification_hash,
     stored_specification,
@@ -42,6 +43,19 @@ def test_a_model_comes_back_as_the_specification() -> None:
     assert stored_specification(parsed.model()) == parsed
     lock = LockfileSpecification("locked", {"version": 1}, "text")
     assert stored_specification(lock.model()) == lock
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "value"),
+    [
+        ("--index-url https://a.example/?key=b=c", "--index-url", "https://a.example/?key=b=c"),
+        ("--index-url=https://a.example/?key=b", "--index-url", "https://a.example/?key=b"),
+        ("--trusted-host   a.example ", "--trusted-host", "a.example"),
+        ("--index-url", "--index-url", ""),
+    ],
+)
+def test_an_option_of_pip_has_a_name_and_a_value(line: str, name: str, value: str) -> None:
+    assert parse_pip_option(line) == (name, value)
 
 
 def test_pip_options_are_told_from_requirements() -> None:

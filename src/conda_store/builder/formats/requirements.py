@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from conda_store.domain.specification import Specification, parse_specification
+from conda_store.domain.specification import Specification, parse_pip_option, parse_specification
 from conda_store.errors import InvalidSpecification, Problem
 
 _COMMENT = re.compile(r"(^|\s)#.*$")
@@ -24,12 +24,12 @@ def read_requirements(text: str, name: str | None) -> tuple[Specification, dict[
     entries: list[str] = []
     lines: dict[int, int] = {}
     for number, line in _logical_lines(text):
-        word, _, rest = line.replace("=", " ", 1).partition(" ")
+        word, value = parse_pip_option(line)
         if word in _UNSUPPORTED:
             problems.append(Problem(f"{word} refers to a file or directory that was not handed in", (), line=number))
             continue
         lines[len(entries)] = number
-        entries.append(f"{_SHORT[word]} {rest.strip()}" if word in _SHORT else _HASH.sub("", line).strip())
+        entries.append(f"{_SHORT[word]} {value}" if word in _SHORT else _HASH.sub("", line).strip())
     if problems:
         raise InvalidSpecification(tuple(problems), hint="Write out what these lines stand for.")
     return parse_specification({"name": name, "dependencies": ["python", {"pip": entries}]}), lines
