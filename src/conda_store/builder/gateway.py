@@ -73,29 +73,24 @@ class Repodata:
 
     async def names(self, channels: Sequence[str], platform: Platform) -> set[str]:
         """Every package name that the channels have for a platform, noarch included."""
-        async with asyncio.timeout(self._options.download_timeout):
-            found = await self._asked(
-                self.gateway.names(channels, self._subdirs(channels, platform), channel_relations="disabled")
-            )
+        question = self.gateway.names(channels, self._subdirs(channels, platform), channel_relations="disabled")
+        found = await self._asked(question, channels)
         return {name.normalized for name in found}
 
     async def names_by_subdir(self, channel: str, platform: Platform) -> dict[str, list[str]]:
         """The package names that a channel has, by subdir, noarch included."""
         found = {}
-        async with asyncio.timeout(self._options.download_timeout):
-            for subdir in self._subdirs([channel], platform):
-                names = await self._asked(self.gateway.names([channel], [subdir], channel_relations="disabled"))
-                found[str(subdir)] = [name.normalized for name in names]
+        for subdir in self._subdirs([channel], platform):
+            question = self.gateway.names([channel], [subdir], channel_relations="disabled")
+            found[str(subdir)] = [name.normalized for name in await self._asked(question, [channel])]
         return found
 
     async def records(self, channel: str, subdir: str, name: str) -> list[RepoDataRecord]:
         """All that a channel's subdir has of a package name; empty where there is none."""
-        async with asyncio.timeout(self._options.download_timeout):
-            found = await self._asked(
-                self.gateway.query(
-                    [channel], [Subdir(subdir)], [MatchSpec(name)], recursive=False, channel_relations="disabled"
-                )
-            )
+        question = self.gateway.query(
+            [channel], [Subdir(subdir)], [MatchSpec(name)], recursive=False, channel_relations="disabled"
+        )
+        found = await self._asked(question, [channel])
         return [record for records in found for record in records]
 
     async def solve(
@@ -118,7 +113,7 @@ class Repodata:
             SolverTimeout: none was found within the limit.
             ChannelUnavailable: the repodata cannot be read.
         """
-        task = solve(
+        question = solve(
             filtered or channels,
             specs,
             gateway=self.gateway,
@@ -128,15 +123,7 @@ class Repodata:
             timeout=timedelta(seconds=limit),
             channel_relations="disabled",
         )
-        try:
-            async with asyncio.timeout(limit + self._options.download_timeout):
-                return await self._asked(task)
-        except TimeoutError as error:
-            names = ", ".join(map(without_credentials, channels))
-            raise ChannelUnavailable(
-                f"The repodata of {names} did not arrive within {self._options.download_timeout:g} seconds",
-                hint="The channel's server is slow or stalls; the build is tried again.",
-            ) from error
+        return await self._asked(question, channels, limit)
 
     def close(self) -> None:
         """Let go of what is kept in memory."""
@@ -158,9 +145,21 @@ class Repodata:
             )
         return self._gateway
 
-    async def _asked(self, question: Awaitable[Answer]) -> Answer:
+    async def _asked(self, question: Awaitable[Answer], channels: Sequence[str], limit: float = 0.0) -> Answer:
+        """The answer; `limit` are the seconds for it besides those for reading the channels' repodata.
+
+        Raises:
+            ChannelUnavailable: the repodata cannot be read, or does not arrive in time.
+        """
         try:
-            return await question
+            async with asyncio.timeout(limit + self._options.download_timeout):
+                return await question
+        except TimeoutError as error:
+            names = ", ".join(map(without_credentials, channels))
+            raise ChannelUnavailable(
+                f"The repodata of {names} did not arrive within {self._options.download_timeout:g} seconds",
+                hint="The channel's server is slow or stalls; the build is tried again.",
+            ) from error
         except BaseException as error:
             if not is_from_rattler(error):
                 raise

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from conda_store.builder.channels import FILES
+from conda_store.domain.package_policy import PackagePolicy
 from conda_store.errors import ChannelNotFound, ChannelUnavailable
 from tests.unit.builder.conftest import Bench, run
 from tools.channel.serve import ChannelServer, Fault
@@ -146,15 +148,16 @@ def test_a_server_that_hangs_is_given_up(served: Served, tmp_path: Path) -> None
         Bench(tmp_path / "cache", server.url, channel_check_timeout=0.3).solve("tool")
 
 
+@pytest.mark.parametrize("policy", [PackagePolicy(), PackagePolicy(conda_forbidden=("other",))], ids=["", "policy"])
 @pytest.mark.parametrize("name", ["main", "404-tools"])
-def test_repodata_that_never_arrives(served: Served, tmp_path: Path, name: str) -> None:
-    """Whatever the channel is called."""
+def test_repodata_that_never_arrives(served: Served, tmp_path: Path, name: str, policy: PackagePolicy) -> None:
+    """Whatever the channel is called, and under policies too."""
     channel, server = served
     channel.rename(channel.with_name(name))
     bench = Bench(tmp_path / "cache", server.url, download_timeout=1.0, repodata_check_interval=3600.0)
 
     async def solve() -> None:
-        request = bench.request("tool", channels=[name], limit=1.0)
+        request = replace(bench.request("tool", channels=[name], limit=1.0), policy=policy)
         await bench.builder.channel_state(request)
         server.faults["*"] = Fault(hang=True)
         await bench.builder.solve(request, bench.reporter)
