@@ -28,7 +28,8 @@ class BuilderOptions:
     `authentication_file` is a rattler authentication file (host without port -> credentials).
     `addresses` says what may be asked on behalf of others. `credentials` are those of the namespace that is built for.
     `default_index_url` and `find_links` are where pip packages come from unless the specification says otherwise;
-    None is uv's own default, an empty `default_index_url` no index at all.
+    None is uv's own default, an empty `default_index_url` no index at all. `only_wheels` takes nothing that runs code
+    of its own when it is solved or built: no source distribution, no repository.
     """
 
     download_timeout: float = 300.0
@@ -43,6 +44,7 @@ class BuilderOptions:
     authentication_file: Path | None = None
     uv: Path = field(default_factory=bundled_uv)
     pip_timeout: float = 600.0
+    only_wheels: bool = False
     default_index_url: str | None = None
     find_links: tuple[str, ...] = ()
     virtual_packages: tuple[str, ...] = ()

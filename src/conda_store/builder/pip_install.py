@@ -30,6 +30,7 @@ from conda_store.builder.options import BuilderOptions
 from conda_store.builder.package_cache import PackageCache
 from conda_store.builder.ports import InstallRequest, Reporter
 from conda_store.builder.pyc import EnvironmentPython, compile_in_place
+from conda_store.builder.wheels import refuse_sources
 from conda_store.domain.lock import PyPIPackage
 from conda_store.domain.specification import parse_pip_option
 from conda_store.errors import BuildFailed, PackageUnavailable, PipFailed
@@ -75,6 +76,8 @@ async def install_pip_part(
             hint="Add `python` (and `pip`) to the dependencies.",
         )
     packages = request.lock.pypi
+    if options.only_wheels:
+        refuse_sources((package.name, package.url) for package in packages)
     reporter.log(f"Installing {len(packages)} pip packages with uv")
     cache.uv.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="conda-store-pip-") as folder:
@@ -114,6 +117,8 @@ async def _run_uv(
     ]  # fmt: skip
     if all(package.hashes for package in request.lock.pypi):
         command.append("--require-hashes")
+    if options.only_wheels:
+        command.append("--no-build")
     environment = child_environment(
         request.staging,
         CONDA_PREFIX=str(request.staging),

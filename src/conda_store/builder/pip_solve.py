@@ -19,10 +19,11 @@ from conda_store.builder.authentication import uv_variables
 from conda_store.builder.child_process import child_environment, run_child
 from conda_store.builder.failures import redacted
 from conda_store.builder.forwarding import refused
+from conda_store.builder.matchspecs import parse_requirement
 from conda_store.builder.options import BuilderOptions
 from conda_store.builder.ports import Reporter
 from conda_store.builder.stub_wheels import write_stub
-from conda_store.builder.wheels import best_wheel, uv_platform
+from conda_store.builder.wheels import ONLY_WHEELS, best_wheel, refuse_sources, uv_platform
 from conda_store.domain.build import Phase, Progress
 from conda_store.domain.channel import without_credentials
 from conda_store.domain.lock import CondaPackage, PlatformLock, PyPIPackage
@@ -62,6 +63,9 @@ async def solve_pip(
         PipFailed: uv cannot do it, or took too long.
     """
     solved = []
+    if options.only_wheels:  # uv would fetch a repository before it looks whether it may build it
+        direct = map(parse_requirement, specification.pip_requirements)
+        refuse_sources((requirement.name, requirement.url or "") for requirement in direct)
     for lock in locks:  # one after the other: the second finds most of the answers in uv's cache
         reporter.log(f"solving the pip part for {lock.platform.value}")
         reporter.progress(Progress(Phase.SOLVING))
@@ -108,7 +112,7 @@ async def _solve(
         lines = await _run(command, directory, options, reporter)
         if not answer.exists():
             refusal = refused("\n".join(lines), options.addresses)
-            raise refusal or _failure(lines, specification, lock, provided, cooldown)
+            raise refusal or _failure(lines, specification, lock, provided, cooldown, only_wheels=options.only_wheels)
         document = tomllib.loads(answer.read_text(encoding="utf-8"))
     packages = [_package(item, lock, python.version) for item in document.get("packages", [])]
     return tuple(sorted(packages, key=lambda package: package.name))
@@ -164,6 +168,8 @@ def _flags(specification: Specification, options: BuilderOptions) -> list[str]:
         flags.append("--no-index")
     if options.is_offline:
         flags.append("--offline")
+    if options.only_wheels:
+        flags.append("--no-build")
     for name, value in given:
         if name == "--trusted-host":
             flags += ["--allow-insecure-host", value]
@@ -212,6 +218,8 @@ def _failure(
     lock: PlatformLock,
     provided: Mapping[str, str],
     cooldown: timedelta,
+    *,
+    only_wheels: bool,
 ) -> Unsolvable | PackageUnavailable | PipFailed:
     """uv's words, and what conda has to do with them."""
     said = [line.strip().removeprefix("error: ").removeprefix("cause: ") for line in lines]
@@ -222,10 +230,13 @@ def _failure(
             f"The package index cannot be reached\n{text}",
             hint="It may be down for the moment; the build is tried again.",
         )
+    no_sources = ONLY_WHEELS if only_wheels and "is disabled" in text else ""
     if "no solution found" not in text.lower() and "unsatisfiable" not in text.lower():
-        return PipFailed(f"The pip part cannot be solved {where}\n{text}")
+        return PipFailed(f"The pip part cannot be solved {where}\n{text}", hint=no_sources)
     named = [f"{name} {version}" for name, version in provided.items() if name in _words(text)]
     hint = f"The conda part provides {', '.join(named)}: change it there, or loosen the pip part." if named else ""
+    if no_sources:
+        hint = f"{hint}\n{no_sources}".strip()
     if cooldown:
         hint = f"{hint}\nFiles younger than {cooldown.days} days are left out (package_cooldown_days).".strip()
     shown = ", ".join(specification.pip_requirements[:10])

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 from packaging.tags import Tag, compatible_tags, cpython_tags, mac_platforms
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from conda_store.builder.virtual_packages import virtual_packages
 from conda_store.domain.platform import Platform
-from conda_store.errors import Unsolvable
+from conda_store.errors import PipFailed, Unsolvable
 
 _MACHINES = {Platform.LINUX_64: "x86_64", Platform.LINUX_AARCH64: "aarch64"}
 _MAC_ARCHITECTURES = {Platform.OSX_64: "x86_64", Platform.OSX_ARM64: "arm64"}
@@ -24,6 +25,26 @@ _UV = {
 _GLIBC_KNOWN_TO_UV = (40, 39, 38, 37, 36, 35, 34, 33, 32, 31, 28, 17)
 _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 _MACOS = (13, 0)
+
+
+ONLY_WHEELS = (
+    "The operator has only wheels taken, since whatever else runs code of its own: c.CondaStore.pip_only_wheels."
+)
+
+
+def refuse_sources(files: Iterable[tuple[str, str]]) -> None:
+    """`files` are names and URLs; where a URL is empty, the index decides.
+
+    Raises:
+        PipFailed: one is no wheel, and so would have to be built.
+    """
+    sources = [name for name, url in files if url and not _is_wheel(urlsplit(url))]
+    if sources:
+        raise PipFailed(f"{', '.join(sources[:10])} would have to be built", hint=ONLY_WHEELS)
+
+
+def _is_wheel(url: SplitResult) -> bool:
+    return "+" not in url.scheme and url.path.endswith(".whl")
 
 
 def uv_platform(platform: Platform) -> str:

@@ -245,7 +245,8 @@ class CondaStore(LoggingConfigurable):
         allow_none=True,
         help="Hosts and networks that are asked although they lie inside (private, loopback, link-local), and "
         "directories of the service's machine that are read, as channels for instance; `*`: all. None: all where only "
-        "this machine reaches the server (loopback, no proxy, no other allowed hosts), else none.",
+        "this machine reaches the server (loopback, no proxy, no other allowed hosts), else none. What code of "
+        "packages asks is not covered: pip_only_wheels and link_script_packages say which of it runs.",
         config=True,
     )
     audit_retention_days = Int(
@@ -262,6 +263,12 @@ class CondaStore(LoggingConfigurable):
     )
     pip_index_url = Unicode(None, allow_none=True, help="Python package index of pip parts.", config=True)
     pip_find_links = List(Unicode(), [], help="Further places with Python packages.", config=True)
+    pip_only_wheels = Bool(
+        False,
+        help="Take wheels only for pip parts: source distributions and repositories, which run code of their own on "
+        "the service's machine when they are solved and built, are refused.",
+        config=True,
+    )
     pip_timeout = Float(600.0, min=1, help="Seconds for solving or installing a pip part.", config=True)
     virtual_packages = List(
         Unicode(), [], help="Virtual packages instead of those found, as `__cuda=12.4`.", config=True
@@ -433,6 +440,7 @@ class CondaStore(LoggingConfigurable):
                 default_index_url=self.pip_index_url,
                 find_links=tuple(self.pip_find_links),
                 pip_timeout=self.pip_timeout,
+                only_wheels=self.pip_only_wheels,
                 virtual_packages=tuple(self.virtual_packages),
                 addresses=addresses,
             ),

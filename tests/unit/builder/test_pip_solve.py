@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import shutil
+import tarfile
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -53,6 +55,55 @@ def test_a_conflict_with_the_conda_part_is_told(bench: Bench) -> None:
     assert "modern" in caught.value.message
     assert "The conda part provides numpy 1.26.4" in caught.value.hint
     assert bench.solve("python=3.11", "numpy=2.1", pip=["modern"]).platforms[0].pypi
+
+
+def write_source(directory: Path, mark: Path) -> Path:
+    """A source distribution that writes a file when it is asked for its metadata."""
+    backend = f"""
+import pathlib
+
+def prepare_metadata_for_build_wheel(directory, settings=None):
+    pathlib.Path({str(mark)!r}).touch()
+    folder = pathlib.Path(directory, "sourced-1.0.dist-info")
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\\nName: sourced\\nVersion: 1.0\\n")
+    (folder / "WHEEL").write_text("Wheel-Version: 1.0\\n")
+    return folder.name
+"""
+    project = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    path = directory / "sourced-1.0.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for name, text in {
+            "pyproject.toml": project,
+            "backend.py": backend,
+            "PKG-INFO": "Metadata-Version: 1.0",
+        }.items():
+            entry = tarfile.TarInfo(f"sourced-1.0/{name}")
+            entry.size = len(text.encode())
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    return path
+
+
+@pytest.mark.parametrize("requirement", ["sourced", "sourced @ {url}"], ids=["of an index", "by its address"])
+def test_code_of_a_source_distribution_runs_unless_only_wheels_are_taken(
+    channels: Path, wheels: Path, tmp_path: Path, requirement: str
+) -> None:
+    links, mark = tmp_path / "links", tmp_path / "mark"
+    shutil.copytree(wheels, links)
+    pip = [requirement.format(url=write_source(links, mark).as_uri())]
+    options = {"default_index_url": "", "find_links": (str(links),)}
+    careful = Bench(tmp_path / "careful", channels.as_uri(), only_wheels=True, **options)
+    with pytest.raises((PipFailed, Unsolvable), match="sourced") as caught:
+        careful.solve("python=3.11", pip=pip)
+    assert "pip_only_wheels" in caught.value.hint
+    assert not mark.exists()
+    with pytest.raises(PipFailed, match=r"^sourced would have to be built"):
+        careful.solve("python=3.11", pip=["sourced @ git+https://127.0.0.1:9/never/asked"])
+    assert careful.solve("python=3.11", "numpy=1.26", pip=["alpha"]).platforms[0].pypi
+    usual = Bench(tmp_path / "usual", channels.as_uri(), **options)
+    (package,) = usual.solve("python=3.11", pip=pip).platforms[0].pypi
+    assert package.name == "sourced"
+    assert mark.exists()
 
 
 def test_an_unknown_distribution_is_named(bench: Bench) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import csv
 import hashlib
@@ -11,10 +12,19 @@ from pathlib import Path
 import pytest
 
 from conda_store.builder.options import BuilderOptions
-from conda_store.builder.pip_install import index_variables, relocate, relocated_script, requirement_line
+from conda_store.builder.package_cache import PackageCache
+from conda_store.builder.pip_install import (
+    index_variables,
+    install_pip_part,
+    relocate,
+    relocated_script,
+    requirement_line,
+)
+from conda_store.builder.pyc import EnvironmentPython
 from conda_store.domain.lock import PlatformLock, PyPIPackage
 from conda_store.domain.platform import Platform
 from conda_store.errors import PipFailed
+from tests.recording import Recorder
 
 
 @pytest.mark.parametrize(
@@ -62,6 +72,22 @@ def test_pip_part_needs_a_python(site):
     with pytest.raises(PipFailed, match="no python to install them into"):
         site.install(lock=lock)
     assert site.is_clean()
+
+
+@pytest.mark.parametrize(
+    "url", ["https://x/source-1.tar.gz", "git+https://x/source@abc", "git+https://x/source.whl@abc", "file:///a/b.zip"]
+)
+def test_sources_of_a_lock_are_not_built_where_only_wheels_are_taken(site, tmp_path, url):
+    packages = (
+        PyPIPackage("source", "1", url, ()),
+        PyPIPackage("wheel", "1", "https://x/wheel-1-py3-none-any.whl", ()),
+    )
+    request = site.request(lock=PlatformLock(Platform.LINUX_64, (), packages))
+    python = EnvironmentPython("lib/python3.11/site-packages", "cpython-3.11", ".cpython-311.pyc", True)
+    cache = PackageCache(tmp_path / "cache")
+    with pytest.raises(PipFailed, match=r"^source would have to be built") as caught:
+        asyncio.run(install_pip_part(request, python, cache, BuilderOptions(only_wheels=True), Recorder()))
+    assert "pip_only_wheels" in caught.value.hint
 
 
 # --- relocation ------------------------------------------------------------------------------------------------
