@@ -164,25 +164,54 @@ def test_a_login_that_docker_keeps(service: Service, registry: DockerRegistry) -
 
 
 @pytest.mark.parametrize(
-    ("arguments", "password", "said"),
+    ("arguments", "password", "said", "hint"),
     [
-        (["default/nowhere", "{host}/team/x:1"], PASSWORD, "repository name not known to registry"),
-        (["default/refused", "{host}/team/x:1"], "wrong secret", "answers 401"),
-        (["default/refused", "{host}/TEAM/x:1"], PASSWORD, "names no image"),
-        (["default/refused", "localhost:1/team/x:1"], PASSWORD, "Connection refused"),
+        (["default/nowhere", "{host}/team/x:1"], PASSWORD, "answers 404 for manifests/latest of default/nowhere "
+         "(repository name not known to registry)", "Is the name right?"),
+        (["default/refused:none", "{host}/team/x:1"], PASSWORD, "refused has no tag none", "Is the name right?"),
+        (["default/refused", "{host}/team/x:1"], "wrong secret", "answers 401", "Is the login for this registry right"),
+        (["default/refused", "{host}/TEAM/x:1"], PASSWORD, "names no image", "registry.example/team/name:tag"),
+        (["default/refused", "localhost:1/team/x:1"], PASSWORD, "localhost:1 cannot be asked for blobs/sha256:",
+         "Does a registry answer at http://localhost:1"),
+        (["default/refused", "{conda_store}/team/x:1"], "token", "answers 405", "Nothing can be pushed"),
+        (["default/refused", "127.1:{port}/team/x:1"], PASSWORD, "127.1:", "asked by TLS"),
     ],
-)
+)  # fmt: skip
 def test_a_push_that_cannot_be(
-    service: Service, registry: DockerRegistry, arguments: list[str], password: str, said: str
+    service: Service, registry: DockerRegistry, arguments: list[str], password: str, said: str, hint: str
 ) -> None:
+    """It says what failed, on what, and what to do next."""
     if "refused" in arguments[0]:
         service.completed(SPECIFICATION.format("refused", "one"))
-    filled = [argument.format(host=registry.host) for argument in arguments]
+    url = service.http.base_url
+    known = {"host": registry.host, "conda_store": f"localhost:{url.port}", "port": url.port}
+    filled = [argument.format(**known) for argument in arguments]
+    password = (service.data / "admin-token").read_text() if password == "token" else password
     done = service.command("image", "push", *filled, "-u", USER, "--password-stdin", input=f"{password}\n")
     assert done.returncode == 1
     assert said in done.stderr
+    assert hint in done.stderr
     assert password not in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "hint"),
+    [
+        ("default/nowhere", "answers 404 for manifests/latest of default/nowhere", "Is the name right?"),
+        ("conda-store-dynamic/no-such-package", "no-such-package", "Is the name right?"),
+    ],
+)
+def test_an_image_that_cannot_be_saved(service: Service, tmp_path: Path, name: str, said: str, hint: str) -> None:
+    done = service.command("image", "save", name, "-o", str(tmp_path / "layout"))
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert hint in done.stderr
+    assert not (tmp_path / "layout").exists()
+    (tmp_path / "file").touch()
+    into_a_file = service.command("image", "save", name, "-o", str(tmp_path / "file"))
+    assert into_a_file.returncode == 2
+    assert "is a file" in into_a_file.stderr
 
 
 def test_a_build_is_pushed_by_the_worker(service: Service, registry: DockerRegistry) -> None:

@@ -18,8 +18,8 @@ from conda_store.artifacts.oci.documents import ManifestForm
 from conda_store.domain.artifact import layer_blob_key
 from conda_store.services.images import request_image
 from conda_store.storage import BlobStore
-from tests.acceptance.harness import wait_for
 from tests.http.service import Service
+from tests.waiting import wait_for
 
 ACCEPT = {"Accept": ManifestForm.OCI.value}
 LARGE = 50 << 20

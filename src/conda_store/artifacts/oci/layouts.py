@@ -18,6 +18,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _AT_ONCE = 4
+_HINT = "Name an image of Linux in the form of OCI or Docker, with digests of sha256."
 _NAME = "org.opencontainers.image.ref.name"
 
 
@@ -65,14 +66,14 @@ def image_of(top: RemoteManifest, manifest_by_digest: Callable[[str], RemoteMani
             for item in (content["config"], *content["layers"]):
                 blobs[_digest(item)] = Blob(_digest(item), int(item["size"]))
     except (ValueError, KeyError, TypeError) as error:
-        raise ArtifactFailed(f"what the registry has under this name is no image: {error}") from error
+        raise ArtifactFailed(f"what the registry has under this name is no image: {error}", hint=_HINT) from error
     return Image(top, manifests, tuple(blobs.values()))
 
 
 def _digest(descriptor: Mapping[str, Any]) -> str:
     digest = str(descriptor["digest"])
     if DIGEST.fullmatch(digest) is None:
-        raise ArtifactFailed(f"the digest {digest[:100]!r} is no sha256")
+        raise ArtifactFailed(f"the digest {digest[:100]!r} is no sha256", hint=_HINT)
     return digest
 
 

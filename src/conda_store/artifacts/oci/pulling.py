@@ -17,7 +17,7 @@ from conda_store.domain.addresses import AddressPolicy
 from conda_store.errors import ArtifactFailed, ConfigurationError
 
 _ANY = AddressPolicy()
-_HINT = "Name an image that can be, an OCI layout or a tar: c.CondaStore.default_docker_base_image."
+_HINT = "Or name another image, an OCI layout or a tar: c.CondaStore.default_docker_base_image."
 
 
 def pulled_layout(
@@ -50,7 +50,7 @@ def pulled_layout(
         reason = error.strerror if isinstance(error, OSError) else getattr(error, "message", error)
         raise ArtifactFailed(
             f"the base image {text!r} cannot be pulled: {reason}",
-            hint=getattr(error, "hint", None) or _HINT,
+            hint=f"{getattr(error, 'hint', '')} {_HINT}".strip(),
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)

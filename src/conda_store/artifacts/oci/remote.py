@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+import ssl
 import time
 import urllib.error
 import urllib.parse
@@ -38,6 +39,16 @@ _MOST_JSON = 4 << 20
 _ATTEMPTS = 4
 _FIRST_PAUSE = 0.5
 _PASSING = {429, 502, 503, 504}
+_LATER = "Try again in a while; if it stays so, ask whoever runs this registry."
+_NO_LOGIN = "Is the login for this registry right, and may it do this?"
+_INSECURE = "Whoever runs this registry has to have it name an address with https."
+_HINTS = {
+    401: _NO_LOGIN,
+    403: _NO_LOGIN,
+    404: "Is the name right? Some registries answer so, too, where a login is missing.",
+    405: "Nothing can be pushed to this registry.",
+    413: "It does not take blobs of this size, or a proxy in front of it does not.",
+}
 _REFERENCE = re.compile(
     r"(?:(?P<host>localhost(?::\d+)?|[\w.-]+\.[\w.-]+(?::\d+)?|[\w.-]+:\d+)/)?"
     r"(?P<name>[a-z0-9][a-z0-9._/-]*)"
@@ -131,7 +142,7 @@ class Remote:
             media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip()
         found = RemoteManifest(content, media_type)
         if DIGEST.fullmatch(target) and found.digest != target:
-            raise ArtifactFailed(f"the manifest {target} of {self.host} arrived damaged")
+            raise ArtifactFailed(f"the manifest {target} of {self.host} arrived damaged", hint=_LATER)
         return found
 
     def blob(self, digest: str, chunk: int = 1 << 20) -> Iterator[bytes]:
@@ -144,7 +155,7 @@ class Remote:
                 seen.update(data)
                 yield data
         if f"sha256:{seen.hexdigest()}" != digest:
-            raise ArtifactFailed(f"the blob {digest} of {self.host} arrived damaged")
+            raise ArtifactFailed(f"the blob {digest} of {self.host} arrived damaged", hint=_LATER)
 
     def has_blob(self, digest: str) -> bool:
         with self._answer("HEAD", f"blobs/{digest}", {}, accepted={200, 404}) as answer:
@@ -180,7 +191,9 @@ class Remote:
         with self._answer("POST", "blobs/uploads/", accepted={202}) as answer:
             place = urllib.parse.urljoin(f"{self._url}/", answer.headers.get("Location", ""))
         if not place.startswith(("https://", f"{self._url}/")):
-            raise ArtifactFailed(f"{self.host} wants a blob to be sent to {place[:200]!r}, which is not secure")
+            raise ArtifactFailed(
+                f"{self.host} wants a blob to be sent to {place[:200]!r}, which is not secure", hint=_INSECURE
+            )
         separator = "&" if "?" in place else "?"
         address = f"{place}{separator}digest={urllib.parse.quote(digest)}"
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
@@ -259,7 +272,9 @@ class Remote:
     def _new_token(self, challenge: Mapping[str, str]) -> str:
         realm = challenge.get("realm", "")
         if not realm.startswith(("https://", f"{self._url}/")):
-            raise ArtifactFailed(f"{self.host} names a token service that is not secure: {realm[:200]!r}")
+            raise ArtifactFailed(
+                f"{self.host} names a token service that is not secure: {realm[:200]!r}", hint=_INSECURE
+            )
         query = [("service", challenge.get("service", "")), *(("scope", item) for item in self._scope.split(" "))]
         request = urllib.request.Request(f"{realm}?{urllib.parse.urlencode(query)}")  # noqa: S310
         if self._login is not None:
@@ -277,13 +292,17 @@ class Remote:
             raise self._failure(what, error) from error
 
     def _failure(self, what: str, error: Exception) -> ArtifactFailed:
-        where = f"{self.host} for {self.name}, {what.partition('?')[0]}"
+        asked = f"{what.partition('?')[0]} of {self.name}"
         if isinstance(error, urllib.error.HTTPError):
             said = _said(error)
-            hint = "Is the login right, and may it do this?" if error.code in {401, 403} else ""
-            return ArtifactFailed(f"{where}: answers {error.code}{f' ({said})' if said else ''}", hint=hint)
+            message = f"{self.host} answers {error.code} for {asked}{f' ({said})' if said else ''}"
+            return ArtifactFailed(message, hint=_HINTS.get(error.code, _LATER))
         reason = getattr(error, "reason", None) or error
-        return ArtifactFailed(f"{where}: {type(error).__name__ if not str(reason) else reason}")
+        hint = f"Does a registry answer at {self._url}, and can this machine reach it?"
+        if isinstance(reason, ssl.SSLError):
+            hint = f"Registries elsewhere are asked by TLS: {self.host} needs a certificate that this machine trusts."
+        told = str(reason) or type(error).__name__
+        return ArtifactFailed(f"{self.host} cannot be asked for {asked}: {told}", hint=hint)
 
 
 def _is_passing(error: Exception) -> bool:
