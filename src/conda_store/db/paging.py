@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
 
+from conda_store.domain.names import name_problem
 from conda_store.errors import InvalidInput
 
 Row = TypeVar("Row")
@@ -59,23 +60,24 @@ class Cursor:
 END_CURSOR = Cursor(None, None)
 
 
-def decode_cursor(text: str) -> Cursor:
-    """
+def decode_cursor(text: str, sort_by: Sequence[str]) -> Cursor:
+    """The cursor of a page that was sorted by these columns, all of which hold names.
+
     Raises:
-        InvalidInput: it is none of ours.
+        InvalidInput: it is none of ours, or that of another order.
     """
     try:
         document = json.loads(base64.b64decode(text, validate=True))
-        last_id, last_value = document["last_id"], document["last_value"]
-        if not (last_id is None or isinstance(last_id, int)) or not (
-            last_value is None or isinstance(last_value, dict)
-        ):
-            raise ValueError(text)
-        return Cursor(last_id, last_value)
-    except (ValueError, KeyError, TypeError):
-        raise InvalidInput(
-            f"cursor {text[:100]!r} is not one that this service gave", hint="Start again without a cursor."
-        ) from None
+        last_id, values = document["last_id"], document["last_value"]
+        if last_id is None:
+            return END_CURSOR
+        if type(last_id) is int and 0 < last_id < 2**63 and not any(name_problem(values[name]) for name in sort_by):
+            return Cursor(last_id, values)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        pass
+    raise InvalidInput(
+        f"cursor {text[:100]!r} is not one that this service gave for this order", hint="Start again without a cursor."
+    )
 
 
 def count_of(connection: Connection, query: Select[Any]) -> int:

@@ -41,7 +41,7 @@ def list_environments_after(
     """
     if any(name not in SORTABLE for name in sort_by):
         raise InvalidInput(f"Cannot sort results by {list(sort_by)}. Valid sort_by values are {list(SORTABLE)}")
-    start = decode_cursor(cursor) if cursor else END_CURSOR
+    start = decode_cursor(cursor, sort_by) if cursor else END_CURSOR
     with context.database.read() as connection:
         return environments.list_readable_after(
             connection, actor, wanted, cursor=start, limit=limit, sort_by=sort_by, is_descending=is_descending
