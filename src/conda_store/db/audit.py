@@ -40,8 +40,7 @@ def list_matching(connection: Connection, wanted: AuditFilter, request: PageRequ
     """The newest first."""
     query = select(audit).where(*_conditions(wanted))
     newest = PageRequest(request.page, request.size, ("id",), is_descending=True)
-    rows, count = fetch_page(connection, query, newest, {"id": [audit.c.id]}, ["id"], tie=audit.c.id)
-    return Page(tuple(_record(row) for row in rows), request.page, request.size or max(count, 1), count)
+    return fetch_page(connection, _record, query, newest, {"id": [audit.c.id]}, ["id"], tie=audit.c.id)
 
 
 def after(connection: Connection, wanted: AuditFilter, last_id: int, size: int) -> tuple[AuditRecord, ...]:

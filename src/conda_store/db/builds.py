@@ -142,10 +142,19 @@ def list_readable(connection: Connection, actor: Actor, wanted: BuildFilter, req
         ("builds", readable_patterns(actor), wanted),
         lambda: _count_all(connection, wanted, conditions) if is_whole else count_of(connection, query),
     )
-    found, count = fetch_page(connection, query, request, _SORTABLE, ["id"], tie=build.c.id, count=count)
-    ids = [row.id for row in found]
-    rows = {row.id: record(row) for row in connection.execute(columns().where(build.c.id.in_(ids)))} if ids else {}
-    return Page(tuple(rows[key] for key in ids if key in rows), request.page, request.size or max(count, 1), count)
+    ids = fetch_page(connection, _id, query, request, _SORTABLE, ["id"], tie=build.c.id, count=count)
+    found = by_ids(connection, ids.rows)
+    return Page(tuple(found[key] for key in ids.rows if key in found), ids.page, ids.size, ids.count)
+
+
+def _id(row: Any) -> int:
+    return int(row.id)
+
+
+def by_ids(connection: Connection, ids: Sequence[int]) -> dict[int, BuildRecord]:
+    if not ids:
+        return {}
+    return {row.id: record(row) for row in connection.execute(columns().where(build.c.id.in_(ids)))}
 
 
 def _conditions(wanted: BuildFilter) -> list[ColumnElement[bool]]:

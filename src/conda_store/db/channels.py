@@ -12,6 +12,10 @@ from conda_store.db.records import ChannelRecord
 from conda_store.db.tables import conda_channel
 
 
+def _record(row: Any) -> ChannelRecord:
+    return ChannelRecord(row.id, row.name, row.last_update)
+
+
 def ensure(connection: Connection, url: str) -> int:
     found: int | None = connection.execute(
         select(conda_channel.c.id).where(conda_channel.c.name == url)
@@ -28,13 +32,10 @@ def set_updated(connection: Connection, url: str, moment: datetime) -> None:
 
 def list_all(connection: Connection, request: PageRequest) -> Page[ChannelRecord]:
     sortable: dict[str, list[ColumnElement[Any]]] = {"name": [conda_channel.c.name]}
-    rows, count = fetch_page(connection, select(conda_channel), request, sortable, ["name"], tie=conda_channel.c.id)
-    found = tuple(ChannelRecord(row.id, row.name, row.last_update) for row in rows)
-    return Page(found, request.page, request.size or max(count, 1), count)
+    query = select(conda_channel)
+    return fetch_page(connection, _record, query, request, sortable, ["name"], tie=conda_channel.c.id)
 
 
 def ids(connection: Connection) -> dict[str, ChannelRecord]:
     """Every channel by its URL."""
-    return {
-        row.name: ChannelRecord(row.id, row.name, row.last_update) for row in connection.execute(select(conda_channel))
-    }
+    return {row.name: _record(row) for row in connection.execute(select(conda_channel))}

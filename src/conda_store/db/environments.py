@@ -12,7 +12,17 @@ from sqlalchemy import ColumnElement, Connection, Select, func, insert, or_, sel
 from conda_store.db.artifacts import has_artifact
 from conda_store.db.kept import once
 from conda_store.db.packages import has_all_packages
-from conda_store.db.paging import END_CURSOR, Cursor, KeysetPage, Page, PageRequest, after, count_of, fetch_page
+from conda_store.db.paging import (
+    END_CURSOR,
+    Cursor,
+    KeysetPage,
+    Page,
+    PageRequest,
+    after,
+    count_of,
+    directed,
+    fetch_page,
+)
 from conda_store.db.records import EnvironmentRecord, NamespaceRecord
 from conda_store.db.search import meets, search_text
 from conda_store.db.tables import build, environment, namespace
@@ -156,8 +166,7 @@ def list_readable(
 ) -> Page[EnvironmentRecord]:
     count = _count(connection, actor, wanted)
     query = _page_query(connection, actor, wanted, request.sort_by or SORTABLE, count, request.size or count)
-    rows, count = fetch_page(connection, query, request, _SORTABLE, SORTABLE, tie=environment.c.id, count=count)
-    return Page(tuple(_record(row) for row in rows), request.page, request.size or max(count, 1), count)
+    return fetch_page(connection, _record, query, request, _SORTABLE, SORTABLE, tie=environment.c.id, count=count)
 
 
 def list_readable_after(
@@ -177,7 +186,7 @@ def list_readable_after(
     if cursor.last_id is not None:
         values = [*((cursor.last_value or {}).get(name) for name in sort_by), cursor.last_id]
         query = query.where(after(columns, values, is_descending=is_descending))
-    query = query.order_by(*(column.desc() if is_descending else column.asc() for column in columns)).limit(limit)
+    query = query.order_by(*directed(columns, is_descending=is_descending)).limit(limit)
     rows = tuple(_record(row) for row in connection.execute(query))
     if not rows:
         return KeysetPage((), END_CURSOR.encode(), count)

@@ -46,8 +46,8 @@ def create(connection: Connection, name: str) -> NamespaceRecord:
 
 def list_readable(connection: Connection, actor: Actor, request: PageRequest) -> Page[NamespaceRecord]:
     query = select(namespace).where(namespace.c.deleted_on.is_(None), namespaces_seen_by(actor))
-    rows, count = fetch_page(connection, query, request, {"name": [namespace.c.name]}, ["name"], tie=namespace.c.id)
-    return Page(tuple(_record(row) for row in rows), request.page, request.size or max(count, 1), count)
+    columns = {"name": [namespace.c.name]}
+    return fetch_page(connection, _record, query, request, columns, ["name"], tie=namespace.c.id)
 
 
 def set_metadata(connection: Connection, namespace_id: int, metadata: Mapping[str, Any]) -> None:

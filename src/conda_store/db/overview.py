@@ -8,17 +8,9 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection, func, or_, select
 
-from conda_store.db.builds import columns, record
-from conda_store.db.records import BuildRecord
 from conda_store.db.tables import build, build_artifact, environment, namespace
 from conda_store.domain.artifact import ArtifactState, ArtifactType
 from conda_store.domain.build import BuildStatus
-
-
-def builds_by_id(connection: Connection, ids: Sequence[int]) -> dict[int, BuildRecord]:
-    if not ids:
-        return {}
-    return {row.id: record(row) for row in connection.execute(columns().where(build.c.id.in_(ids)))}
 
 
 def newest_builds(connection: Connection, environment_ids: Sequence[int]) -> dict[int, int]:

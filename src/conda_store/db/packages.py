@@ -108,11 +108,9 @@ def list_of_build(
         "channel": [conda_channel.c.name],
         "name": [conda_package.c.name],
     }
-    rows, count = fetch_page(connection, query, request, sortable, ["channel", "name"], tie=conda_package.c.id)
-    found = tuple(
-        BuildPackageRecord(
-            row.id, ChannelRecord(row.channel_id, row.channel_name, None), row.name, row.version, row.build, row.license
-        )
-        for row in rows
-    )
-    return Page(found, request.page, request.size or max(count, 1), count)
+    return fetch_page(connection, _record, query, request, sortable, ["channel", "name"], tie=conda_package.c.id)
+
+
+def _record(row: Any) -> BuildPackageRecord:
+    channel = ChannelRecord(row.channel_id, row.channel_name, None)
+    return BuildPackageRecord(row.id, channel, row.name, row.version, row.build, row.license)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -86,6 +86,7 @@ def count_of(connection: Connection, query: Select[Any]) -> int:
 
 def fetch_page(
     connection: Connection,
+    record: Callable[[Any], Row],
     query: Select[Any],
     request: PageRequest,
     columns: Mapping[str, Sequence[ColumnElement[Any]]],
@@ -93,30 +94,28 @@ def fetch_page(
     *,
     tie: ColumnElement[Any],
     count: int | None = None,
-) -> tuple[Sequence[Any], int]:
-    """The rows of a page, and how many there are in all; `columns` are those it may be sorted by.
+) -> Page[Row]:
+    """A page of the query's rows, each as `record` makes it; `columns` are those that it may be sorted by.
 
     `tie` decides between rows that are equal in them. A page in the second half is counted from the end, so that the
     last one costs no more than the first.
     """
     if count is None:
         count = count_of(connection, query)
-    names = [name for name in request.sort_by if name in columns] or list(default)
+    size = request.size or max(count, 1)
+    offset = (request.page - 1) * size
+    length = min(size, count - offset)
+    if length <= 0:
+        return Page((), request.page, size, count)
+    names = [name for name in request.sort_by if name in columns] or default
     order = [*(column for name in names for column in columns[name]), tie]
-    if request.size is None:
-        return connection.execute(query.order_by(*_directed(order, request.is_descending))).all(), count
-    offset = (request.page - 1) * request.size
-    size = min(request.size, count - offset)
-    if size <= 0:
-        return (), count
-    if offset <= count // 2:
-        query = query.order_by(*_directed(order, request.is_descending)).limit(size).offset(offset)
-        return connection.execute(query).all(), count
-    query = query.order_by(*_directed(order, not request.is_descending)).limit(size).offset(count - offset - size)
-    return connection.execute(query).all()[::-1], count
+    is_from_end = offset > count // 2
+    query = query.order_by(*directed(order, is_descending=request.is_descending is not is_from_end)).limit(length)
+    rows = connection.execute(query.offset(count - offset - length if is_from_end else offset)).all()
+    return Page(tuple(record(row) for row in (rows[::-1] if is_from_end else rows)), request.page, size, count)
 
 
-def _directed(columns: Sequence[ColumnElement[Any]], is_descending: bool) -> list[ColumnElement[Any]]:
+def directed(columns: Sequence[ColumnElement[Any]], *, is_descending: bool) -> list[ColumnElement[Any]]:
     return [column.desc() if is_descending else column.asc() for column in columns]
 
 

@@ -59,15 +59,15 @@ def find_readable(connection: Connection, actor: Actor, sha256: str) -> Specific
 
 
 def list_readable(connection: Connection, actor: Actor, request: PageRequest) -> Page[SpecificationRecord]:
-    rows, count = fetch_page(
+    return fetch_page(
         connection,
+        _record,
         select(specification).where(_visible(actor)),
         request,
         {"id": [specification.c.id], "name": [specification.c.name], "created_on": [specification.c.created_on]},
         ["id"],
         tie=specification.c.id,
     )
-    return Page(tuple(_record(row) for row in rows), request.page, request.size or max(count, 1), count)
 
 
 def has_build_in(connection: Connection, sha256: str, environment_id: int) -> bool:

@@ -116,8 +116,7 @@ def list_of(
     """Valid tokens and sessions; of `identity`, and of the token `below` and those made with it, where given."""
     query = select(token).where(or_(token.c.expires_on.is_(None), token.c.expires_on > now), _owned(identity, below))
     columns = {name: [token.c[name]] for name in ("id", "name", "identity", "created_on", "expires_on", "last_used_on")}
-    rows, count = fetch_page(connection, query, request, columns, ["id"], tie=token.c.id)
-    return Page(tuple(_record(row) for row in rows), request.page, request.size or max(count, 1), count)
+    return fetch_page(connection, _record, query, request, columns, ["id"], tie=token.c.id)
 
 
 def remove(connection: Connection, token_id: int, *, identity: str | None, below: int | None) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from conda_store.db import environments, locks, overview, search
+from conda_store.db import builds, environments, locks, overview, search
 from conda_store.db.environments import EnvironmentFilter
 from conda_store.db.paging import Page, PageRequest
 from conda_store.db.records import BuildRecord, EnvironmentRecord
@@ -42,13 +42,13 @@ def list_overviews(
         owners = overview.owners(connection, ids)
         versions = search.versions_found(connection, wanted.terms, ids)
         current = [row.current_build_id for row in page.rows if row.current_build_id is not None]
-        builds = overview.builds_by_id(connection, [*current, *newest.values()])
+        known = builds.by_ids(connection, [*current, *newest.values()])
         artifacts = overview.offered_artifacts(connection, current)
     rows = tuple(
         EnvironmentOverview(
             row,
-            builds.get(row.current_build_id or 0),
-            builds.get(newest.get(row.id, 0)),
+            known.get(row.current_build_id or 0),
+            known.get(newest.get(row.id, 0)),
             artifacts.get(row.current_build_id or 0, frozenset()),
             owners.get(row.id),
             versions.get(row.id, ()),
