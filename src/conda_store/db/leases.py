@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, select, update
 
 from conda_store.db import builds, images, quotas
 from conda_store.db.records import BuildRecord
@@ -37,9 +37,7 @@ def claim(connection: Connection, owner: str, duration: timedelta, limits: quota
     moment beyond the limit is due to the write lock of the transaction.
     """
     now = time.time()
-    waiting = select(build.c.id).where(
-        build.c.status == BuildStatus.QUEUED, build.c.not_before <= now, build.c.deleted_on.is_(None)
-    )
+    waiting = select(build.c.id).where(*_is_due(now))
     if limits is not None and (held := quotas.environments_that_wait(limits)) is not None:
         waiting = waiting.where(build.c.environment_id.not_in(held))
     candidate = waiting.order_by(build.c.id).limit(1).with_for_update(skip_locked=True, of=build).scalar_subquery()
@@ -59,7 +57,11 @@ def claim(connection: Connection, owner: str, duration: timedelta, limits: quota
     return Lease(row.id, owner, row.attempt) if row else None
 
 
-def _held(lease: Lease) -> Any:
+def _is_due(now: float) -> tuple[ColumnElement[bool], ...]:
+    return build.c.status == BuildStatus.QUEUED, build.c.not_before <= now, build.c.deleted_on.is_(None)
+
+
+def _held(lease: Lease) -> ColumnElement[bool]:
     return and_(
         build.c.id == lease.build_id,
         build.c.status == BuildStatus.BUILDING,
@@ -83,17 +85,19 @@ def renew(connection: Connection, lease: Lease, duration: timedelta) -> Standing
         .values(lease_until=time.time() + duration.total_seconds())
         .returning(build.c.cancel_requested, build.c.deleted_on)
     ).one_or_none()
-    if row is None:
-        return Standing(False, False)
-    return Standing(True, row.cancel_requested or row.deleted_on is not None)
+    return _standing(row)
 
 
 def standing(connection: Connection, lease: Lease) -> Standing:
     """As `renew`, but only looks."""
     row = connection.execute(select(build.c.cancel_requested, build.c.deleted_on).where(_held(lease))).one_or_none()
+    return _standing(row)
+
+
+def _standing(row: Any) -> Standing:
     if row is None:
-        return Standing(False, False)
-    return Standing(True, row.cancel_requested or row.deleted_on is not None)
+        return Standing(is_held=False, is_cancelled=False)
+    return Standing(is_held=True, is_cancelled=row.cancel_requested or row.deleted_on is not None)
 
 
 def hold(connection: Connection, lease: Lease) -> bool:
@@ -192,9 +196,7 @@ def owned_by_host(connection: Connection, prefix: str) -> tuple[tuple[Lease, Bui
 
 def has_due(connection: Connection) -> bool:
     """Whether a build waits whose time has come."""
-    query = select(build.c.id).where(
-        build.c.status == BuildStatus.QUEUED, build.c.not_before <= time.time(), build.c.deleted_on.is_(None)
-    )
+    query = select(build.c.id).where(*_is_due(time.time()))
     return connection.execute(query.limit(1)).first() is not None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from conda_store.db.tables import login_grant
 
@@ -78,8 +78,8 @@ def forget(connection: Connection, identity: str) -> None:
     connection.execute(delete(login_grant).where(login_grant.c.identity == identity))
 
 
-def _one(connection: Connection, condition: object, now: datetime) -> GrantRecord | None:
-    query = select(login_grant).where(condition, login_grant.c.expires_on > now)  # type: ignore[arg-type]
+def _one(connection: Connection, condition: ColumnElement[bool], now: datetime) -> GrantRecord | None:
+    query = select(login_grant).where(condition, login_grant.c.expires_on > now)
     row = connection.execute(query).one_or_none()
     if row is None:
         return None
