@@ -14,15 +14,14 @@ from datetime import timedelta
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, select, update
 
+from conda_store.db.portions import portions
 from conda_store.db.tables import image_blob, kept_blob, layer
-
-_AT_ONCE = 500
 
 
 def claim(connection: Connection, digests: Collection[str]) -> None:
     """From now on the blobs are needed: they are not removed before they have been unused for long."""
     now = time.time()
-    for some in _portions(digests):
+    for some in portions(sorted(set(digests))):
         known = set(connection.execute(select(kept_blob.c.digest).where(kept_blob.c.digest.in_(some))).scalars())
         if known:
             connection.execute(
@@ -37,7 +36,7 @@ def claim(connection: Connection, digests: Collection[str]) -> None:
 def are_all_kept(connection: Connection, digests: Collection[str]) -> bool:
     """Whether nobody has swept one of them away since it was claimed."""
     kept = 0
-    for some in _portions(digests):
+    for some in portions(sorted(set(digests))):
         condition = and_(kept_blob.c.digest.in_(some), kept_blob.c.is_doomed.is_(False))
         kept += connection.execute(select(func.count()).where(condition)).scalar_one()
     return kept == len(set(digests))
@@ -51,7 +50,7 @@ def doom(connection: Connection, unused_for: timedelta) -> None:
         ~_is_in_an_image(),
     )
     query = select(kept_blob.c.digest).where(*unused)
-    for some in _portions(list(connection.execute(query).scalars())):
+    for some in portions(connection.execute(query).scalars().all()):
         connection.execute(update(kept_blob).where(kept_blob.c.digest.in_(some)).values(is_doomed=True))
         connection.execute(delete(layer).where(layer.c.digest.in_(some)))
 
@@ -69,8 +68,3 @@ def forget(connection: Connection, digest: str) -> bool:
 
 def _is_in_an_image() -> ColumnElement[bool]:
     return exists(select(image_blob.c.digest).where(image_blob.c.digest == kept_blob.c.digest))
-
-
-def _portions(digests: Collection[str]) -> list[list[str]]:
-    listed = sorted(set(digests))
-    return [listed[start : start + _AT_ONCE] for start in range(0, len(listed), _AT_ONCE)]

@@ -9,17 +9,16 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
+from conda_store.db.portions import portions
 from conda_store.db.tables import layer
 from conda_store.domain.image import Activation, Layer
-
-_KEYS_AT_ONCE = 500
 
 
 def find(connection: Connection, keys: Sequence[str]) -> dict[str, Layer]:
     """The layers that are known, by key."""
     found: dict[str, Layer] = {}
-    for start in range(0, len(keys), _KEYS_AT_ONCE):
-        query = select(layer).where(layer.c.key.in_(keys[start : start + _KEYS_AT_ONCE]))
+    for some in portions(keys):
+        query = select(layer).where(layer.c.key.in_(some))
         found |= {row.key: _record(row) for row in connection.execute(query)}
     return found
 

@@ -11,12 +11,11 @@ from sqlalchemy import ColumnElement, Connection, and_, insert, select
 
 from conda_store.db.channels import ensure as ensure_channel
 from conda_store.db.paging import Page, PageRequest, fetch_page
+from conda_store.db.portions import portions
 from conda_store.db.records import BuildPackageRecord, ChannelRecord
 from conda_store.db.tables import build_conda_package, conda_channel, conda_package
 from conda_store.db.visibility import escape_like
 from conda_store.domain.lock import CondaPackage
-
-_CHUNK = 500
 
 
 @dataclass(frozen=True)
@@ -80,12 +79,9 @@ def set_packages(connection: Connection, build_id: int, packages: Sequence[Conda
 
 def _known(connection: Connection, identities: Sequence[Any]) -> dict[str, int]:
     found: dict[str, int] = {}
-    for start in range(0, len(identities), _CHUNK):
-        chunk = identities[start : start + _CHUNK]
-        rows = connection.execute(
-            select(conda_package.c.identity, conda_package.c.id).where(conda_package.c.identity.in_(chunk))
-        )
-        found.update({row.identity: row.id for row in rows})
+    for some in portions(identities):
+        query = select(conda_package.c.identity, conda_package.c.id).where(conda_package.c.identity.in_(some))
+        found |= {row.identity: row.id for row in connection.execute(query)}
     return found
 
 

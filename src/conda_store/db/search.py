@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, false, insert, or_, select, tuple_
 
+from conda_store.db.portions import portions
 from conda_store.db.tables import environment, environment_package, package_version
 from conda_store.db.visibility import escape_like
 from conda_store.domain.difference import Package
 from conda_store.domain.lock import PlatformLock
 from conda_store.domain.search import SearchTerm, WantedPackage
-
-_CHUNK = 400
 
 
 def index_installed(connection: Connection, environment_id: int, installed: PlatformLock | None) -> None:
@@ -32,9 +31,8 @@ def index_installed(connection: Connection, environment_id: int, installed: Plat
 
 def _known(connection: Connection, packages: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
     found: dict[tuple[str, str], int] = {}
-    for start in range(0, len(packages), _CHUNK):
-        chunk = packages[start : start + _CHUNK]
-        query = select(package_version).where(tuple_(package_version.c.name, package_version.c.version).in_(chunk))
+    for some in portions(packages):
+        query = select(package_version).where(tuple_(package_version.c.name, package_version.c.version).in_(some))
         found |= {(row.name, row.version): row.id for row in connection.execute(query)}
     return found
 
