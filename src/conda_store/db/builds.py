@@ -170,12 +170,12 @@ def _conditions(wanted: BuildFilter) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _deleted_environments() -> Select[Any]:
+def deleted_environments() -> Select[Any]:
     return select(environment.c.id).where(environment.c.deleted_on.is_not(None))
 
 
 def _visible_to_all() -> ColumnElement[bool]:
-    return build.c.environment_id.not_in(_deleted_environments())
+    return build.c.environment_id.not_in(deleted_environments())
 
 
 def _environments(actor: Actor, wanted: BuildFilter) -> Select[Any]:
@@ -198,7 +198,7 @@ def _count_all(connection: Connection, wanted: BuildFilter, conditions: list[Col
     else:
         query = select(func.count()).select_from(build).where(*conditions)
     count: int = connection.execute(query).scalar_one()
-    deleted = connection.execute(_deleted_environments().limit(1)).first()
+    deleted = connection.execute(deleted_environments().limit(1)).first()
     if deleted is None:
         return count
     hidden = select(func.count()).select_from(build).where(~_visible_to_all(), *conditions)
@@ -273,7 +273,7 @@ def count_by_status(connection: Connection) -> dict[BuildStatus, int]:
     """Without the builds of deleted environments; both are counted in indexes."""
     query = select(build.c.status, func.count()).group_by(build.c.status)
     counts: dict[BuildStatus, int] = {row[0]: row[1] for row in connection.execute(query)}
-    if connection.execute(_deleted_environments().limit(1)).first() is not None:
+    if connection.execute(deleted_environments().limit(1)).first() is not None:
         for status, count in connection.execute(query.where(~_visible_to_all())):
             counts[status] -= count
     return {status: count for status, count in counts.items() if count}

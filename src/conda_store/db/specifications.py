@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, exists, insert, select
 
+from conda_store.db.builds import deleted_environments
 from conda_store.db.paging import Page, PageRequest, fetch_page
 from conda_store.db.records import SpecificationRecord
 from conda_store.db.tables import build, environment, namespace, specification
@@ -42,8 +43,7 @@ def _visible(actor: Actor) -> Any:
     """A condition: built in an environment that the actor may read."""
     its_builds = select(build.c.id).where(build.c.specification_id == specification.c.id)
     if reads_everything(actor):
-        deleted = select(environment.c.id).where(environment.c.deleted_on.is_not(None))
-        return exists(its_builds.where(build.c.environment_id.not_in(deleted)))
+        return exists(its_builds.where(build.c.environment_id.not_in(deleted_environments())))
     return exists(
         its_builds.join(environment, environment.c.id == build.c.environment_id)
         .join(namespace, namespace.c.id == environment.c.namespace_id)
