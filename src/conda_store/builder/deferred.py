@@ -8,13 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from conda_store.builder.ports import Access, Builder, Installed, InstallRequest, Reporter, SolveRequest
-from conda_store.domain.credential import Credentials
+from conda_store.domain.credential import NO_CREDENTIALS, Credentials
 from conda_store.domain.lock import Lock, PlatformLock
 from conda_store.domain.package_policy import PackagePolicy
 from conda_store.domain.specification import AnySpecification, Specification
 from conda_store.errors import Problem, Refusal
-
-_NONE = Credentials()
 
 
 class DeferredBuilder:
@@ -61,7 +59,7 @@ class DeferredBuilder:
         return await self._builder().install(request, reporter)
 
     async def extracted(
-        self, lock: PlatformLock, scratch: Path, reporter: Reporter, credentials: Credentials = _NONE
+        self, lock: PlatformLock, scratch: Path, reporter: Reporter, credentials: Credentials = NO_CREDENTIALS
     ) -> Mapping[str, Path]:
         return await self._builder().extracted(lock, scratch, reporter, credentials)
 

@@ -25,13 +25,12 @@ from conda_store.builder.solve import Solver, request_channels
 from conda_store.builder.virtual_packages import virtual_packages
 from conda_store.domain.build import Phase, Progress
 from conda_store.domain.channel import without_credentials
-from conda_store.domain.credential import Credentials
+from conda_store.domain.credential import NO_CREDENTIALS, Credentials
 from conda_store.domain.lock import Lock, PlatformLock
 from conda_store.domain.package_policy import PackagePolicy
 from conda_store.domain.specification import AnySpecification, Specification
 from conda_store.errors import Problem, Refusal
 
-_NONE = Credentials()
 _MOST_SOLVERS = 32
 _CHECK_PAUSE = 0.005  # seconds between two packages
 
@@ -115,7 +114,7 @@ class RattlerBuilder:
         return await install(request, reporter, cache=self._cache, options=options)
 
     async def extracted(
-        self, lock: PlatformLock, scratch: Path, reporter: Reporter, credentials: Credentials = _NONE
+        self, lock: PlatformLock, scratch: Path, reporter: Reporter, credentials: Credentials = NO_CREDENTIALS
     ) -> Mapping[str, Path]:
         options = self._solver(credentials).options
         return await extracted(lock, scratch, reporter, cache=self._cache, options=options)

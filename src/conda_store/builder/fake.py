@@ -23,14 +23,13 @@ from conda_store.builder.conda_meta import history
 from conda_store.builder.ports import Access, Installed, InstallRequest, Reporter, SolveRequest
 from conda_store.domain.build import Phase, Progress
 from conda_store.domain.channel import channel_url
-from conda_store.domain.credential import Credentials
+from conda_store.domain.credential import NO_CREDENTIALS, Credentials
 from conda_store.domain.lock import CondaPackage, Lock, PlatformLock, PyPIPackage
 from conda_store.domain.package_policy import PackagePolicy
 from conda_store.domain.platform import Platform
 from conda_store.domain.specification import AnySpecification, Specification
 from conda_store.errors import BuildFailed, PackageUnavailable, Problem, Refusal, Unsolvable
 
-_NONE = Credentials()
 _NAME_END = " <>=!~[;@"
 
 
@@ -134,7 +133,7 @@ class FakeBuilder:
             raise BuildFailed(f"installing failed: {error}") from error
 
     async def extracted(
-        self, lock: PlatformLock, scratch: Path, reporter: Reporter, credentials: Credentials = _NONE
+        self, lock: PlatformLock, scratch: Path, reporter: Reporter, credentials: Credentials = NO_CREDENTIALS
     ) -> Mapping[str, Path]:
         """Packages of one script each, in `scratch`."""
         self.calls["extracted"] += 1

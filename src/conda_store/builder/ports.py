@@ -14,14 +14,12 @@ from typing import Protocol
 
 from conda_store.builder.package_index.model import IndexedChannel, PackagePage, PackageQuery
 from conda_store.domain.build import Progress
-from conda_store.domain.credential import Credentials
+from conda_store.domain.credential import NO_CREDENTIALS, Credentials
 from conda_store.domain.lock import Lock, PlatformLock
 from conda_store.domain.package_policy import PackagePolicy
 from conda_store.domain.platform import Platform
 from conda_store.domain.specification import AnySpecification, Specification
 from conda_store.errors import Problem, Refusal
-
-_NONE = Credentials()
 
 
 class Reporter(Protocol):
@@ -48,14 +46,14 @@ class SolveRequest:
     timeout: float = 300.0
     policy: PackagePolicy = field(default_factory=PackagePolicy)
     is_explained: bool = True
-    credentials: Credentials = _NONE
+    credentials: Credentials = NO_CREDENTIALS
 
 
 @dataclass(frozen=True)
 class Access:
     """`guarded_hosts` are those that somebody has credentials for; `credentials` are ours."""
 
-    credentials: Credentials = _NONE
+    credentials: Credentials = NO_CREDENTIALS
     guarded_hosts: frozenset[str] = frozenset()
 
 
@@ -82,7 +80,7 @@ class InstallRequest:
     uid: int | None = None
     gid: int | None = None
     trash: Path | None = None
-    credentials: Credentials = _NONE
+    credentials: Credentials = NO_CREDENTIALS
     moment: datetime = field(default_factory=partial(datetime.now, UTC))
 
 
@@ -169,7 +167,7 @@ class Builder(Protocol):
         """
 
     async def extracted(
-        self, lock: PlatformLock, scratch: Path, reporter: Reporter, credentials: Credentials = _NONE
+        self, lock: PlatformLock, scratch: Path, reporter: Reporter, credentials: Credentials = NO_CREDENTIALS
     ) -> Mapping[str, Path]:
         """Where the extracted conda packages of a lock lie, by package name: to be read only.
 

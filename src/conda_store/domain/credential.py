@@ -61,6 +61,9 @@ class Credentials:
         )
 
 
+NO_CREDENTIALS = Credentials()
+
+
 @dataclass(frozen=True)
 class CredentialNote:
     """That there is a credential: all that is ever shown of one. `namespace` None: usable in all."""

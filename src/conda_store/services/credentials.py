@@ -9,7 +9,7 @@ from typing import Any
 from conda_store.db import credentials
 from conda_store.domain.access import Actor, Target
 from conda_store.domain.audit import about
-from conda_store.domain.credential import Credential, CredentialNote, Credentials, checked_credential
+from conda_store.domain.credential import NO_CREDENTIALS, Credential, CredentialNote, Credentials, checked_credential
 from conda_store.domain.names import parse_name
 from conda_store.domain.roles import Permission
 from conda_store.errors import NotFound
@@ -68,7 +68,7 @@ def usable_credentials(context: Context, namespace: str) -> Credentials:
     with context.database.read() as connection:
         found = credentials.usable(connection, namespace)
     if not found:
-        return Credentials()
+        return NO_CREDENTIALS
     entries = tuple(
         Credential(
             item.host, item.kind, context.sealer.open(item.sealed, _about(item.namespace, item.host)), item.username

@@ -17,7 +17,7 @@ import structlog
 from conda_store.builder.ports import Reporter, SolveRequest
 from conda_store.db import locks
 from conda_store.domain.build import Progress
-from conda_store.domain.credential import Credentials
+from conda_store.domain.credential import NO_CREDENTIALS, Credentials
 from conda_store.domain.lock import Lock
 from conda_store.domain.platform import Platform
 from conda_store.domain.policy import package_policy
@@ -35,9 +35,6 @@ _LOOK_AGAIN = 0.05
 _PIP_SECONDS = 60
 
 
-_NONE = Credentials()
-
-
 class Silent:
     """A reporter for work that nobody watches."""
 
@@ -53,7 +50,7 @@ def solve_request(
     specification: Specification,
     rules: InForce,
     platforms: tuple[Platform, ...] = (),
-    credentials: Credentials = _NONE,
+    credentials: Credentials = NO_CREDENTIALS,
 ) -> SolveRequest:
     """What to ask the builder under these settings, with these credentials.
 

@@ -15,7 +15,7 @@ from conda_store.domain.access import SYSTEM, Actor, Target
 from conda_store.domain.audit import about
 from conda_store.domain.build import BuildOrigin
 from conda_store.domain.conda_lock import lock_from_document
-from conda_store.domain.credential import Credentials
+from conda_store.domain.credential import NO_CREDENTIALS
 from conda_store.domain.deployment import Deployment
 from conda_store.domain.lock import Lock, PlatformLock
 from conda_store.domain.names import parse_name
@@ -248,7 +248,7 @@ async def solve(context: Context, actor: Actor, question: SolveQuestion) -> Lock
     assert isinstance(specification, Specification)
     # a token may name any namespace as its own: the credentials there are for those who may build in it
     may_use = actor.may(Permission.ENVIRONMENT_CREATE, Target(namespace))
-    credentials = usable_credentials(context, namespace) if may_use else Credentials()
+    credentials = usable_credentials(context, namespace) if may_use else NO_CREDENTIALS
     return await solve_once(context, solve_request(context, specification, rules, question.platforms, credentials))
 
 
