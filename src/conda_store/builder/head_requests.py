@@ -15,11 +15,10 @@ from http.client import HTTPException
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-from conda_store.domain.addresses import AddressPolicy
+from conda_store.domain.addresses import ANY_ADDRESS, AddressPolicy
 from conda_store.domain.requests import guarded_opener, secure_context
 from conda_store.errors import AddressRefused, InvalidInput
 
-_ANY = AddressPolicy()
 _NO_HEAD = frozenset({400, 405, 501})
 
 
@@ -36,7 +35,7 @@ class RequestFailed(Exception):
 
 
 async def head(
-    url: str, *, limit: float, entries: Mapping[str, Any] | None = None, addresses: AddressPolicy = _ANY
+    url: str, *, limit: float, entries: Mapping[str, Any] | None = None, addresses: AddressPolicy = ANY_ADDRESS
 ) -> Answer:
     """The answer to a HEAD request, of GET where the server has no HEAD. `limit` in seconds.
 

@@ -60,6 +60,9 @@ class AddressPolicy:
             )
 
 
+ANY_ADDRESS = AddressPolicy()
+
+
 def is_inside(ip: IPv4Address | IPv6Address) -> bool:
     """Private, loopback, link-local and all else that is not of the public internet."""
     return not ip.is_global or ip.is_multicast

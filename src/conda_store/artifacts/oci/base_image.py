@@ -19,7 +19,7 @@ from conda_store.artifacts.oci.documents import ARCHITECTURES, BaseConfig
 from conda_store.artifacts.oci.layer_stream import LayerStream, WrittenLayer
 from conda_store.artifacts.oci.pulling import pulled_layout
 from conda_store.artifacts.oci.remote import parse_reference
-from conda_store.domain.addresses import AddressPolicy
+from conda_store.domain.addresses import ANY_ADDRESS, AddressPolicy
 from conda_store.domain.platform import current_platform
 from conda_store.errors import ArtifactFailed
 
@@ -30,8 +30,6 @@ _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _INDEXES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
-
-_ANY = AddressPolicy()
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ def base_problem(reference: str) -> str | None:
 
 
 def read_base_image(
-    reference: str, architecture: str, kept: Path, logins: Path | None = None, addresses: AddressPolicy = _ANY
+    reference: str, architecture: str, kept: Path, logins: Path | None = None, addresses: AddressPolicy = ANY_ADDRESS
 ) -> BaseImage:
     """The base image under a name; of several images the one for the architecture (`amd64`). What has to be pulled is
     kept in the directory `kept`; `logins` is a file with logins to registries, `addresses` says which may be asked.

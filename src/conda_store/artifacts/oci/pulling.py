@@ -13,15 +13,14 @@ from typing import Any
 from conda_store.artifacts.oci.layouts import image_of, save
 from conda_store.artifacts.oci.logins import login_for
 from conda_store.artifacts.oci.remote import DIGEST, Remote, RemoteManifest, parse_reference
-from conda_store.domain.addresses import AddressPolicy
+from conda_store.domain.addresses import ANY_ADDRESS, AddressPolicy
 from conda_store.errors import ArtifactFailed, ConfigurationError
 
-_ANY = AddressPolicy()
 _HINT = "Or name another image, an OCI layout or a tar: c.CondaStore.default_docker_base_image."
 
 
 def pulled_layout(
-    text: str, architecture: str, kept: Path, logins: Path | None = None, addresses: AddressPolicy = _ANY
+    text: str, architecture: str, kept: Path, logins: Path | None = None, addresses: AddressPolicy = ANY_ADDRESS
 ) -> Path:
     """The OCI layout of an image below `kept`, pulled unless it is there; `logins` is a file as for `login_for`,
     `addresses` says which registries may be asked.

@@ -18,7 +18,7 @@ from http.client import HTTPException, HTTPResponse
 from itertools import count
 from typing import Any
 
-from conda_store.domain.addresses import AddressPolicy
+from conda_store.domain.addresses import ANY_ADDRESS, AddressPolicy
 from conda_store.domain.requests import guarded_opener, secure_context
 from conda_store.errors import ArtifactFailed, InvalidInput
 
@@ -32,7 +32,6 @@ MANIFEST_TYPES = (
 )
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 DOCKER_HUB = "registry-1.docker.io"
-_ANY = AddressPolicy()
 _TIMEOUT = 60.0  # seconds without a byte
 _LONGEST_WAIT = 400.0  # for a manifest, which may have to be made
 _MOST_JSON = 4 << 20
@@ -120,7 +119,7 @@ class Remote:
         login: Login | None = None,
         *,
         verifies_ssl: bool = True,
-        addresses: AddressPolicy = _ANY,
+        addresses: AddressPolicy = ANY_ADDRESS,
     ) -> None:
         self.host = urllib.parse.urlsplit(url).netloc
         self.name = name
