@@ -301,7 +301,9 @@ class CondaStore(LoggingConfigurable):
     redis_url = Unicode(None, allow_none=True, help="Accepted; no broker is needed.", config=True)
     celery_broker_url = Unicode(None, allow_none=True, help="Accepted; no broker is needed.", config=True)
     celery_results_backend = Unicode(None, allow_none=True, help="Accepted; no broker is needed.", config=True)
-    lock_backend = Unicode("rattler", help="Accepted; py-rattler always solves.", config=True)
+    lock_backend = Unicode(
+        "rattler", help="`rattler`; `conda-lock` means the same. Lock plugins are not called.", config=True
+    )
     serialize_builds = Bool(False, help="Accepted; builds may always run at once.", config=True)
     win_extended_length_prefix = Bool(False, help="Accepted; Windows is not supported.", config=True)
 
@@ -404,6 +406,15 @@ class CondaStore(LoggingConfigurable):
             raise ConfigurationError(
                 f"c.CondaStore.storage_class: artifacts cannot be kept by {proposal['value'].__name__} yet",
                 hint="Take the line out: they are kept in the directory c.LocalStorage.storage_path.",
+            )
+        return proposal["value"]
+
+    @validate("lock_backend")
+    def _check_lock_backend(self, proposal: dict[str, str]) -> str:
+        if proposal["value"] not in {"rattler", "conda-lock"}:
+            raise ConfigurationError(
+                f"c.CondaStore.lock_backend: {proposal['value']!r} is not called, locks are solved by rattler",
+                hint="Take the line out, if that will do.",
             )
         return proposal["value"]
 

@@ -139,6 +139,35 @@ def test_a_function_for_the_base_image_is_accepted_and_not_called(
     assert "default_docker_base_image is a function" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("from conda_store_server import BuildKey", "c.CondaStore.build_key_version chooses the form"),
+        ("from conda_store_server.plugins.types.lock import LockPlugin", "lock plugins are not called"),
+        ("from conda_store_server import nonsense", "cannot import name 'nonsense'"),
+    ],
+)
+def test_what_is_gone_is_told(tmp_path: Path, line: str, told: str) -> None:
+    file = tmp_path / "conda_store_config.py"
+    file.write_text(line)
+    with pytest.raises(ConfigurationError, match=told) as caught:
+        Program().read([f"--config={file}"])
+    assert "line 1" in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "is_taken"), [("conda-lock", True), ("rattler", True), ("our-own", False)])
+def test_a_lock_plugin_is_not_passed_over_in_silence(tmp_path: Path, name: str, is_taken: bool) -> None:
+    file = tmp_path / "conda_store_config.py"
+    file.write_text(f"c.CondaStore.lock_backend = {name!r}\n")
+    program = Program()
+    program.read([f"--config={file}"])
+    if is_taken:
+        assert program.part(CondaStore).lock_backend == name
+    else:
+        with pytest.raises(ConfigurationError, match="'our-own' is not called"):
+            program.part(CondaStore)
+
+
 def test_artifacts_are_not_kept_elsewhere_than_the_file_says(tmp_path: Path) -> None:
     file = tmp_path / "conda_store_config.py"
     file.write_text("from conda_store_server.storage import S3Storage\nc.CondaStore.storage_class = S3Storage\n")
