@@ -447,7 +447,7 @@ def test_settings_are_changed_at_their_level(service: Service, html: dict[str, h
 
 def test_the_page_of_the_user(html: dict[str, httpx.Client]) -> None:
     page = html["developer"].get("/user/").text
-    for text in ("Logout", "Permissions", "team/*", "environment:create", "System storage"):
+    for text in ("Logout", "Permissions", "team/*", "create or change an environment", "System storage"):
         assert text in page
 
 

@@ -35,6 +35,16 @@ class Page(Generic[Row]):
     size: int
     count: int
 
+    @property
+    def pages(self) -> int:
+        """How many there are; 0 without rows."""
+        return -(-self.count // self.size)
+
+    def shorter(self) -> Page[Row]:
+        """Its beginning, as a page of a smaller size: half or a fifth as many rows where that divides, else one."""
+        part = next((part for part in (2, 5) if self.size % part == 0), self.size)
+        return Page(self.rows[: self.size // part], (self.page - 1) * part + 1, self.size // part, self.count)
+
 
 @dataclass(frozen=True)
 class KeysetPage(Generic[Row]):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from conda_store.db.paging import PageRequest
@@ -14,6 +13,7 @@ from conda_store.domain.audit import OTHER_ACTIONS, AuditFilter
 from conda_store.domain.roles import Permission, parse_permission
 from conda_store.errors import InvalidInput
 from conda_store.server.parts import Caller
+from conda_store.server.web.parameters import Number, Size
 from conda_store.server.web.rendering import PageRoute, own_path, page
 from conda_store.services import auditing, explaining
 
@@ -21,8 +21,6 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 _PAGE_SIZE = 100
 _ACTIONS = (*Permission, *OTHER_ACTIONS)
-
-Number = Annotated[int, Query(alias="page", ge=1, le=10**6)]
 
 
 @router.get("/audit/")
@@ -36,6 +34,7 @@ def get_audit(
     since: str = "",
     refused: bool = False,
     number: Number = 1,
+    size: Size = _PAGE_SIZE,
 ) -> Response:
     wanted = AuditFilter(
         actor.strip() or None,
@@ -52,12 +51,13 @@ def get_audit(
         "environment": environment,
         "since": since,
     }
-    found = auditing.list_audit(call.context, call.actor, wanted, PageRequest(number, _PAGE_SIZE))
+    found = auditing.list_audit(call.context, call.actor, wanted, PageRequest(number, size))
     exported = {key: value for key, value in chosen.items() if value} | ({"allowed": "false"} if refused else {})
     return page(
         request,
         "audit.html",
         found=found,
+        usual=_PAGE_SIZE,
         chosen=chosen,
         refused=refused,
         actions=_ACTIONS,

@@ -3,55 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from conda_store.db.paging import Page
 from conda_store.domain.build import Progress
 from conda_store.domain.reasons import reasons
 from conda_store.domain.roles import Permission
 from conda_store.server.parts import Caller
-from conda_store.server.web.environment import SHOWN, offered, specification_text
+from conda_store.server.web.environment import offered, specification_text
 from conda_store.server.web.images import image_name
+from conda_store.server.web.parameters import Id, Number, Size
 from conda_store.server.web.rendering import PageRoute, own_path, page, redirect
 from conda_store.services import artifacts, builds, environments, overview
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 _PACKAGES = 100
-_LOG_SHOWN = 8_000
-
-BuildId = Annotated[int, Path(ge=0, le=2**63 - 1)]
-Number = Annotated[int, Query(alias="page", ge=1, le=10**6)]
 
 
 @router.get("/build/{build_id}/")
-def get_build(request: Request, call: Caller, build_id: BuildId, number: Number = 1) -> Response:
+def get_build(request: Request, call: Caller, build_id: Id, number: Number = 1, size: Size = _PACKAGES) -> Response:
     """The end of the log is on the page; while the build runs, a script follows it."""
     build, specification, kept = builds.get_build(call.context, call.actor, build_id)
     environment = environments.get_environment(call.context, call.actor, build.namespace, build.environment)
     lock = overview.packages_of(call.context, call.actor, build_id)
     packages = [*lock.conda, *lock.pypi] if lock else []
     log = artifacts.whole_log(call.context, call.actor, build_id)
-    start = (number - 1) * _PACKAGES
+    start = (number - 1) * size
     return page(
         request,
         "build.html",
         build=build,
         is_current=environment.current_build_id == build_id,
-        specification=specification_text(specification, SHOWN),
+        specification=specification_text(specification),
         is_lockfile=specification.is_lockfile,
         kinds=offered(kept),
         image=image_name(call.options, build.namespace, build.environment, build.key),
         progress=Progress().dump() | dict(build.progress or {}),
-        packages=packages[start : start + _PACKAGES],
+        packages=Page(tuple(packages[start : start + size]), number, size, len(packages)),
+        usual=_PACKAGES,
         why=reasons(lock, asked_for(specification.spec)) if lock else {},
-        package_count=len(packages),
-        page_number=number,
-        page_count=-(-len(packages) // _PACKAGES),
-        log=log[-_LOG_SHOWN:],
-        log_is_cut=len(log) > _LOG_SHOWN,
+        log=log,
     )
 
 
@@ -64,25 +59,25 @@ def asked_for(spec: Mapping[str, Any]) -> list[str]:
 
 
 @router.post("/build/{build_id}/activate/")
-def post_activate(call: Caller, build_id: BuildId) -> Response:
+def post_activate(call: Caller, build_id: Id) -> Response:
     build = builds.find_build(call.context, call.actor, build_id)
     environments.update_environment(call.context, call.actor, build.namespace, build.environment, build_id=build_id)
     return redirect(own_path(call.options, "environment", build.namespace, build.environment, said="activated"))
 
 
 @router.post("/build/{build_id}/rebuild/")
-def post_rebuild(call: Caller, build_id: BuildId) -> Response:
+def post_rebuild(call: Caller, build_id: Id) -> Response:
     return redirect(own_path(call.options, "build", builds.rebuild(call.context, call.actor, build_id)))
 
 
 @router.post("/build/{build_id}/cancel/")
-def post_cancel(call: Caller, build_id: BuildId) -> Response:
+def post_cancel(call: Caller, build_id: Id) -> Response:
     builds.cancel_build(call.context, call.actor, build_id)
     return redirect(own_path(call.options, "build", build_id, said="cancelled"))
 
 
 @router.get("/build/{build_id}/delete/")
-def get_delete(request: Request, call: Caller, build_id: BuildId) -> Response:
+def get_delete(request: Request, call: Caller, build_id: Id) -> Response:
     """Asks first."""
     build = builds.find_build(call.context, call.actor, build_id, Permission.BUILD_DELETE)
     environment = environments.get_environment(call.context, call.actor, build.namespace, build.environment)
@@ -102,7 +97,7 @@ def get_delete(request: Request, call: Caller, build_id: BuildId) -> Response:
 
 
 @router.post("/build/{build_id}/delete/")
-def post_delete(call: Caller, build_id: BuildId) -> Response:
+def post_delete(call: Caller, build_id: Id) -> Response:
     build = builds.find_build(call.context, call.actor, build_id)
     builds.delete_build(call.context, call.actor, build_id)
     return redirect(own_path(call.options, "environment", build.namespace, build.environment, said="build-deleted"))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -28,6 +28,7 @@ from conda_store.server.errors import status_of
 from conda_store.server.parts import Call, Caller
 from conda_store.server.web.environment import specification_text
 from conda_store.server.web.forms import Form, Sent
+from conda_store.server.web.parameters import BuildNumber
 from conda_store.server.web.rendering import PageRoute, own_path, page, redirect
 from conda_store.services import builds, editing, namespaces, packages, previewing, specifications, suggesting
 from conda_store.services.previewing import Meant, Preview
@@ -54,8 +55,6 @@ dependencies:
   - python
   - numpy
 """
-
-BuildNumber = Annotated[int | None, Query(ge=0, le=2**63 - 1)]
 
 
 @router.get("/create/")
@@ -223,6 +222,7 @@ def _form(
         name=form.text("name"),
         description=form.lines("description"),
         specification=form.lines("specification"),
+        editing=form.lines("specification"),
         newest_seen=form.text("newest_seen"),
         error=error,
         problems=_problems(error, form),

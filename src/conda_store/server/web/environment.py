@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated
 
 import yaml
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from conda_store.db.builds import BuildFilter
@@ -20,28 +19,27 @@ from conda_store.errors import InvalidInput
 from conda_store.server.parts import Call, Caller
 from conda_store.server.web.forms import Sent
 from conda_store.server.web.images import image_name
+from conda_store.server.web.parameters import BuildNumber, Number, Size
 from conda_store.server.web.rendering import PageRoute, own_path, page, redirect
 from conda_store.services import auditing, builds, environments, overview
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 _BUILDS = 25
-# characters of a specification on a page that is not for changing it
-SHOWN = 12_000
-
-Number = Annotated[int, Query(alias="page", ge=1, le=10**6)]
-BuildNumber = Annotated[int | None, Query(ge=0, le=2**63 - 1)]
+_REQUESTS = 100
 
 
 @router.get("/environment/{namespace}/{name}/")
-def get_environment(request: Request, call: Caller, namespace: str, name: str, number: Number = 1) -> Response:
+def get_environment(
+    request: Request, call: Caller, namespace: str, name: str, number: Number = 1, size: Size = _BUILDS
+) -> Response:
     found = environments.get_environment(call.context, call.actor, namespace, name)
     wanted = BuildFilter(environment_id=found.id)
-    history = builds.list_builds(call.context, call.actor, wanted, PageRequest(number, _BUILDS, ("id",), True))
+    history = builds.list_builds(call.context, call.actor, wanted, PageRequest(number, size, ("id",), True))
     current, text, kinds = None, "", set[str]()
     if found.current_build_id is not None:
         current, specification, artifacts = builds.get_build(call.context, call.actor, found.current_build_id)
-        text, kinds = specification_text(specification, SHOWN), offered(artifacts)
+        text, kinds = specification_text(specification), offered(artifacts)
     return page(
         request,
         "environment.html",
@@ -49,6 +47,7 @@ def get_environment(request: Request, call: Caller, namespace: str, name: str, n
         namespace=namespace,
         name=name,
         history=history,
+        usual=_BUILDS,
         current=current,
         specification=text,
         kinds=kinds,
@@ -72,15 +71,12 @@ def offered(artifacts: Iterable[ArtifactRecord]) -> set[str]:
     return {item.type.value for item in artifacts if item.state is not ArtifactState.FAILED}
 
 
-def specification_text(record: SpecificationRecord, longest: int | None = None) -> str:
-    """A specification as it could be handed in again; cut where it is longer than `longest` characters."""
+def specification_text(record: SpecificationRecord) -> str:
+    """A specification as it could be handed in again."""
     model = {key: value for key, value in record.spec.items() if value not in (None, "", {})}
     model = {key: model[key] for key in ("name", *(key for key in model if key != "name"))}
     shown = model.get("lockfile", model)
-    text = str(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True, width=4096))
-    if longest is not None and len(text) > longest:
-        return f"{text[:longest]}\n# ... and {len(text) - longest} characters more\n"
-    return text
+    return str(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True, width=4096))
 
 
 @router.get("/environment/{namespace}/{name}/use/")
@@ -133,11 +129,13 @@ def get_difference(
 
 
 @router.get("/environment/{namespace}/{name}/requests/")
-def get_requests(request: Request, call: Caller, namespace: str, name: str, number: Number = 1) -> Response:
+def get_requests(
+    request: Request, call: Caller, namespace: str, name: str, number: Number = 1, size: Size = _REQUESTS
+) -> Response:
     """Who did what to it."""
-    found = auditing.list_requests(call.context, call.actor, namespace, name, PageRequest(number, 100))
+    found = auditing.list_requests(call.context, call.actor, namespace, name, PageRequest(number, size))
     environments.get_environment(call.context, call.actor, namespace, name)
-    return page(request, "requests.html", namespace=namespace, name=name, found=found)
+    return page(request, "requests.html", namespace=namespace, name=name, found=found, usual=_REQUESTS)
 
 
 @router.post("/environment/{namespace}/{name}/description/")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -30,12 +32,7 @@ def get_namespace(request: Request, call: Caller, name: str) -> Response:
 
 @router.post("/namespace/{name}/share/")
 def post_share(request: Request, call: Caller, name: str, sent: Sent) -> Response:
-    try:
-        share(call, Target(name), sent)
-    except (InvalidInput, Forbidden) as error:
-        call.actor.require(Permission.NAMESPACE_ROLE_MAPPING_CREATE, Target(name))
-        return _page(request, call, name, sent, error)
-    return redirect(own_path(call.options, "namespace", name, said="shared"))
+    return _given(request, call, name, sent, partial(share, call, Target(name), sent))
 
 
 @router.post("/namespace/{name}/share/remove/")
@@ -47,12 +44,8 @@ def post_unshare(call: Caller, name: str, sent: Sent) -> Response:
 @router.post("/namespace/{name}/role/")
 def post_role(request: Request, call: Caller, name: str, sent: Sent) -> Response:
     """Gives those of another namespace a role by a mapping of version 2."""
-    try:
-        roles.give_role(call.context, call.actor, name, sent.text("other"), sent.text("role"))
-    except (InvalidInput, Conflict, Forbidden) as error:
-        call.actor.require(Permission.NAMESPACE_ROLE_MAPPING_CREATE, Target(name))
-        return _page(request, call, name, sent, error)
-    return redirect(own_path(call.options, "namespace", name, said="shared"))
+    give = partial(roles.give_role, call.context, call.actor, name, sent.text("other"), sent.text("role"))
+    return _given(request, call, name, sent, give)
 
 
 @router.post("/namespace/{name}/role/remove/")
@@ -64,12 +57,8 @@ def post_take_role(call: Caller, name: str, sent: Sent) -> Response:
 @router.post("/namespace/{name}/mapping/")
 def post_mapping(request: Request, call: Caller, name: str, sent: Sent) -> Response:
     """Gives those of this namespace a role elsewhere by a mapping of version 1."""
-    try:
-        roles.add_mapping(call.context, call.actor, name, sent.text("entity"), sent.text("role"))
-    except (InvalidInput, Forbidden) as error:
-        call.actor.require(Permission.NAMESPACE_ROLE_MAPPING_CREATE, Target(name))
-        return _page(request, call, name, sent, error)
-    return redirect(own_path(call.options, "namespace", name, said="shared"))
+    give = partial(roles.add_mapping, call.context, call.actor, name, sent.text("entity"), sent.text("role"))
+    return _given(request, call, name, sent, give)
 
 
 @router.post("/namespace/{name}/mapping/remove/")
@@ -129,6 +118,16 @@ def post_delete(call: Caller, name: str, sent: Sent) -> Response:
         raise InvalidInput("the name that was typed is not the namespace's", hint=f"Type {name} to delete it.")
     namespaces.delete_namespace(call.context, call.actor, name)
     return redirect(own_path(call.options, "namespace", said="namespace-deleted"))
+
+
+def _given(request: Request, call: Call, name: str, sent: Form, give: Callable[[], object]) -> Response:
+    """Where a role was given; what is wrong with it is told to those who might give one."""
+    try:
+        give()
+    except (InvalidInput, Conflict, Forbidden) as error:
+        call.actor.require(Permission.NAMESPACE_ROLE_MAPPING_CREATE, Target(name))
+        return _page(request, call, name, sent, error)
+    return redirect(own_path(call.options, "namespace", name, said="shared"))
 
 
 def _metadata(sent: Form) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import structlog
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
@@ -22,6 +22,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from conda_store import __version__
+from conda_store.db.paging import Page
 from conda_store.domain.access import Actor, Target
 from conda_store.domain.platform import current_platform
 from conda_store.domain.roles import Permission
@@ -34,6 +35,8 @@ from conda_store.server.web.static_files import asset_path
 
 logger = structlog.get_logger()
 
+# bytes of HTML; what a page lists is cut shorter until it fits
+LARGEST_PAGE = 60_000
 # what a page says after something was done: only these words can be asked for in an address
 SAID = {
     "activated": "This build is now the active one.",
@@ -68,7 +71,7 @@ def _templates() -> jinja2.Environment:
     )
     environment.filters |= {"size": shown.size, "age": shown.age, "clock": shown.clock, "shell": shlex.quote}
     environment.filters["ticked"] = shown.ticked
-    environment.filters["act"] = shown.act
+    environment.filters |= {"act": shown.act, "cut": shown.cut}
     environment.globals |= {"duration": shown.duration, "platform": current_platform().value}
     return environment
 
@@ -87,9 +90,13 @@ def page(
     status_code: int = 200,
     headers: dict[str, str] | None = None,
     again: str = "",
+    editing: str = "",
     **values: Any,
 ) -> HTMLResponse:
-    """A page, as the one who asks may see it. The answer to a form is loaded `again` from there, where it is given."""
+    """A page, as the one who asks may see it. The answer to a form is loaded `again` from there, where it is given.
+
+    A text that is there for `editing` comes on top of the bytes that a page may have.
+    """
     parts = parts_of(request)
     options = parts.options
     actor = parts.authenticator.actor(request)
@@ -100,31 +107,37 @@ def page(
     def may(permission: str, namespace: str | None = None, environment: str | None = None) -> bool:
         return actor.may(Permission(permission), Target(namespace, environment))
 
-    text = (
-        _templates()
-        .get_template(template)
-        .render(
-            values
-            | {
-                "to": to,
-                "may": may,
-                "may_create": _may_create_somewhere(actor),
-                "asset": lambda name: f"{options.prefix}{asset_path(name)}",
-                "actor": actor,
-                "prefix": options.prefix,
-                "base_url": base_url(request, options),
-                "version": __version__,
-                "said": SAID.get(request.query_params.get("said", ""), ""),
-                "here": _here(request, options),
-                "again": again if request.method == "POST" else "",
-                "path": request.url.path,
-                # the operator's own markup, out of the configuration
-                "banner": Markup(options.template_vars.get("banner", "")),  # noqa: S704
-                "logo": options.template_vars.get("logo", ""),
-            }
-        )
-    )
+    values |= {
+        "to": to,
+        "may": may,
+        "may_create": _may_create_somewhere(actor),
+        "asset": lambda name: f"{options.prefix}{asset_path(name)}",
+        "actor": actor,
+        "prefix": options.prefix,
+        "base_url": base_url(request, options),
+        "version": __version__,
+        "said": SAID.get(request.query_params.get("said", ""), ""),
+        "here": _here(request, options),
+        "again": again if request.method == "POST" else "",
+        "path": request.url.path,
+        # the operator's own markup, out of the configuration
+        "banner": Markup(options.template_vars.get("banner", "")),  # noqa: S704
+        "logo": options.template_vars.get("logo", ""),
+    }
+    text = _fitting(_templates().get_template(template), values, LARGEST_PAGE + len(escape(editing).encode()))
     return HTMLResponse(text, status_code, {"Cache-Control": "no-store", "Vary": "Cookie"} | (headers or {}))
+
+
+def _fitting(template: jinja2.Template, values: dict[str, Any], largest: int) -> str:
+    """HTML of `largest` bytes: of a page of rows the beginning, of other lists as many as `most(75)` says."""
+    fewer, text = 1, ""
+    while True:
+        shorter = template.render(values, most=lambda number, fewer=fewer: max(number // fewer, 1))
+        size = len(shorter.encode())
+        if size <= largest or shorter == text:
+            return shorter
+        fewer, text = fewer * 2, shorter
+        values = {key: value.shorter() if isinstance(value, Page) else value for key, value in values.items()}
 
 
 def _here(request: Request, options: ServerOptions) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from conda_store.db.records import RoleRecord
@@ -16,6 +15,7 @@ from conda_store.domain.roles import Permission
 from conda_store.errors import CondaStoreError, Forbidden, InvalidInput
 from conda_store.server.parts import Call, Caller
 from conda_store.server.web.forms import Form, Sent
+from conda_store.server.web.parameters import Id
 from conda_store.server.web.rendering import PageRoute, base_url, own_path, page, redirect
 from conda_store.services import environments, explaining, sharing
 from conda_store.services.access import may_give
@@ -24,8 +24,6 @@ from conda_store.services.explaining import Access
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 _DAYS = (1, 7, 30, 90, 365)
-
-LinkId = Annotated[int, Path(ge=0, le=2**63 - 1)]
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ def post_link(request: Request, call: Caller, namespace: str, name: str, sent: S
 
 
 @router.post("/environment/{namespace}/{name}/share/link/{link_id}/revoke/")
-def post_revoke(call: Caller, namespace: str, name: str, link_id: LinkId) -> Response:
+def post_revoke(call: Caller, namespace: str, name: str, link_id: Id) -> Response:
     sharing.revoke_link(call.context, call.actor, Target(namespace, name), link_id)
     return redirect(own_path(call.options, "environment", namespace, name, "share", said="link-revoked"))
 

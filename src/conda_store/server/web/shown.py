@@ -90,6 +90,12 @@ def ticked(text: str) -> Markup:
     return Markup(_TICKED.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704
 
 
+def cut(text: str, longest: int) -> str:
+    """The beginning of a specification that is longer than `longest` characters."""
+    left = len(text) - longest
+    return f"{text[:longest]}\n# ... and {left} characters more\n" if left > 0 else text
+
+
 def clock(moment: datetime | None) -> str:
     """`2026-11-21 14:05:09 UTC`."""
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if moment else "–"

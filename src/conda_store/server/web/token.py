@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from conda_store.db.paging import PageRequest
 from conda_store.errors import InvalidInput
 from conda_store.server.parts import Caller
 from conda_store.server.web.forms import Sent
+from conda_store.server.web.parameters import Id, Number, Size
 from conda_store.server.web.rendering import PageRoute, own_path, page, redirect
-from conda_store.server.web.user import TokenId
 from conda_store.services import tokens
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 _PAGE_SIZE = 50
 
-Number = Annotated[int, Query(alias="page", ge=1, le=10**6)]
-
 
 @router.get("/token/")
-def get_tokens(request: Request, call: Caller, user: str = "", number: Number = 1) -> Response:
-    newest = PageRequest(number, _PAGE_SIZE, ("id",), is_descending=True)
+def get_tokens(request: Request, call: Caller, user: str = "", number: Number = 1, size: Size = _PAGE_SIZE) -> Response:
+    newest = PageRequest(number, size, ("id",), is_descending=True)
     user = user.strip()
     found = tokens.list_tokens(call.context, call.actor, newest, everybody=True, user=user)
-    return page(request, "tokens.html", found=found, user=user)
+    return page(request, "tokens.html", found=found, usual=_PAGE_SIZE, user=user)
 
 
 @router.post("/token/{token_id}/revoke/")
-def post_revoke(call: Caller, token_id: TokenId, sent: Sent) -> Response:
+def post_revoke(call: Caller, token_id: Id, sent: Sent) -> Response:
     tokens.revoke_token(call.context, call.actor, token_id)
     return redirect(own_path(call.options, "token", user=sent.text("user"), said="token-revoked"))
 

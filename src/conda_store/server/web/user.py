@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from conda_store.db.paging import PageRequest
@@ -14,6 +13,7 @@ from conda_store.domain.access import TokenKind
 from conda_store.errors import CondaStoreError, Forbidden, InvalidInput
 from conda_store.server.parts import Call, Caller
 from conda_store.server.web.forms import Form, Sent
+from conda_store.server.web.parameters import Id
 from conda_store.server.web.rendering import PageRoute, own_path, page, redirect
 from conda_store.services import login_grants, metrics, namespaces, tokens
 from conda_store.services.tokens import TokenRequest
@@ -22,8 +22,6 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 _DAYS = (1, 7, 30, 90, 365)
 _SHOWN = 75
-
-TokenId = Annotated[int, Path(ge=0, le=2**63 - 1)]
 
 
 @router.get("/user/")
@@ -46,7 +44,7 @@ def post_token(request: Request, call: Caller, sent: Sent) -> Response:
 
 
 @router.post("/user/token/{token_id}/revoke/")
-def post_revoke(call: Caller, token_id: TokenId) -> Response:
+def post_revoke(call: Caller, token_id: Id) -> Response:
     tokens.revoke_token(call.context, call.actor, token_id)
     return redirect(own_path(call.options, "user", said="token-revoked"))
 
