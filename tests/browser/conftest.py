@@ -15,6 +15,7 @@ from tests.acceptance.service import Service as Process
 from tests.browser.chromium import PROGRAM, launched
 from tests.browser.seeded import seed
 from tests.conftest import missing
+from tests.http.longest import DEPLOYMENT, crowd
 from tests.http.service import Service
 from tools.channel.serve import ChannelServer
 from tools.channel.tiny import write_package
@@ -34,6 +35,14 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, 
     """A service with environments in all states, and the ids of some builds. Set up before the browser is."""
     with Service(tmp_path_factory.mktemp("s")) as service:
         yield service, seed(service)
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service with the longest values that are legal. Set up before the browser is."""
+    with Service(tmp_path_factory.mktemp("s"), DEPLOYMENT) as service:
+        crowd(service)
+        yield service
 
 
 @pytest.fixture(scope="module")

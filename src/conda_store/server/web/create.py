@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from functools import partial
+from itertools import accumulate
 from typing import Any
 
 from fastapi import APIRouter, Request
+from markupsafe import escape
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -48,6 +50,9 @@ FORMATS = {
     "requirements.txt": "requirements.txt",
 }
 _MOST_PROBLEMS = 50
+# that can be chosen from: how many, and how many bytes of HTML their names take
+_MOST_NAMESPACES = 500
+_NAMESPACE_BYTES = 20_000
 _EXAMPLE = """name: my-environment
 channels:
   - conda-forge
@@ -207,10 +212,8 @@ def _form(
     suggestions: Sequence[Suggestion] | None = None,
     others: Sequence[str] = (),
 ) -> Response:
-    names = _namespaces(call)
     wanted = form.text("namespace") or call.actor.primary_namespace
-    if wanted and wanted not in names:
-        names.insert(0, wanted)
+    names, has_more = _namespaces(call, wanted)
     return page(
         request,
         "create.html",
@@ -218,6 +221,7 @@ def _form(
         status_code=status_of(error) if error else 200,
         formats=FORMATS,
         namespaces=names,
+        has_more_namespaces=has_more,
         format=form.text("format"),
         name=form.text("name"),
         description=form.lines("description"),
@@ -260,12 +264,21 @@ def _line(lines: list[str], number: int | None) -> str:
     return lines[number - 1][:200] if number is not None and 0 < number <= len(lines) else ""
 
 
-def _namespaces(call: Call) -> list[str]:
-    """Where the caller may create environments, their own first."""
-    found = namespaces.list_namespaces(call.context, call.actor, PageRequest(1, 500))
-    names = [row.name for row in found.rows if previewing.may_create_in(call.actor, row.name)]
+def _namespaces(call: Call, wanted: str) -> tuple[list[str], bool]:
+    """Where the caller may create environments, their own first, as many as fit on a page, and what is `wanted` in any
+    case; and whether there are more."""
+    found = namespaces.list_namespaces(call.context, call.actor, PageRequest(1, _MOST_NAMESPACES))
     own = call.actor.primary_namespace
-    return sorted(names, key=lambda name: (name != own, name))
+    names = sorted(
+        (row.name for row in found.rows if previewing.may_create_in(call.actor, row.name)),
+        key=lambda name: (name != own, name),
+    )
+    sizes = accumulate(len(escape(name)) for name in names)
+    shown = [name for name, size in zip(names, sizes, strict=True) if size <= _NAMESPACE_BYTES]
+    has_more = len(shown) < len(names) or found.pages > 1
+    if wanted and wanted not in shown:
+        shown.insert(0, wanted)
+    return shown, has_more
 
 
 def _policy(call: Call, namespace: str) -> dict[str, Any]:

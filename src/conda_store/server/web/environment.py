@@ -44,6 +44,7 @@ def get_environment(
         request,
         "environment.html",
         environment=found,
+        editing=found.description or "",
         namespace=namespace,
         name=name,
         history=history,

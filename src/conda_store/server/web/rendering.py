@@ -37,6 +37,8 @@ logger = structlog.get_logger()
 
 # bytes of HTML; what a page lists is cut shorter until it fits
 LARGEST_PAGE = 60_000
+# into how many parts lists are divided at most
+_FEWEST = 128
 # what a page says after something was done: only these words can be asked for in an address
 SAID = {
     "activated": "This build is now the active one.",
@@ -130,13 +132,12 @@ def page(
 
 def _fitting(template: jinja2.Template, values: dict[str, Any], largest: int) -> str:
     """HTML of `largest` bytes: of a page of rows the beginning, of other lists as many as `most(75)` says."""
-    fewer, text = 1, ""
+    fewer = 1
     while True:
-        shorter = template.render(values, most=lambda number, fewer=fewer: max(number // fewer, 1))
-        size = len(shorter.encode())
-        if size <= largest or shorter == text:
-            return shorter
-        fewer, text = fewer * 2, shorter
+        text = template.render(values, most=lambda number, fewer=fewer: max(number // fewer, 1))
+        if len(text.encode()) <= largest or fewer > _FEWEST:
+            return text
+        fewer *= 2
         values = {key: value.shorter() if isinstance(value, Page) else value for key, value in values.items()}
 
 
