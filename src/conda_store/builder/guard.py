@@ -6,11 +6,9 @@ A bug in rattler surfaces as `PanicException`, which is no `Exception`; it must 
 from __future__ import annotations
 
 import asyncio
-import re
 
+from conda_store.builder.failures import redacted
 from conda_store.errors import CondaStoreError
-
-_SECRET = re.compile(r"(?P<scheme>[a-z+]+://)[^/\s@]+@|(?<=/t/)[^/\s]+")
 
 
 def is_from_rattler(error: BaseException) -> bool:
@@ -22,10 +20,6 @@ def is_from_rattler(error: BaseException) -> bool:
 def described(error: BaseException) -> str:
     """The error's own words: no credentials, every line once."""
     if type(error).__name__ == "PanicException":
-        return f"rattler stopped unexpectedly: {_clean(str(error)).splitlines()[0] if str(error) else 'no reason'}"
-    lines = dict.fromkeys(line.strip() for line in _clean(str(error)).splitlines() if line.strip())
+        return f"rattler stopped unexpectedly: {redacted(str(error)).splitlines()[0] if str(error) else 'no reason'}"
+    lines = dict.fromkeys(line.strip() for line in redacted(str(error)).splitlines() if line.strip())
     return "\n".join(lines) or type(error).__name__
-
-
-def _clean(text: str) -> str:
-    return _SECRET.sub(lambda match: match["scheme"] or "***", text)

@@ -101,7 +101,7 @@ class Refresh:
 def _missing(channel: str, subdirs: Iterable[str]) -> ChannelUnavailable:
     return ChannelUnavailable(
         f"The channel {channel} cannot be indexed: it has no repodata for {', '.join(subdirs)}",
-        hint="Check its name, and the channel alias that short names are put below.",
+        hint="Check its name; a short name is looked for below the channel alias.",
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +15,12 @@ import httpx
 from rattler import Channel, Client, SparseRepoData, Subdir, fetch_repo_data
 
 from conda_store.builder.authentication import config_of
+from conda_store.builder.failures import redacted
 from conda_store.builder.forwarding import forwarder, refused
 from conda_store.builder.package_index.catalog import read_summaries
 from conda_store.builder.package_index.layout import Layout, replacing
 from conda_store.builder.package_index.model import IndexOptions
 from conda_store.errors import ChannelUnavailable
-
-_SECRETS = re.compile(r"(?<=://)[^/@\s]+@|/t/[^/\s]+")
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class Fetcher:
         self.client = _client(options)
 
     async def repodata(self, channel: str, subdir: str, known_state: str | None) -> Source | None:
-        """The subdir's repodata; None where the channel has no such subdir, or its state is the known one.
+        """The subdir's repodata; None where its state is the known one.
 
         Raises:
             ChannelUnavailable: it cannot be had, or what came is no repodata.
@@ -88,7 +86,7 @@ class Fetcher:
             raise self._failure(channel, subdir, error) from error
 
     def _failure(self, channel: str, subdir: str, error: Exception) -> Exception:
-        text = _SECRETS.sub("", str(error))
+        text = redacted(str(error))
         if (refusal := refused(text, self.options.addresses)) is not None:
             return ChannelUnavailable(
                 f"The repodata of {channel} for {subdir} is not read: {refusal.message}", hint=refusal.hint
