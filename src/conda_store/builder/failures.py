@@ -52,7 +52,7 @@ def install_failure(text: str, packages: Iterable[CondaPackage], *, cache: Path,
     package = named_package(text, packages)
     lower = _without_names(text, package).lower()
     cause = redacted(text.strip().splitlines()[-1].removeprefix("Caused by: ")) if text.strip() else "unknown cause"
-    if any(mark in lower for mark in _NO_SPACE):
+    if says_disk_full(lower):
         return disk_full(cache if "package cache" in lower else prefix)
     if "failed to fetch" in lower or "package cache" in lower:
         return fetch_failure(package, cause, lower)
@@ -83,6 +83,11 @@ def fetch_failure(package: CondaPackage | None, cause: str, text: str) -> BuildF
     if hint := next((hint for mark, hint in _NOT_THERE.items() if mark in text), None):
         return PackageNotFound(message, hint=hint)
     return PackageUnavailable(message, hint="The channel may be down or slow; the build is tried again.")
+
+
+def says_disk_full(text: str) -> bool:
+    """Whether a program's words, in lower case, come to that."""
+    return any(mark in text for mark in _NO_SPACE)
 
 
 def disk_full(path: Path) -> DiskFull:

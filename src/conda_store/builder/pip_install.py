@@ -24,7 +24,7 @@ from uuid import uuid4
 
 from conda_store.builder.authentication import uv_variables
 from conda_store.builder.child_process import Ended, child_environment, run_child
-from conda_store.builder.failures import disk_full, redacted
+from conda_store.builder.failures import disk_full, redacted, says_disk_full
 from conda_store.builder.forwarding import refused
 from conda_store.builder.options import BuilderOptions
 from conda_store.builder.package_cache import PackageCache
@@ -175,7 +175,7 @@ def index_variables(pip_options: Iterable[str], options: BuilderOptions) -> dict
 def _failure(ended: Ended, request: InstallRequest) -> BuildFailed:
     text = redacted("\n".join(ended.tail)) or f"uv ended with status {ended.status}"
     lower = text.lower()
-    if "os error 28)" in lower or "os error 122)" in lower or "no space left on device" in lower:
+    if says_disk_full(lower):
         return disk_full(request.staging)
     if any(mark in lower for mark in _UNREACHABLE):
         return PackageUnavailable(

@@ -17,7 +17,7 @@ from packaging.version import InvalidVersion, Version
 
 from conda_store.builder.authentication import uv_variables
 from conda_store.builder.child_process import child_environment, run_child
-from conda_store.builder.failures import redacted
+from conda_store.builder.failures import disk_full, redacted, says_disk_full
 from conda_store.builder.forwarding import refused
 from conda_store.builder.matchspecs import parse_requirement
 from conda_store.builder.options import BuilderOptions
@@ -61,6 +61,7 @@ async def solve_pip(
         Unsolvable: no versions fit, or there is no Python to fit them to.
         PackageUnavailable: an index cannot be reached.
         PipFailed: uv cannot do it, or took too long.
+        DiskFull: for want of space.
     """
     solved = []
     if options.only_wheels:  # uv would fetch a repository before it looks whether it may build it
@@ -111,7 +112,10 @@ async def _solve(
             command += ["--no-emit-package", name]
         lines = await _run(command, directory, options, reporter)
         if not answer.exists():
-            refusal = refused("\n".join(lines), options.addresses)
+            text = "\n".join(lines)
+            if says_disk_full(text.lower()):
+                raise disk_full(cache)
+            refusal = refused(text, options.addresses)
             raise refusal or _failure(lines, specification, lock, provided, cooldown, only_wheels=options.only_wheels)
         document = tomllib.loads(answer.read_text(encoding="utf-8"))
     packages = [_package(item, lock, python.version) for item in document.get("packages", [])]

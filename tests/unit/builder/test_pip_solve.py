@@ -19,7 +19,7 @@ from conda_store.builder.pip_solve import provided_by_conda
 from conda_store.builder.wheels import best_wheel, uv_platform
 from conda_store.domain.lock import CondaPackage
 from conda_store.domain.platform import Platform
-from conda_store.errors import PackageUnavailable, PipFailed, Unsolvable
+from conda_store.errors import DiskFull, PackageUnavailable, PipFailed, Unsolvable
 from tests.recording import Recorder
 from tests.unit.builder.conftest import Bench, run
 from tools.channel.serve import ChannelServer, Fault
@@ -109,6 +109,14 @@ def test_code_of_a_source_distribution_runs_unless_only_wheels_are_taken(
 def test_an_unknown_distribution_is_named(bench: Bench) -> None:
     with pytest.raises(Unsolvable, match="no-such-thing was not found"):
         bench.solve("python=3.11", pip=["no-such-thing"])
+
+
+def test_a_full_disk_is_told_as_one(channels: Path, tmp_path: Path) -> None:
+    uv = tmp_path / "uv"
+    uv.write_text("#!/bin/sh\necho 'error: failed to write: No space left on device (os error 28)'; exit 2\n")
+    uv.chmod(0o755)
+    with pytest.raises(DiskFull, match=str(tmp_path / "cache")):
+        Bench(tmp_path / "cache", channels.as_uri(), uv=uv).solve("python=3.11", pip=["beta"])
 
 
 def test_a_pip_part_needs_python(bench: Bench) -> None:
