@@ -169,10 +169,10 @@ class _Installation:
         """All that rattler does not do. Returns the totals, and the environment's own files (relative paths)."""
         request = self.request
         python = environment_python(request.lock)
-        seals = [(package, self.seals[package.name]) for package in self.packages]
-        own_files = [path for _, seal in seals for path in _own_paths(seal, python)]
-        shared = sum(seal.size for _, seal in seals)
-        files = sum(seal.files + len(seal.commands) for _, seal in seals)
+        seals = [self.seals[package.name] for package in self.packages]
+        own_files = [path for seal in seals for path in _own_paths(seal, python)]
+        shared = sum(seal.size for seal in seals)
+        files = sum(seal.files + len(seal.commands) for seal in seals)
         size = shared + _size_together(request.staging, own_files)
         if request.compiles_pyc and python is not None and python.is_cpython:
             compiled = await compile_and_link(seals, self.cache, request.staging, python, self.reporter)

@@ -21,8 +21,10 @@ from conda_store.builder.child_process import child_environment, run_child
 from conda_store.builder.package_cache import PackageCache
 from conda_store.builder.ports import Reporter
 from conda_store.builder.seals import Seal, package_paths
-from conda_store.domain.lock import CondaPackage, PlatformLock
+from conda_store.builder.together import together
+from conda_store.domain.lock import PlatformLock
 
+_PROCESSES = 2
 _TIMEOUT = 1800.0  # seconds for one compiling process
 _SOURCE_ROOT = "site-packages/"
 _MANIFEST = "manifest.json"
@@ -79,31 +81,23 @@ class Compiled:
 
 
 async def compile_and_link(
-    packages: Sequence[tuple[CondaPackage, Seal]],
+    seals: Sequence[Seal],
     cache: PackageCache,
     staging: Path,
     python: EnvironmentPython,
     reporter: Reporter,
-    *,
-    workers: int = 2,
 ) -> Compiled:
-    """Give the noarch packages in `staging` their `.pyc`, compiling what no earlier build has compiled.
+    """Give those of the sealed packages that are noarch their `.pyc` in `staging`, compiling what is not compiled yet.
 
     Modules that cannot be compiled are passed over: importing them fails as it would anyway.
     """
-    noarch = [seal for _, seal in packages if seal.is_noarch_python]
+    noarch = [seal for seal in seals if seal.is_noarch_python]
     folder = cache.pyc / python.tag
     missing = [seal for seal in noarch if not (folder / _entry(seal) / _MANIFEST).exists()]
     if missing:
         reporter.log(f"Compiling the modules of {len(missing)} packages for {python.tag}")
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-        shares = _shares(missing, cache, workers)
-        results = await asyncio.gather(
-            *(_compile(share, cache, folder, staging, python) for share in shares if share), return_exceptions=True
-        )
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
+        await together(_compile(share, cache, folder, staging, python) for share in _shares(missing) if share)
     return await asyncio.to_thread(_link_all, noarch, folder, staging, python)
 
 
@@ -112,10 +106,10 @@ def _entry(seal: Seal) -> str:
     return f"{seal.directory}-{seal.inode}"
 
 
-def _shares(seals: Sequence[Seal], cache: PackageCache, count: int) -> list[list[Seal]]:
-    """The seals spread over `count` lists of about the same number of bytes, the largest first."""
-    shares: list[list[Seal]] = [[] for _ in range(count)]
-    weights = [0] * count
+def _shares(seals: Sequence[Seal]) -> list[list[Seal]]:
+    """The seals spread over `_PROCESSES` lists of about the same number of bytes, the largest first."""
+    shares: list[list[Seal]] = [[] for _ in range(_PROCESSES)]
+    weights = [0] * _PROCESSES
     for seal in sorted(seals, key=lambda seal: seal.size, reverse=True):
         lightest = weights.index(min(weights))
         shares[lightest].append(seal)
