@@ -35,6 +35,7 @@ from conda_store.builder.seals import DamagedPackage, Seal
 from conda_store.builder.transaction import package_client
 from conda_store.domain.build import MAX_PREFIX_LENGTH, Phase, Progress
 from conda_store.domain.lock import CondaPackage
+from conda_store.domain.noarch import path_in_prefix
 from conda_store.errors import BuildFailed, PackageCorrupt, PrefixTooLong
 
 _PAUSE = 0.05  # seconds between two looks for what rattler creates after it was stopped
@@ -232,14 +233,5 @@ def _own_paths(seal: Seal, python: EnvironmentPython | None) -> list[str]:
     """Where the files of a package that an environment gets copies of are in it."""
     if not seal.is_noarch_python or python is None:
         return list(seal.own)
-    return [
-        *(
-            path.replace("site-packages/", f"{python.site_packages}/", 1)
-            if path.startswith("site-packages/")
-            else path.replace("python-scripts/", "bin/", 1)
-            if path.startswith("python-scripts/")
-            else path
-            for path in seal.own
-        ),
-        *(f"bin/{command}" for command in seal.commands),
-    ]
+    paths = [path_in_prefix(path, python.site_packages) for path in seal.own]
+    return [*paths, *(f"bin/{command}" for command in seal.commands)]

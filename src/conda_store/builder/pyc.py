@@ -23,6 +23,7 @@ from conda_store.builder.ports import Reporter
 from conda_store.builder.seals import Seal, package_paths
 from conda_store.builder.together import together
 from conda_store.domain.lock import PlatformLock
+from conda_store.domain.noarch import is_free_threaded, python_version, site_packages
 
 _PROCESSES = 2
 _TIMEOUT = 1800.0  # seconds for one compiling process
@@ -58,16 +59,13 @@ def environment_python(lock: PlatformLock) -> EnvironmentPython | None:
     python = lock.package("python")
     if python is None:
         return None
-    major_minor = ".".join(python.version.split(".")[:2])
-    digits = major_minor.replace(".", "")
-    is_free_threaded = f"cp{digits}t" in python.build
+    version = python_version(python)
     is_final = all(part.isdigit() for part in python.version.split("."))
-    suffix = "t" if is_free_threaded else ""
     return EnvironmentPython(
-        site_packages=python.python_site_packages_path or f"lib/python{major_minor}{suffix}/site-packages",
+        site_packages=site_packages(python),
         # between pre-releases the format of compiled code changes
-        tag=f"cpython-{major_minor if is_final else python.version}{suffix}",
-        compiled_suffix=f".cpython-{digits}.pyc",
+        tag=f"cpython-{version if is_final else python.version}{'t' if is_free_threaded(python) else ''}",
+        compiled_suffix=f".cpython-{version.replace('.', '')}.pyc",
         is_cpython="pypy" not in python.build and "graal" not in python.build,
     )
 

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
 from conda_store.domain.lock import CondaPackage, PlatformLock
+from conda_store.domain.noarch import python_version, site_packages
 
 # where every image has its environment, so that a package's layer is the same in all of them
 IMAGE_PREFIX = "/opt/conda"
@@ -91,9 +92,7 @@ def image_python(lock: PlatformLock) -> ImagePython | None:
     python = lock.package("python")
     if python is None:
         return None
-    version = ".".join(python.version.split(".")[:2])
-    suffix = "t" if f"cp{version.replace('.', '')}t" in python.build else ""
-    return ImagePython(version, python.python_site_packages_path or f"lib/python{version}{suffix}/site-packages")
+    return ImagePython(python_version(python), site_packages(python))
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from conda_store.domain.image import IMAGE_PREFIX, Activation, ImagePython
+from conda_store.domain.noarch import path_in_prefix
 from conda_store.errors import ArtifactFailed
 
 _OLD_PLACEHOLDER = "/opt/anaconda1anaconda2anaconda3"
@@ -161,7 +162,7 @@ def _file(entry: dict[str, Any], site_packages: str | None) -> PackageFile:
     if source.startswith("/") or (".." in source and ".." in source.split("/")):
         raise ValueError(f"it has a file outside the prefix: {source!r}")
     placeholder = entry.get("prefix_placeholder")
-    path = entry["_path"] = _in_prefix(source, site_packages)
+    path = entry["_path"] = path_in_prefix(source, site_packages) if site_packages is not None else source
     entry.pop("no_link", None)
     return PackageFile(
         path,
@@ -171,15 +172,6 @@ def _file(entry: dict[str, Any], site_packages: str | None) -> PackageFile:
         entry.get("file_mode", "text") == "text",
         entry,
     )
-
-
-def _in_prefix(path: str, site_packages: str | None) -> str:
-    if site_packages is not None:
-        if path.startswith("site-packages/"):
-            return f"{site_packages}/{path.removeprefix('site-packages/')}"
-        if path.startswith("python-scripts/"):
-            return f"bin/{path.removeprefix('python-scripts/')}"
-    return path
 
 
 def rewritten(data: bytes, placeholder: bytes, *, is_text: bool) -> bytes:
