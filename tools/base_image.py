@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from tools.channel import ChannelError
@@ -18,7 +20,7 @@ from tools.channel.store import Cache
 
 ROOT = Path(__file__).parent.parent
 _PACKAGES = ("libc6", "libgcc-s1", "busybox-static")
-_LEFT_OUT = ("usr/share/", "usr/lib/x86_64-linux-gnu/gconv/", "usr/lib/x86_64-linux-gnu/audit/", "etc/ld.so.conf.d/")
+_LEFT_OUT = re.compile(r"usr/share/|usr/lib/[^/]+-linux-gnu/(gconv|audit)/|etc/ld\.so\.conf\.d/")
 _COMMANDS = (
     "sh", "ash", "cat", "cp", "chmod", "chown", "date", "dirname", "basename", "echo", "env", "false", "find", "grep",
     "head", "hostname", "id", "kill", "ln", "ls", "mkdir", "mktemp", "mv", "ps", "pwd", "readlink", "rm", "rmdir",
@@ -41,15 +43,16 @@ def main() -> int:
     return 0
 
 
-def make_base_image(target: Path) -> None:
-    """Write the tar unless it is there already; it appears when it is complete.
+def make_base_image(target: Path, debian: Debian | None = None, further: Sequence[str] = ()) -> None:
+    """Write the tar unless it is there already; it appears when it is complete. `further` are packages of libraries
+    that it shall have, too.
 
     Raises:
         ChannelError: this is no Debian, or its packages cannot be had.
     """
     if target.exists():
         return
-    tree = _tree(Debian(Cache(ROOT / ".cache" / "base-image")))
+    tree = _tree(debian or Debian(Cache(ROOT / ".cache" / "base-image")), [*_PACKAGES, *further])
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{os.getpid()}")
     with tarfile.open(partial, "w", format=tarfile.GNU_FORMAT) as tar:
@@ -64,12 +67,12 @@ def make_base_image(target: Path) -> None:
     partial.replace(target)
 
 
-def _tree(debian: Debian) -> dict[str, Entry]:
-    debian.fetch(list(_PACKAGES))
+def _tree(debian: Debian, packages: list[str]) -> dict[str, Entry]:
+    debian.fetch(packages)
     tree: dict[str, Entry] = {}
-    for package in _PACKAGES:
+    for package in packages:
         found = debian.contents(package)
-        tree |= {path: entry for path, entry in found.items() if not path.startswith(_LEFT_OUT)}
+        tree |= {path: entry for path, entry in found.items() if not _LEFT_OUT.match(path)}
     tree |= {f"usr/bin/{command}": Symlink("busybox") for command in _COMMANDS}
     tree |= {folder: Symlink(f"usr/{folder}") for folder in ("bin", "lib", "lib64")}
     tree["sbin"] = Symlink("usr/bin")

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tools.arm64 import make_arm64
 from tools.base_image import make_base_image
 from tools.channel import ChannelError, make_channel
 
@@ -30,6 +31,7 @@ PROGRAMS = {
     "podman": ("podman", "conmon", "golang-github-containers-common"),
     "runc": ("runc",),
     "ctr": ("containerd",),
+    "qemu-aarch64-static": ("qemu-user-static",),
     "dockerd": ("docker.io", "iptables"),
     "docker": ("docker.io",),
     "node": ("nodejs",),
@@ -46,6 +48,7 @@ def main() -> int:
     try:
         make_channel(ROOT / ".cache" / "test-channel", ROOT / "tools" / "channel" / "test.toml")
         make_base_image(ROOT / ".cache" / "base-image.tar")
+        make_arm64(ROOT / ".cache" / "arm64")
         make_channel(ROOT / ".cache" / "demo-channel" / "conda-forge", ROOT / "tools" / "channel" / "demo.toml")
     except ChannelError as error:
         print(f"error: {error}", file=sys.stderr)
