@@ -49,7 +49,6 @@ def virtual_packages(
     Raises:
         Unsolvable: an override is no version.
     """
-    family = platform.value.partition("-")[0]
     found = dict(_detected() if platform is current_platform() else _usual(platform))
     for text in configured:
         name, version, build = (*text.split("=", 2), "", "")[:3]
@@ -58,7 +57,7 @@ def virtual_packages(
         if not variable.startswith(OVERRIDE):
             continue
         name = f"__{variable.removeprefix(OVERRIDE).lower()}"
-        if family in _BELONGS_TO.get(name, {family}):
+        if platform.family in _BELONGS_TO.get(name, {platform.family}):
             _override(found, name, str(value).strip(), variable)
     return [
         GenericVirtualPackage(PackageName(name), Version(version), BuildString(build))
@@ -88,8 +87,7 @@ def _put(found: dict[str, tuple[str, str]], name: str, version: str, build: str,
 
 
 def _usual(platform: Platform) -> dict[str, tuple[str, str]]:
-    family = platform.value.partition("-")[0]
-    usual = {name: (version, "0") for name, version in _FAMILIES[family].items()}
+    usual = {name: (version, "0") for name, version in _FAMILIES[platform.family].items()}
     return usual | {"__archspec": ("1", _ARCHITECTURES[platform])}
 
 

@@ -17,8 +17,13 @@ class Platform(StrEnum):
     WIN_ARM64 = "win-arm64"
 
     @property
+    def family(self) -> str:
+        """linux, osx or win."""
+        return self.value.partition("-")[0]
+
+    @property
     def is_windows(self) -> bool:
-        return self.value.startswith("win-")
+        return self.family == "win"
 
 
 def current_platform() -> Platform:

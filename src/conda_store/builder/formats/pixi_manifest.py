@@ -126,8 +126,7 @@ def _with_targets(section: Mapping[str, Any], path: Path) -> Iterator[tuple[Mapp
     yield section, path
     platform = current_platform()
     targets = _table(section, "target", path)
-    family = platform.value.partition("-")[0]
-    for target in (*(() if platform.is_windows else ("unix",)), family, platform.value):
+    for target in (*(() if platform.is_windows else ("unix",)), platform.family, platform.value):
         if target in targets:
             yield _table(targets, target, (*path, "target")), (*path, "target", target)
 
