@@ -16,7 +16,7 @@ from conda_store.builder.formats.environment import read_environment
 from conda_store.builder.formats.explicit import MARK, read_explicit
 from conda_store.builder.formats.pixi_manifest import read_pixi_manifest
 from conda_store.builder.formats.requirements import read_requirements
-from conda_store.domain.specification import LARGEST_SPECIFICATION, AnySpecification, Specification
+from conda_store.domain.specification import AnySpecification, Specification
 from conda_store.errors import InvalidSpecification, Problem
 
 FORMATS = ("environment.yaml", "conda-lock", "pixi.toml", "pixi.lock", "explicit", "requirements.txt")
@@ -38,17 +38,16 @@ def read(
     format: str | None,
     name: str | None,
     problems: Problems,
-    max_size: int = LARGEST_SPECIFICATION,
 ) -> AnySpecification:
     """The specification in a file's text; `format=None` finds out which form it has.
 
     `name` fills in where the form has no name; a lock and a list have none. `problems` checks the grammar of match
-    specs and requirements. `max_size` is in bytes.
+    specs and requirements.
 
     Raises:
         InvalidSpecification: with line or path of each problem.
     """
-    content = decoded(text, max_size)
+    content = decoded(text)
     form, environment = _parse_format(format, content)
     if form == "explicit":
         return read_explicit(content, name)

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import yaml
 
+from conda_store.domain.specification import LARGEST_SPECIFICATION
 from conda_store.errors import InvalidSpecification, Problem
 
 MAX_DEPTH = 60
@@ -64,12 +65,12 @@ class Document:
             line = key_line or line
         return line
 
-    def with_lines(self, error: InvalidSpecification, *, hint: str = "") -> InvalidSpecification:
+    def with_lines(self, error: InvalidSpecification) -> InvalidSpecification:
         """The same error, every problem with its line."""
         problems = tuple(
             problem if problem.line else replace(problem, line=self.line_of(problem.path)) for problem in error.problems
         )
-        return InvalidSpecification(problems, hint=hint or error.hint)
+        return InvalidSpecification(problems, hint=error.hint)
 
     def _read_json(self) -> Any:
         try:
@@ -103,14 +104,14 @@ class Document:
             raise unparsable("The text is nested too deeply", None) from None
 
 
-def decoded(text: bytes, max_size: int) -> str:
+def decoded(text: bytes) -> str:
     """
     Raises:
         InvalidSpecification: it is too long or not UTF-8.
     """
-    if len(text) > max_size:
+    if len(text) > LARGEST_SPECIFICATION:
         raise InvalidSpecification(
-            f"The specification has {len(text):,} bytes, more than the {max_size:,} that are accepted",
+            f"The specification has {len(text):,} bytes, more than the {LARGEST_SPECIFICATION:,} that are accepted",
             hint="A specification lists what is wanted; hand in large files in another way.",
         )
     try:
