@@ -62,24 +62,12 @@ def _step(steps: Iterator[None], count: int) -> int:
 
 def _removals(directory: Path) -> Iterator[None]:
     """Delete everything below `directory`, one file for each step, never following a link."""
+    _make_writable(directory)
     try:
         with os.scandir(directory) as listing:
             entries = list(listing)
-    except PermissionError:
-        with contextlib.suppress(OSError):
-            directory.chmod(0o700)
-        with contextlib.suppress(OSError), os.scandir(directory) as listing:
-            entries = list(listing)
-            yield from _remove_entries(directory, entries)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    yield from _remove_entries(directory, entries)
-
-
-def _remove_entries(directory: Path, entries: list[os.DirEntry[str]]) -> Iterator[None]:
-    if entries:
-        _make_writable(directory)
     for entry in entries:
         path = Path(entry.path)
         if entry.is_dir(follow_symlinks=False):
