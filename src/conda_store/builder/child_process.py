@@ -69,7 +69,7 @@ async def run_child(
             pass_fds=(watched, *descriptors),
             limit=_LONGEST_LINE,
         )
-    except OSError:
+    except BaseException:
         os.close(kept_open)
         raise
     finally:
