@@ -9,6 +9,7 @@ from conda_store.auth.providers.simple import DummyAuthentication
 from conda_store.auth.tokens import parsed_bindings
 from conda_store.config.core import CondaStore
 from conda_store.config.server import AuthenticationBackend, CondaStoreServer, RBACAuthorizationBackend
+from conda_store.domain import on_demand
 from conda_store.domain.access import Origin, Source
 from conda_store.domain.roles import Roles
 from conda_store.errors import ConfigurationError
@@ -72,5 +73,5 @@ def rules_of(program: Program, roles: Roles) -> dict[str, Any]:
         "admin_groups": frozenset(bindings.admin_groups),
         "allowed_users": frozenset(bindings.allowed_users),
         "allowed_groups": frozenset(bindings.allowed_groups),
-        "shared_namespaces": frozenset({core.default_namespace, core.filesystem_namespace, "conda-store-dynamic"}),
+        "shared_namespaces": frozenset({core.default_namespace, core.filesystem_namespace, on_demand.NAMESPACE}),
     }
