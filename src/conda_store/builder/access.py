@@ -13,6 +13,7 @@ from conda_store.builder.options import BuilderOptions
 from conda_store.builder.together import together
 from conda_store.domain.addresses import AddressPolicy
 from conda_store.domain.channel import without_credentials
+from conda_store.domain.credential import names_of_host
 from conda_store.domain.lock import Lock
 from conda_store.errors import AddressRefused, InvalidInput, PackageNotFound, PackageUnavailable
 
@@ -27,17 +28,10 @@ async def require_access(lock: Lock, hosts: frozenset[str], options: BuilderOpti
         PackageNotFound: it refuses one to us.
         PackageUnavailable: it does not answer.
     """
-    urls = {package.url for part in lock.platforms for package in part.conda}
-    urls |= {package.url for part in lock.platforms for package in part.pypi}
-    guarded = [url for url in sorted(urls) if _is_of(urlsplit(url).hostname or "", hosts)]
+    guarded = [url for url in sorted(lock.urls) if not hosts.isdisjoint(names_of_host(urlsplit(url).hostname or ""))]
     known, gate = entries(options), asyncio.Semaphore(_AT_ONCE)
     limit, addresses = options.channel_check_timeout, options.addresses
     await together(_ask(url, known, limit, gate, addresses) for url in guarded)
-
-
-def _is_of(host: str, hosts: frozenset[str]) -> bool:
-    labels = host.split(".")
-    return host in hosts or any(f"*.{'.'.join(labels[count:])}" in hosts for count in range(1, len(labels)))
 
 
 async def _ask(

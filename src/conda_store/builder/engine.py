@@ -35,11 +35,6 @@ _MOST_SOLVERS = 32
 _CHECK_PAUSE = 0.005  # seconds between two packages
 
 
-def _urls(lock: Lock) -> list[str]:
-    conda = [package.url for part in lock.platforms for package in part.conda]
-    return conda + [package.url for part in lock.platforms for package in part.pypi]
-
-
 class RattlerBuilder:
     """Implements `ports.Builder`. `cache_directory` is shared by all environments and may be by several processes."""
 
@@ -105,7 +100,7 @@ class RattlerBuilder:
         self, lock: Lock, policy: PackagePolicy, channel_alias: str, access: Access
     ) -> tuple[Refusal, ...]:
         solver = self._solver(access.credentials)
-        await require_addresses(_urls(lock), solver.options)
+        await require_addresses(lock.urls, solver.options)
         await require_access(lock, access.guarded_hosts, solver.options)
         return await solver.refusals(lock, policy, channel_alias)
 

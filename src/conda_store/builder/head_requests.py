@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from conda_store.domain.addresses import ANY_ADDRESS, AddressPolicy
+from conda_store.domain.credential import names_of_host
 from conda_store.domain.requests import guarded_opener, secure_context
 from conda_store.errors import AddressRefused, InvalidInput
 
@@ -124,9 +125,7 @@ def _authorized(url: str, entries: Mapping[str, Any]) -> tuple[str, str | None]:
 
 def _entry(entries: Mapping[str, Any], host: str) -> Mapping[str, object]:
     """What there is for a host or, as `*.domain`, for a domain around it."""
-    labels = host.split(".")
-    names = [host, *(f"*.{'.'.join(labels[count:])}" for count in range(1, len(labels)))]
-    found: object = next((entries[name] for name in names if name in entries), {})
+    found: object = next((entries[name] for name in names_of_host(host) if name in entries), {})
     return found if isinstance(found, Mapping) else {}
 
 

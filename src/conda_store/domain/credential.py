@@ -23,6 +23,12 @@ class CredentialKind(StrEnum):
     PATH = "path"
 
 
+def names_of_host(host: str) -> list[str]:
+    """Under which names a credential may be for a host: its own, and `*.domain` for each domain around it."""
+    labels = host.split(".")
+    return [host, *(f"*.{'.'.join(labels[count:])}" for count in range(1, len(labels)))]
+
+
 @dataclass(frozen=True)
 class Credential:
     """What a host is shown. `username` is empty but with BASIC."""

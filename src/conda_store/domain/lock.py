@@ -76,6 +76,12 @@ class Lock:
     def on(self, platform: Platform) -> PlatformLock | None:
         return next((lock for lock in self.platforms if lock.platform == platform), None)
 
+    @property
+    def urls(self) -> frozenset[str]:
+        """Of all packages."""
+        conda = frozenset(package.url for part in self.platforms for package in part.conda)
+        return conda | {package.url for part in self.platforms for package in part.pypi}
+
     def dump(self) -> bytes:
         """The form in which it is stored; equal locks give equal bytes."""
         return json.dumps(asdict(self), sort_keys=False, separators=(",", ":")).encode()
