@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from conda_store.domain.lock import Lock, PlatformLock, PyPIPackage
+from conda_store.domain.names import normalized_distribution
 from conda_store.domain.platform import Platform
 from conda_store.domain.specification import AnySpecification, Specification
 from conda_store.errors import NotFound
@@ -58,4 +59,4 @@ def _direct_names(specification: AnySpecification) -> set[str]:
     if not isinstance(specification, Specification):
         return set()
     matches = map(_DIRECT_REQUIREMENT.match, specification.pip_requirements)
-    return {re.sub(r"[-_.]+", "-", match[1]).lower() for match in matches if match}
+    return {normalized_distribution(match[1]) for match in matches if match}

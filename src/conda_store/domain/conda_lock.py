@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from conda_store.domain.channel import channel_url
 from conda_store.domain.lock import CondaPackage, Lock, PlatformLock, PyPIPackage
+from conda_store.domain.names import normalized_distribution
 from conda_store.domain.platform import Platform
 from conda_store.errors import InvalidSpecification, Problem
 
@@ -135,7 +136,7 @@ def _content_hash(specification_sha256: str, platform: str) -> str:
 def _packages(lock: PlatformLock) -> Iterable[dict[str, Any]]:
     for package in sorted(lock.conda, key=lambda package: package.name):
         yield _entry(lock, package, "conda", dependencies=_conda_dependencies(package), hashes=_conda_hashes(package))
-    names = {_normalized(package.name) for package in lock.pypi}
+    names = {normalized_distribution(package.name) for package in lock.pypi}
     for distribution in sorted(lock.pypi, key=lambda package: package.name):
         yield _entry(
             lock,
@@ -199,11 +200,6 @@ def _pip_dependencies(distribution: PyPIPackage, locked: set[str]) -> dict[str, 
     dependencies = {}
     for text in distribution.requires:
         match = _REQUIREMENT.match(text.strip())
-        if match is not None and _normalized(match[1]) in locked:
-            dependencies[_normalized(match[1])] = match[2].strip() or "*"
+        if match is not None and normalized_distribution(match[1]) in locked:
+            dependencies[normalized_distribution(match[1])] = match[2].strip() or "*"
     return dict(sorted(dependencies.items()))
-
-
-def _normalized(name: str) -> str:
-    """As distributions are compared by PyPA's rules."""
-    return re.sub(r"[-_.]+", "-", name).lower()

@@ -1,4 +1,4 @@
-"""Names of namespaces and environments."""
+"""Names of namespaces and environments, and of Python distributions."""
 
 from __future__ import annotations
 
@@ -31,3 +31,8 @@ def parse_name(text: str, what: str) -> str:
     if problem := name_problem(text):
         raise InvalidInput(f"{what} {problem}")
     return text
+
+
+def normalized_distribution(name: str) -> str:
+    """The name of a Python distribution as names are compared (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
@@ -10,6 +9,7 @@ from functools import partial
 
 from conda_store.domain.channel import channel_url, without_credentials
 from conda_store.domain.lock import Lock
+from conda_store.domain.names import normalized_distribution
 from conda_store.domain.package_policy import PackagePolicy
 from conda_store.domain.settings import InForce
 from conda_store.domain.specification import Specification
@@ -155,7 +155,7 @@ def _refuse_forbidden(specification: Specification, rules: InForce, conda_name: 
 
 def _is_name(name: str, name_of: NameOf, pattern: str) -> bool:
     """Whether the pattern forbids the package whatever its version: it is a name and nothing else."""
-    return name_of(pattern) == name and re.sub(r"[-_.]+", "-", pattern.strip().lower()) == re.sub(r"[-_.]+", "-", name)
+    return name_of(pattern) == name and normalized_distribution(pattern.strip()) == normalized_distribution(name)
 
 
 def refuse(refusals: Iterable[Refusal]) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from conda_store.domain.lock import PlatformLock
+from conda_store.domain.names import normalized_distribution
 
 # the name in a match spec or requirement, behind a channel
 _NAME = re.compile(r"(?:[^\s\[]*::)?\s*([A-Za-z0-9_][A-Za-z0-9_.\-]*)")
@@ -23,16 +24,22 @@ def reasons(lock: PlatformLock, asked_for: Iterable[str]) -> Mapping[str, tuple[
 
     Empty for what was asked for itself; packages that nothing leads to are left out.
     """
-    needs = {package.name: [package_name(text) for text in package.depends] for package in lock.conda}
-    needs |= {item.name: [package_name(text) for text in item.requires] for item in lock.pypi if item.name not in needs}
-    found: dict[str, tuple[str, ...]] = {
-        name: () for name in dict.fromkeys(map(package_name, asked_for)) if name in needs
-    }
-    waiting = deque(found)
+    requirements: dict[str, tuple[str, ...]] = {item.name: item.requires for item in lock.pypi}
+    requirements |= {package.name: package.depends for package in lock.conda}
+    distributions = {normalized_distribution(item.name): item.name for item in lock.pypi}
+
+    def named(texts: Iterable[str]) -> Iterator[str]:
+        for name in map(package_name, texts):
+            found = name if name in requirements else distributions.get(normalized_distribution(name))
+            if found is not None:
+                yield found
+
+    ways: dict[str, tuple[str, ...]] = dict.fromkeys(named(asked_for), ())
+    waiting = deque(ways)
     while waiting:
         name = waiting.popleft()
-        for needed in needs[name]:
-            if needed in needs and needed not in found:
-                found[needed] = (*found[name], name)
+        for needed in named(requirements[name]):
+            if needed not in ways:
+                ways[needed] = (*ways[name], name)
                 waiting.append(needed)
-    return found
+    return ways

@@ -59,6 +59,20 @@ def test_the_shortest_way_is_told() -> None:
     }
 
 
+def test_a_distribution_is_known_by_each_spelling_of_its_name() -> None:
+    locked = (
+        PyPIPackage("typing-extensions", "4", "https://p.example/t.whl", ()),
+        PyPIPackage("flask", "3", "https://p.example/f.whl", (), ("Zope.Interface>=5",)),
+        PyPIPackage("zope-interface", "7", "https://p.example/z.whl", ()),
+    )
+    lock = PlatformLock(Platform.LINUX_64, (), locked)
+    assert reasons(lock, ["typing_extensions>=4", "Flask"]) == {
+        "typing-extensions": (),
+        "flask": (),
+        "zope-interface": ("flask",),
+    }
+
+
 def test_circles_end() -> None:
     lock = PlatformLock(Platform.LINUX_64, (package("a", "b"), package("b", "a")))
     assert reasons(lock, ["a"]) == {"a": (), "b": ("a",)}
