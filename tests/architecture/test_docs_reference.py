@@ -125,8 +125,8 @@ def test_every_setting_is_described() -> None:
     rows = {row[0].strip("`"): row for row in table_rows(page("reference/settings.md"))}
     assert set(rows) == {field.name for field in fields(Settings)}
     for name, row in rows.items():
-        level = "all" if name in GLOBAL_ONLY else "all, namespace, environment"
-        level = "all, namespace" if name in QUOTAS else level
+        level = "global" if name in GLOBAL_ONLY else "global, namespace, environment"
+        level = "global, namespace" if name in QUOTAS else level
         assert row[1] == level, f"the setting {name} can be set for: {level}"
 
 
