@@ -84,11 +84,17 @@ class Settings:
 SETTING_NAMES = frozenset(field.name for field in fields(Settings))
 _TYPES = get_type_hints(Settings)
 _LARGEST = 2**62
+_AT_LEAST_ONE = (1, 2**31 - 1)
+_OWNER = (0, 2**32 - 2)
 _RANGES = {
     "package_cooldown_days": (0, 36500),
     **dict.fromkeys(QUOTAS, (0, _LARGEST)),
-    "quota_concurrent_builds": (1, 2**31 - 1),
-    "quota_build_seconds": (1, 2**31 - 1),
+    "quota_concurrent_builds": _AT_LEAST_ONE,
+    "quota_build_seconds": _AT_LEAST_ONE,
+    "conda_max_solve_time": _AT_LEAST_ONE,
+    "storage_threshold": (0, _LARGEST),
+    "default_uid": _OWNER,
+    "default_gid": _OWNER,
 }
 _CHOICES: dict[str, frozenset[str]] = {
     "build_artifacts": frozenset(ArtifactType),
@@ -131,7 +137,7 @@ def _value_problem(key: str, value: Any) -> str | None:
     if "int" in hint:
         if not isinstance(value, int) or isinstance(value, bool):
             return f"an integer is needed, found {value!r}"
-        least, most = _RANGES.get(key, (value, value))
+        least, most = _RANGES[key]
         return None if least <= value <= most else f"it is from {least} to {most}, found {value}"
     if not isinstance(value, str):
         return f"a string is needed, found {value!r}"

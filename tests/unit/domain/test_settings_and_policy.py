@@ -57,6 +57,9 @@ def test_layers_lie_over_each_other_and_change_nothing_below() -> None:
         ({"build_artifacts": ["CAKE"]}, False, "'CAKE' is none of"),
         ({"conda_solve_platforms": ["amiga"]}, False, "'amiga' is none of"),
         ({"default_permissions": "999"}, True, "three octal digits"),
+        ({"conda_max_solve_time": 0}, True, "it is from 1 to"),
+        ({"storage_threshold": -1}, True, "it is from 0 to"),
+        ({"default_uid": 2**32}, True, "it is from 0 to"),
     ],
 )
 def test_settings_that_cannot_be(values: dict[str, Any], is_global: bool, problem: str) -> None:
