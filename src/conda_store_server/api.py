@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from conda_store.domain.access import SYSTEM
 from conda_store.errors import CondaStoreError, Conflict, NotFound
 from conda_store.services import namespaces, roles
 from conda_store_server._internal.orm import Namespace
-from conda_store_server._internal.session import Session
+
+if TYPE_CHECKING:
+    from conda_store_server._internal.session import Session
 
 __all__ = ["create_namespace", "create_namespace_role", "delete_namespace_role", "get_namespace"]
 

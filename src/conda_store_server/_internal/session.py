@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from conda_store.services.context import Context
 from conda_store_server._internal.orm import Namespace
+from conda_store_server.api import create_namespace
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,6 @@ class Session:
         Raises:
             ValueError: it is no namespace, or its name is none.
         """
-        from conda_store_server.api import create_namespace
-
         if not isinstance(item, Namespace):
             raise ValueError(f"only an orm.Namespace can be added here, not a {type(item).__name__}")
         create_namespace(self, item.name)
