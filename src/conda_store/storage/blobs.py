@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -82,22 +82,6 @@ class BlobStore:
             self._store.put(
                 path,
                 iter(measured),
-                attributes=self._attributes(content_type),
-                chunk_size=_PART,
-                max_concurrency=_PARTS_AT_ONCE,
-            )
-        return StoredBlob(key, measured.size, measured.digest.hexdigest())
-
-    async def put_async(
-        self, key: str, data: AsyncIterable[bytes], content_type: str = "application/octet-stream"
-    ) -> StoredBlob:
-        """`put` of what comes in over a network."""
-        path = stored_path(key)
-        measured = _Measured(data)
-        with _translated("store", key, measured):
-            await self._store.put_async(
-                path,
-                aiter(measured),
                 attributes=self._attributes(content_type),
                 chunk_size=_PART,
                 max_concurrency=_PARTS_AT_ONCE,
@@ -225,27 +209,17 @@ class BlobStore:
 class _Measured:
     """Passes chunks on, and hashes and counts them. What the source raised is kept in `failure`."""
 
-    def __init__(self, source: Iterable[bytes] | AsyncIterable[bytes]) -> None:
+    def __init__(self, source: Iterable[bytes]) -> None:
         self._source = source
         self.size = 0
         self.digest = hashlib.sha256()
         self.failure: BaseException | None = None
 
     def __iter__(self) -> Iterator[bytes]:
-        assert isinstance(self._source, Iterable)
         try:
             for chunk in self._source:
-                self._count(chunk)
-                yield chunk
-        except Exception as error:
-            self.failure = error
-            raise
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        assert isinstance(self._source, AsyncIterable)
-        try:
-            async for chunk in self._source:
-                self._count(chunk)
+                self.size += len(chunk)
+                self.digest.update(chunk)
                 yield chunk
         except Exception as error:
             self.failure = error
@@ -256,10 +230,6 @@ class _Measured:
         for _ in self:
             pass
         return self.digest.hexdigest()
-
-    def _count(self, chunk: bytes) -> None:
-        self.size += len(chunk)
-        self.digest.update(chunk)
 
 
 def _chunks_of(data: Data) -> Iterable[bytes]:
