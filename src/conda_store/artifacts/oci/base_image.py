@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 from conda_store.artifacts.oci.documents import ARCHITECTURES, BaseConfig
 from conda_store.artifacts.oci.layer_stream import LayerStream, WrittenLayer
 from conda_store.artifacts.oci.pulling import pulled_layout
-from conda_store.artifacts.oci.remote import parse_reference
+from conda_store.artifacts.oci.remote import INDEX_TYPES, parse_reference
 from conda_store.domain.addresses import ANY_ADDRESS, AddressPolicy
 from conda_store.domain.platform import current_platform
 from conda_store.errors import ArtifactFailed
@@ -28,7 +28,6 @@ _ARCHITECTURE = "{architecture}"
 _CHUNK = 1 << 20
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
-_INDEXES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 
 
@@ -122,7 +121,7 @@ def _manifest(directory: Path, index: dict[str, Any], architecture: str) -> dict
     if not fitting:
         raise ValueError(f"it has no image for {architecture}")
     document: dict[str, Any] = json.loads(_blob(directory, fitting[0]).read_bytes())
-    if fitting[0].get("mediaType") in _INDEXES:
+    if fitting[0].get("mediaType") in INDEX_TYPES:
         return _manifest(directory, document, architecture)
     return document
 
