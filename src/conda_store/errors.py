@@ -75,6 +75,11 @@ class Problem:
     line: int | None = None
     hint: str = ""
 
+    @property
+    def is_nameless(self) -> bool:
+        """Whether it is that the whole has no name."""
+        return self.path == ("name",) and self.kind == "missing"
+
     def __str__(self) -> str:
         where = " -> ".join(str(part) for part in self.path) or "specification"
         at = f", line={self.line}" if self.line is not None else ""

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,16 @@ from conda_store.services.context import Context
 from conda_store.services.specifications import Submission, submit
 from tests.waiting import WAIT_SECONDS, wait_for
 from tools.channel.tiny import index, write_package
+
+
+def write_wheel(directory: Path, name: str) -> None:
+    """Version 1.0 of a package for Python, of one module with a `VALUE`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(directory / f"{name}-1.0-py3-none-any.whl", "w") as archive:
+        archive.writestr(f"{name}/__init__.py", "VALUE = 1\n")
+        archive.writestr(f"{name}-1.0.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        archive.writestr(f"{name}-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any")
+        archive.writestr(f"{name}-1.0.dist-info/RECORD", "")
 
 
 @dataclass

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import threading
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -23,7 +22,7 @@ from conda_store.services.credentials import (
     set_credential,
 )
 from conda_store.services.specifications import Submission, submit
-from tests.acceptance.harness import Store, store
+from tests.acceptance.harness import Store, store, write_wheel
 from tools.channel import tiny
 from tools.channel.serve import ChannelServer, Fault
 
@@ -34,23 +33,12 @@ PLANTED = (PASSWORD.encode(), quote(PASSWORD, safe="").encode(), quote(PASSWORD)
 HOST = "127.0.0.1"
 
 
-def write_index(directory: Path) -> None:
-    """A package index with one wheel."""
-    wheel = directory / "simple" / "alpha" / "alpha-1.0-py3-none-any.whl"
-    wheel.parent.mkdir(parents=True)
-    with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr("alpha/__init__.py", "VALUE = 1\n")
-        archive.writestr("alpha-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: alpha\nVersion: 1.0\n")
-        archive.writestr("alpha-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        archive.writestr("alpha-1.0.dist-info/RECORD", "")
-
-
 @pytest.fixture
 def private(tmp_path: Path) -> Iterator[ChannelServer]:
     directory = tmp_path / "private"
     tiny.write_package(directory / "channel", "tool", "1.0", files={"share/tool.txt": "hello\n"})
     tiny.index(directory / "channel")
-    write_index(directory)
+    write_wheel(directory / "simple" / "alpha", "alpha")
     with ChannelServer(directory, authorization=f"Basic {BASIC.decode()}") as server:
         page = b'<a href="alpha-1.0-py3-none-any.whl">alpha-1.0-py3-none-any.whl</a>'
         server.faults["/simple/alpha/"] = Fault(body=page, content_type="text/html", delay=0.3)

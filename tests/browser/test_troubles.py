@@ -4,13 +4,16 @@ that a specification comes in."""
 from __future__ import annotations
 
 import re
+import subprocess
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from conda_store.domain.platform import current_platform
-from tests.acceptance.service import Service
+from tests.acceptance.harness import write_wheel
+from tests.acceptance.service import Service, serving
 from tests.browser.conftest import NewPage
 from tests.browser.screenshots import make_token
 from tests.browser.test_journeys import MINUTE, logged_in, login_link
@@ -65,20 +68,44 @@ def test_a_file_of_each_form_is_dropped_and_built(real: Service, channel: Channe
         page.get_by_role("button", name="Submit").click()
         expect(page.locator("#build-status"), name).to_have_text("COMPLETED", timeout=MINUTE)
         expect(page.locator("td:nth-child(2)").get_by_text("two", exact=True), name).to_be_visible()
-    # requirements are read, with their lines, and need Python, which this channel does not have
-    page.goto("/create/")
-    page.get_by_text("Name and description").click()
-    page.get_by_label("Name", exact=True).fill("required")
-    page.evaluate(DROP, ["requirements.txt", "numpy>=2\npandas >> 1\n"])
-    expect(page.locator(".gutter .wrong")).to_have_text("2\n")
-    page.evaluate(DROP, ["requirements.txt", "numpy>=2\n"])
-    expect(page.locator("#problems")).to_be_empty()
-    page.get_by_role("button", name="Submit").click()
-    expect(page.locator("#build-status")).to_have_text("FAILED", timeout=MINUTE)
-    expect(page.get_by_role("alert")).to_contain_text("python")
     page.goto("/create/")
     page.evaluate(DROP, ["environment.yaml", "x" * (11 * 1024 * 1024)])
     expect(page.locator("#problems")).to_contain_text("larger than 10 MiB")
+
+
+def test_a_requirements_file_is_dropped_and_built(tmp_path: Path, real_channel: Path, new_page: NewPage) -> None:
+    """It has no name, and no Python to install into: the page asks for the one, and the other comes by itself."""
+    write_wheel(tmp_path / "wheels", "alpha")
+    with (
+        ChannelServer(real_channel) as channel,
+        serving(
+            tmp_path / "s",
+            conda_default_channels=[channel.url],
+            pip_index_url="",
+            pip_find_links=[str(tmp_path / "wheels")],
+        ) as service,
+    ):
+        page = logged_in(service, new_page)
+        page.goto("/create/")
+        page.evaluate(DROP, ["requirements.txt", "git+https://example.org/x.git\nalpha >> 1\n"])
+        expect(page.get_by_label("Input type")).to_have_value("requirements.txt")
+        page.get_by_role("link", name="give it one").click()
+        page.get_by_label("Name", exact=True).fill("required")
+        expect(page.locator(".gutter .wrong")).to_have_text(["1\n", "2\n"])
+        page.evaluate(DROP, ["requirements.txt", "# for the reports\nalpha>=1\n"])
+        expect(page.locator("#problems")).to_be_empty()
+        page.get_by_role("button", name="Submit").click()
+        expect(page.locator("#build-status")).to_have_text("COMPLETED", timeout=MINUTE)
+        expect(page.get_by_role("row").filter(has_text="alpha")).to_contain_text("asked for")
+        build_id = int(page.url.rstrip("/").rsplit("/", 1)[1])
+        python = service.prefix(build_id) / "bin" / "python"
+        told = subprocess.run([python, "-c", "import alpha; print(alpha.VALUE)"], capture_output=True, text=True)
+        assert told.stdout == "1\n", told.stderr
+        # what comes of it is edited as any other
+        page.get_by_role("link", name="Edit", exact=True).click()
+        expect(page.get_by_label("Specification")).to_have_value(re.compile(r"- pip:\n\s+- alpha>=1"))
+        page.evaluate(DROP, ["environment.yaml", "name: other\n"])
+        expect(page.get_by_label("Input type")).to_have_value("")
 
 
 def test_a_button_sends_its_form_once(real: Service, new_page: NewPage) -> None:

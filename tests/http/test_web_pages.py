@@ -624,6 +624,11 @@ def test_pages_stay_small_with_many_environments(service: Service, html: dict[st
     assert 'rel="prev"' in last.text
     assert 'rel="next"' not in last.text
     assert 'rel="next"' in page.text
+    beyond = client.get("/", params={"page": 10**6}).text
+    assert f'page={-(-count // 40)}" rel="prev"' in beyond
+    assert '<a href="/namespace/" rel="prev"' in client.get("/namespace/", params={"page": 2}).text.replace(
+        "?page=1", ""
+    )
     assert len(client.get("/", params={"search": "many"}).content) <= 60_000
     assert len(client.get("/environment/many/many-00000/").content) <= 60_000
 

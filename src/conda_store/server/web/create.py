@@ -230,6 +230,7 @@ def _form(
         newest_seen=form.text("newest_seen"),
         error=error,
         problems=_problems(error, form),
+        is_nameless=isinstance(error, InvalidSpecification) and any(item.is_nameless for item in error.problems),
         build=form.text("build"),
         edited=_edited(call, form.text("build")),
         preview=preview,

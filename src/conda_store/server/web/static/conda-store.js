@@ -74,12 +74,16 @@ if (textarea && textarea.tagName === "TEXTAREA") {
     gutter.scrollTop = textarea.scrollTop;
     marks.style.transform = `translate(${-textarea.scrollLeft}px, ${-textarea.scrollTop}px)`;
   };
+  const form = document.getElementById("format");
   const take = async (file) => {
     if (file.size > 10 * 1024 * 1024) {
       document.getElementById("problems").textContent = `${file.name} is larger than 10 MiB, which is the most that is taken.`;
       return;
     }
     textarea.value = await file.text();
+    /* of this form alone the name of the file says more than the text */
+    if (/requirements.*\.txt$/i.test(file.name)) form.value = "requirements.txt";
+    else if (form.value === "requirements.txt") form.value = "";
     document.getElementById("file-is-read").value = "yes";
     number();
     textarea.dispatchEvent(new Event("input", { bubbles: true }));
@@ -107,7 +111,11 @@ if (textarea && textarea.tagName === "TEXTAREA") {
     textarea.focus();
     textarea.setSelectionRange(start, start + (lines[before.length] || "").length);
   });
-  document.addEventListener("htmx:afterSwap", number);
+  document.addEventListener("htmx:afterSwap", () => {
+    number();
+    /* what has no name is given one in a field that is folded away */
+    if (document.querySelector("#problems a[href='#name']")) document.getElementById("name").closest("details").open = true;
+  });
 
   /* what was typed is there when one comes back; this window alone keeps it */
   const fields = [...textarea.form.elements].filter((field) => field.matches("textarea, select, input:not([type=hidden], [type=file])"));
