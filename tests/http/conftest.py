@@ -33,3 +33,18 @@ def admin(service: Service) -> Iterator[httpx.Client]:
 def anonymous(service: Service) -> Iterator[httpx.Client]:
     with service.client() as client:
         yield client
+
+
+@pytest.fixture
+def html(service: Service) -> Iterator[dict[str, httpx.Client]]:
+    """Browsers that are logged in, by token; "" is nobody."""
+    clients = {}
+    for token in ("", "admin", "owner", "developer", "viewer", "stranger"):
+        client = service.client()
+        client.headers["Accept"] = "text/html"
+        if token:
+            assert client.get("/login/", params={"token": token}).status_code == 303
+        clients[token] = client
+    yield clients
+    for client in clients.values():
+        client.close()

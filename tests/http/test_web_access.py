@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from html import unescape
 
@@ -19,19 +18,6 @@ from tests.http.service import Service, data
 from tests.http.test_web_pages import MARK, Planted, follow
 
 SECRET = "planted-secret-7151"
-
-
-@pytest.fixture
-def html(service: Service) -> Iterator[dict[str, httpx.Client]]:
-    """Browsers that are logged in, by token."""
-    clients = {}
-    for token in ("admin", "owner", "developer", "viewer"):
-        clients[token] = client = service.client()
-        client.headers["Accept"] = "text/html"
-        assert client.get("/login/", params={"token": token}).status_code == 303
-    yield clients
-    for client in clients.values():
-        client.close()
 
 
 @pytest.fixture

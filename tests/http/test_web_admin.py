@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import httpx
-import pytest
 
 from conda_store.auth.providers.base import AuthenticationToken
 from conda_store.services.credentials import usable_credentials
@@ -15,19 +13,6 @@ from tests.http.service import Service
 from tests.http.test_web_pages import MARK, Planted, follow
 
 SECRET = "planted-secret-7152"
-
-
-@pytest.fixture
-def html(service: Service) -> Iterator[dict[str, httpx.Client]]:
-    """Browsers that are logged in, by token."""
-    clients = {}
-    for token in ("admin", "owner"):
-        clients[token] = client = service.client()
-        client.headers["Accept"] = "text/html"
-        assert client.get("/login/", params={"token": token}).status_code == 303
-    yield clients
-    for client in clients.values():
-        client.close()
 
 
 def logged_in(service: Service, name: str) -> httpx.Client:

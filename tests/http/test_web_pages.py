@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from html import unescape
 from html.parser import HTMLParser
@@ -47,21 +46,6 @@ class Planted(HTMLParser):
 def test_what_is_planted_is_noticed() -> None:
     assert Planted(f"<p>{MARK}</p>").found
     assert Planted('<input value="" onerror="alert(1)">').found
-
-
-@pytest.fixture
-def html(service: Service) -> Iterator[dict[str, httpx.Client]]:
-    """Browsers that are logged in, by token; "" is nobody."""
-    clients = {}
-    for token in ("", "admin", "owner", "developer", "viewer", "stranger"):
-        client = service.client()
-        client.headers["Accept"] = "text/html"
-        if token:
-            assert client.get("/login/", params={"token": token}).status_code == 303
-        clients[token] = client
-    yield clients
-    for client in clients.values():
-        client.close()
 
 
 def follow(answer: httpx.Response, client: httpx.Client) -> str:
