@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from conda_store.domain.addresses import AddressPolicy
 from conda_store.domain.lock import PyPIPackage
 from conda_store.domain.package_policy import PackagePolicy
 from conda_store.errors import AddressRefused
+from tests.serving import serving
 from tests.unit.builder.conftest import Bench, run
 from tools.channel.serve import ChannelServer
 
@@ -37,16 +37,8 @@ def redirecting_to(target: str) -> Iterator[int]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(5)
+    with serving(Handler) as port:
+        yield port
 
 
 def test_a_neighbour_is_not_asked(served: tuple[Path, ChannelServer]) -> None:

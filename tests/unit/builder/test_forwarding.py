@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,6 +20,7 @@ from conda_store.builder.ports import InstallRequest
 from conda_store.domain.addresses import AddressPolicy
 from conda_store.errors import AddressRefused, ChannelUnavailable
 from tests.recording import Recorder
+from tests.serving import serving
 from tests.unit.builder.conftest import Bench, run
 from tools.channel.serve import ChannelServer
 
@@ -54,20 +55,6 @@ def two_faced(target: str) -> Iterator[str]:
 
     with serving(Handler) as port:
         yield f"http://localhost:{port}"
-
-
-@contextmanager
-def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(5)
 
 
 def test_without_a_policy_there_is_none() -> None:

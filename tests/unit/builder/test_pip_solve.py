@@ -7,10 +7,9 @@ import hashlib
 import io
 import shutil
 import tarfile
-import threading
 from collections.abc import Iterator
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from conda_store.domain.lock import CondaPackage
 from conda_store.domain.platform import Platform
 from conda_store.errors import DiskFull, PackageUnavailable, PipFailed, Unsolvable
 from tests.recording import Recorder
+from tests.serving import serving
 from tests.unit.builder.conftest import Bench, run
 from tools.channel.serve import ChannelServer, Fault
 
@@ -144,11 +144,8 @@ def index_url(tmp_path: Path, wheels: Path) -> Iterator[str]:
     project = tmp_path / "simple" / "beta"
     project.mkdir(parents=True)
     shutil.copy(wheels / "beta-1.1-py3-none-any.whl", project)
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Index, directory=tmp_path)) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/simple"
-        server.shutdown()
+    with serving(partial(_Index, directory=tmp_path)) as port:
+        yield f"http://127.0.0.1:{port}/simple"
 
 
 def test_the_index_of_the_specification_is_used(channels: Path, tmp_path: Path, index_url: str, wheels: Path) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from conda_store.api import CondaStoreAPI
 from conda_store.errors import CondaStoreError, ConfigurationError
+from tests.serving import serving
 
 ANSWERS = {
     ("GET", "/p/api/v1/permission/"): {"authenticated": True, "primary_namespace": "d", "entity_permissions": {}},
@@ -49,12 +49,8 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/p/"
-        server.shutdown()
-        thread.join(30)
+    with serving(Handler) as port:
+        yield f"http://127.0.0.1:{port}/p/"
 
 
 def test_it_works_as_a_spawner_uses_it(url: str) -> None:

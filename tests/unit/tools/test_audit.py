@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
+from tests.serving import serving
 from tools.audit import CLEAN, ROOT, UNKNOWN, VULNERABLE, main, read_exceptions, tell
 
 ADVISORY = {
@@ -44,12 +44,8 @@ class _Advisories(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def service() -> Iterator[list[str]]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Advisories) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield ["--vulnerability-service", "osv", "--osv-url", f"http://127.0.0.1:{server.server_port}/v1/query"]
-        server.shutdown()
-        thread.join(30)
+    with serving(_Advisories) as port:
+        yield ["--vulnerability-service", "osv", "--osv-url", f"http://127.0.0.1:{port}/v1/query"]
 
 
 @pytest.fixture
