@@ -21,6 +21,7 @@ from conda_store.builder.install import install
 from conda_store.builder.options import BuilderOptions
 from conda_store.builder.package_cache import PackageCache
 from conda_store.builder.ports import Installed, InstallRequest
+from conda_store.builder.records import package_from_record
 from conda_store.domain.lock import CondaPackage, PlatformLock, PyPIPackage
 from conda_store.domain.platform import Platform
 from conda_store.errors import LinkScriptFailed, PipFailed
@@ -50,7 +51,7 @@ class Site:
                 platforms=["linux-64", "noarch"],
                 virtual_packages=[package.into_generic() for package in VirtualPackage.detect()],
             )
-            return [locked(record) for record in records]
+            return [package_from_record(record) for record in records]
 
         return PlatformLock(Platform.LINUX_64, tuple(asyncio.run(work())), tuple(pypi))
 
@@ -60,24 +61,6 @@ class Site:
     async def start(self, name: str, lock: PlatformLock, **arguments: object) -> Installed:
         request = InstallRequest(lock=lock, staging=self.root / f".{name}", prefix=self.root / name, **arguments)
         return await install(request, self.reporter, cache=self.cache, options=self.options)
-
-
-def locked(record) -> CondaPackage:
-    kind = "python" if record.noarch.python else "generic" if record.noarch.generic else None
-    return CondaPackage(
-        name=record.name.normalized,
-        version=str(record.version),
-        build=str(record.build),
-        subdir=record.subdir,
-        url=record.url,
-        channel=record.channel,
-        build_number=record.build_number,
-        sha256=record.sha256.hex(),
-        size=record.size,
-        depends=tuple(record.depends),
-        noarch=kind,
-        python_site_packages_path=record.python_site_packages_path,
-    )
 
 
 def run(*command: str | Path, **variables: str) -> str:

@@ -111,8 +111,8 @@ def building(context: Context, job: Job) -> object:
     return answer[0]
 
 
-def test_a_worker_whose_clock_is_set_forward_keeps_its_builds(context: Context) -> None:
-    """As when a laptop wakes up: all leases seem to have run out."""
+def building_with_a_lease_that_has_run_out(context: Context) -> tuple[Worker, int]:
+    """A worker, and the build that it is at."""
     build_id = handed_in(context, "python")
     nursery = FakeNursery()
     worker = worker_of(context, nursery)
@@ -120,7 +120,13 @@ def test_a_worker_whose_clock_is_set_forward_keeps_its_builds(context: Context) 
     (job,) = nursery.jobs
     assert isinstance(job, BuildJob)
     with context.database.write() as connection:
-        leases.renew(connection, job.lease, timedelta(seconds=-3600))
+        leases.renew(connection, job.lease, timedelta(seconds=-1))
+    return worker, build_id
+
+
+def test_a_worker_whose_clock_is_set_forward_keeps_its_builds(context: Context) -> None:
+    """As when a laptop wakes up: all leases seem to have run out."""
+    worker, build_id = building_with_a_lease_that_has_run_out(context)
     worker._clock -= 3600
     worker._next_sweep = 0
     turns(worker, 5)
@@ -130,14 +136,7 @@ def test_a_worker_whose_clock_is_set_forward_keeps_its_builds(context: Context) 
 
 
 def test_a_worker_that_was_held_up_renews_before_it_sweeps(context: Context) -> None:
-    build_id = handed_in(context, "python")
-    nursery = FakeNursery()
-    worker = worker_of(context, nursery)
-    turns(worker)
-    (job,) = nursery.jobs
-    assert isinstance(job, BuildJob)
-    with context.database.write() as connection:
-        leases.renew(connection, job.lease, timedelta(seconds=-1))
+    worker, build_id = building_with_a_lease_that_has_run_out(context)
     worker._next_renewal = worker._next_sweep = 0
     turns(worker)
     assert (found(context, build_id).status, found(context, build_id).attempt) == (BuildStatus.BUILDING, 1)
