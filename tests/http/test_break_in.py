@@ -17,7 +17,10 @@ from conda_store.auth.providers.base import Authentication, AuthenticationToken
 from conda_store.auth.providers.simple import DummyAuthentication
 from conda_store.auth.signed import SignedTokens
 from conda_store.auth.tokens import parsed_bindings
-from tests.http.service import Service, data
+from conda_store.db import namespaces, roles
+from conda_store.domain.access import Holder, HolderKind, RoleBinding, Way
+from conda_store.domain.roles import Role
+from tests.http.service import Service, data, refused
 from tests.waiting import wait_for
 
 FORMER, PRESENT = "former-secret-" * 4, "present-secret-" * 4
@@ -290,3 +293,82 @@ def test_a_refusal_does_not_tell_which_builds_there_are(service: Service) -> Non
     assert told[hidden] == f"build id={hidden} does not exist"
     assert told[10**6] == f"build id={10**6} does not exist"
     assert "does not match" in told[seen]
+
+
+# --- too much at once -----------------------------------------------------------------------------------------
+
+
+def test_a_question_that_is_too_long_crashes_no_list(service: Service) -> None:
+    """SQLite takes no expression that is a thousand conditions deep, and no pattern of 50,000 characters."""
+    with service.client() as client:
+        for path in ("/api/v1/environment/", "/api/v1/build/"):
+            assert client.get(path, params=[("packages", f"p{number}") for number in range(1500)]).status_code == 422
+            assert client.get(path, params=[("packages", f"p{number}") for number in range(100)]).status_code == 200
+            assert client.get(path, params=[("sort_by", "id"), ("sort_by", "name")] * 1500).status_code == 200
+        assert client.get("/api/v2/environment/", params={"sort_by": ",".join(["name"] * 5000)}).status_code == 200
+        for path in ("/api/v1/environment/", "/"):
+            assert client.get(path, params={"search": "a" * 51_000}).status_code == 200
+
+
+def test_who_has_been_given_very_many_environments_still_has_lists(tmp_path: Path) -> None:
+    with Service(tmp_path) as service, service.client("stranger") as client:
+        service.build("team", "one", "zlib")
+        with service.context.database.write() as connection:
+            home, holder = namespaces.get(connection, "team").id, Holder(HolderKind.NAMESPACE, "elsewhere")
+            for name in ("one", *(f"e-{number}" for number in range(1500))):
+                binding = RoleBinding("team", name, Role.VIEWER)
+                roles.add(connection, home, Way.SHARE, holder, binding, "ada", datetime.now(UTC))
+        for path in ("/api/v1/environment/", "/api/v2/environment/"):
+            assert [row["name"] for row in data(client.get(path))] == ["one"]
+        assert [row["name"] for row in client.get("/api/v1/namespace/").json()["data"]] == ["team"]
+        for path in ("/api/v1/build/", "/api/v1/usage/", "/"):
+            assert client.get(path).status_code == 200
+
+
+def test_a_token_that_is_narrowed_to_no_role_has_none(service: Service) -> None:
+    with service.client("owner") as owner:
+        body = {"role_bindings": {"team/*": []}}
+        token = data(owner.post("/api/v1/token/", json=body))["token"]
+        too_many = {"role_bindings": {f"team/e-{number}": ["viewer"] for number in range(201)}}
+        assert "narrowed to 201 bindings" in refused(owner.post("/api/v1/token/", json=too_many), 400)
+        too_long = {"role_bindings": {f"team/{'e' * 256}": ["viewer"]}}
+        assert refused(owner.post("/api/v1/token/", json=too_long), 400).startswith("invalid entity=")
+    with service.client(token) as client:
+        assert "team/*" not in data(client.get("/api/v1/permission/"))["entity_roles"]
+        assert client.get("/api/v1/namespace/team/").status_code == 404
+        assert client.post("/api/v1/token/", json={"role_bindings": {"team/*": ["viewer"]}}).status_code == 400
+
+
+def test_what_every_list_shows_is_kept_short(service: Service) -> None:
+    service.build("team", "one", "zlib")
+    text = json.dumps({"name": "one", "channels": ["forge"], "dependencies": ["zlib"], "description": "x" * 10_001})
+    with service.client("owner") as owner:
+        answers = [
+            owner.put("/api/v1/environment/team/one/", json={"description": "x" * 10_001}),
+            owner.post("/api/v1/specification/", json={"namespace": "team", "specification": text}),
+            owner.put("/api/v1/namespace/team/metadata", json={"a": "x" * 16_384}),
+            owner.put("/api/v1/namespace/team/", json={"metadata": {"a": "x" * 16_384}}),
+        ]
+        assert {answer.status_code for answer in answers} == {400}
+        assert owner.put("/api/v1/environment/team/one/", json={"description": "x" * 10_000}).status_code == 200
+        assert owner.put("/api/v1/environment/team/one/", json={"description": ""}).status_code == 200
+
+
+def test_nobody_fills_the_database_with_logins(tmp_path: Path) -> None:
+    with Service(tmp_path) as service, service.client() as client:
+        login = {"username": "", "password": "viewer"}
+        statuses = [client.post("/login/", json=login).status_code for _ in range(150)]
+        assert statuses[:100] == [200] * 100
+        assert 429 in statuses
+        assert client.post("/login/", json=login | {"password": "admin"}).status_code == 200
+
+
+def test_the_audit_log_tells_which_build_was_activated_and_which_roles_were_mapped(tmp_path: Path) -> None:
+    with Service(tmp_path) as service, service.client("admin") as admin:
+        build_id = service.build("team", "one", "zlib")
+        admin.put("/api/v1/environment/team/one/", json={"build_id": build_id})
+        admin.put("/api/v1/namespace/team/", json={"role_mappings": {"team/*": ["viewer"], "x/*": ["developer"]}})
+        rows = data(admin.get("/api/v1/audit/", params={"namespace": "team"}))
+    told = {row["action"]: row["detail"] for row in rows}
+    assert told["environment::update"] == f"build {build_id}"
+    assert told["namespace-role-mapping::delete"] == "viewer on team/*, developer on x/*"

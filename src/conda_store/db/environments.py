@@ -26,11 +26,12 @@ from conda_store.db.paging import (
 from conda_store.db.records import EnvironmentRecord, NamespaceRecord
 from conda_store.db.search import meets, search_text
 from conda_store.db.tables import build, environment, namespace
-from conda_store.db.visibility import environments_readable_by, escape_like, readable_patterns
+from conda_store.db.visibility import environments_readable_by, holds, readable_patterns
 from conda_store.domain.access import Actor
 from conda_store.domain.artifact import ArtifactType
 from conda_store.domain.build import BuildStatus
 from conda_store.domain.search import SearchTerm
+from conda_store.errors import InvalidInput
 
 _SORTABLE: dict[str, list[ColumnElement[Any]]] = {
     "namespace": [namespace.c.name],
@@ -39,6 +40,8 @@ _SORTABLE: dict[str, list[ColumnElement[Any]]] = {
 SORTABLE = tuple(_SORTABLE)
 # so many pages are many
 _MANY = 10
+# characters
+LONGEST_DESCRIPTION = 10_000
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,19 @@ def find(connection: Connection, namespace_name: str, name: str) -> EnvironmentR
     return _record(row) if row else None
 
 
+def _checked(description: str | None) -> str | None:
+    """
+    Raises:
+        InvalidInput: it is longer than what lists can show.
+    """
+    if description is not None and len(description) > LONGEST_DESCRIPTION:
+        raise InvalidInput(
+            f"the description of {len(description)} characters is too long",
+            hint=f"Write {LONGEST_DESCRIPTION} at most: every list has it.",
+        )
+    return description
+
+
 def create(
     connection: Connection, in_namespace: NamespaceRecord, name: str, description: str | None
 ) -> EnvironmentRecord:
@@ -106,7 +122,7 @@ def create(
         .values(
             namespace_id=in_namespace.id,
             name=name,
-            description=description,
+            description=_checked(description),
             search_text=search_text(in_namespace.name, name, description),
         )
         .returning(environment.c.id)
@@ -139,12 +155,8 @@ def _filtered(
 
 def _named(part: str) -> tuple[ColumnElement[bool], ...]:
     """That it is a part of one of the names; the first condition is implied, and quickly asked."""
-    pattern = f"%{escape_like(part)}%"
     names = (func.lower(namespace.c.name), func.lower(environment.c.name))
-    return (
-        environment.c.search_text.like(pattern, escape="\\"),
-        or_(*(name.like(pattern, escape="\\") for name in names)),
-    )
+    return holds(environment.c.search_text, part), or_(*(holds(name, part) for name in names))
 
 
 def _count(connection: Connection, actor: Actor, wanted: EnvironmentFilter) -> int:
@@ -228,9 +240,8 @@ def activate(connection: Connection, environment_id: int, build_id: int) -> None
 
 def set_description(connection: Connection, described: EnvironmentRecord, description: str) -> None:
     text = search_text(described.namespace.name, described.name, description)
-    connection.execute(
-        update(environment).where(environment.c.id == described.id).values(description=description, search_text=text)
-    )
+    values = {"description": _checked(description), "search_text": text}
+    connection.execute(update(environment).where(environment.c.id == described.id).values(values))
 
 
 def mark_deleted(connection: Connection, environment_id: int, now: datetime) -> None:

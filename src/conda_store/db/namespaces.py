@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -15,6 +16,10 @@ from conda_store.db.records import NamespaceRecord, NamespaceUsage
 from conda_store.db.tables import build, environment, namespace
 from conda_store.db.visibility import environments_readable_by, namespaces_seen_by, readable_patterns
 from conda_store.domain.access import Actor, Target, not_there
+from conda_store.errors import InvalidInput
+
+# characters of JSON
+LARGEST_METADATA = 16_384
 
 
 def _record(row: Any) -> NamespaceRecord:
@@ -51,6 +56,16 @@ def list_readable(connection: Connection, actor: Actor, request: PageRequest) ->
 
 
 def set_metadata(connection: Connection, namespace_id: int, metadata: Mapping[str, Any]) -> None:
+    """
+    Raises:
+        InvalidInput: it is larger than what lists can show.
+    """
+    size = len(json.dumps(metadata))
+    if size > LARGEST_METADATA:
+        raise InvalidInput(
+            f"metadata of {size} characters is too large",
+            hint=f"Keep it to {LARGEST_METADATA}: every list of environments has it.",
+        )
     connection.execute(update(namespace).where(namespace.c.id == namespace_id).values(metadata_=dict(metadata)))
 
 

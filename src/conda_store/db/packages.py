@@ -14,7 +14,7 @@ from conda_store.db.paging import Page, PageRequest, fetch_page
 from conda_store.db.portions import portions
 from conda_store.db.records import BuildPackageRecord, ChannelRecord
 from conda_store.db.tables import build_conda_package, conda_channel, conda_package
-from conda_store.db.visibility import escape_like
+from conda_store.db.visibility import holds
 from conda_store.domain.lock import CondaPackage
 
 
@@ -97,9 +97,9 @@ def list_of_build(
     if wanted.search and wanted.is_exact:
         query = query.where(conda_package.c.name == wanted.search)
     elif wanted.search:
-        query = query.where(conda_package.c.name.like(f"%{escape_like(wanted.search.lower())}%", escape="\\"))
+        query = query.where(holds(conda_package.c.name, wanted.search.lower()))
     if wanted.build:
-        query = query.where(conda_package.c.build.like(f"%{escape_like(wanted.build)}%", escape="\\"))
+        query = query.where(holds(conda_package.c.build, wanted.build))
     sortable: dict[str, list[ColumnElement[Any]]] = {
         "channel": [conda_channel.c.name],
         "name": [conda_package.c.name],

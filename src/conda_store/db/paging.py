@@ -117,7 +117,7 @@ def fetch_page(
     length = min(size, count - offset)
     if length <= 0:
         return Page((), request.page, size, count)
-    names = [name for name in request.sort_by if name in columns] or default
+    names = [name for name in dict.fromkeys(request.sort_by) if name in columns] or default
     order = [*(column for name in names for column in columns[name]), tie]
     is_from_end = offset > count // 2
     query = query.order_by(*directed(order, is_descending=request.is_descending is not is_from_end)).limit(length)

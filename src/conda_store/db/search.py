@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, false, i
 
 from conda_store.db.portions import portions
 from conda_store.db.tables import environment, environment_package, package_version
-from conda_store.db.visibility import escape_like
+from conda_store.db.visibility import holds
 from conda_store.domain.difference import Package
 from conda_store.domain.lock import PlatformLock
 from conda_store.domain.search import SearchTerm, WantedPackage
@@ -39,8 +39,7 @@ def _known(connection: Connection, packages: Sequence[tuple[str, str]]) -> dict[
 
 def meets(connection: Connection, term: SearchTerm, *, is_common: bool = False) -> ColumnElement[bool]:
     """A condition on `environment`; where it is met by many, it is quicker to look at one after the other."""
-    patterns = [f"%{escape_like(word)}%" for word in term.words]
-    ways = [and_(*(environment.c.search_text.like(pattern, escape="\\") for pattern in patterns))] if patterns else []
+    ways = [and_(*(holds(environment.c.search_text, word) for word in term.words))] if term.words else []
     if ids := _ids(connection, term.package):
         ways.append(_holds_any(ids, is_common=is_common))
     return or_(false(), *ways)

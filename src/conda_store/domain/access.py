@@ -15,11 +15,12 @@ from enum import StrEnum
 from functools import lru_cache
 
 from conda_store.domain import audit
-from conda_store.domain.names import ALLOWED_CHARACTERS
+from conda_store.domain.names import ALLOWED_CHARACTERS, MAX_NAME_LENGTH
 from conda_store.domain.roles import BUILT_IN_ROLES, Permission, Role, Roles
 from conda_store.errors import Forbidden, InvalidInput, NotFound
 
-_ENTITY = re.compile(rf"([{ALLOWED_CHARACTERS}*]+)/([{ALLOWED_CHARACTERS}*]+)")
+_PART = rf"([{ALLOWED_CHARACTERS}*]{{1,{MAX_NAME_LENGTH}}})"
+_ENTITY = re.compile(rf"{_PART}/{_PART}")
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,8 @@ def parse_binding(entity: str, role: str, roles: Roles = BUILT_IN_ROLES, origin:
     match = _ENTITY.fullmatch(entity)
     if match is None:
         raise InvalidInput(
-            f"invalid entity={entity[:200]}", hint="An entity is `namespace/environment`; `*` matches any run."
+            f"invalid entity={entity[:200]}",
+            hint="An entity is `namespace/environment`, neither longer than a name; `*` matches any run.",
         )
     return RoleBinding(match[1], match[2], roles.parse(role), origin)
 

@@ -10,6 +10,7 @@ from conda_store.db.environments import SORTABLE, EnvironmentFilter
 from conda_store.db.paging import END_CURSOR, KeysetPage, Page, PageRequest, decode_cursor
 from conda_store.db.records import EnvironmentRecord
 from conda_store.domain.access import Actor, Target, not_there
+from conda_store.domain.audit import about
 from conda_store.domain.build import BuildStatus
 from conda_store.domain.roles import Permission
 from conda_store.errors import InvalidInput
@@ -100,6 +101,7 @@ def update_environment(
             )
         if build.deleted_on is not None:
             raise InvalidInput(f"cannot update environment to build id={build_id} since it has been deleted")
+        about(f"build {build_id}")
         environments.activate(connection, found.id, build_id)
         if build.lock_digest is not None:
             lock = locks.load(connection, build.lock_digest)

@@ -62,6 +62,7 @@ def update_namespace(
             there = {(row.entity, row.role): row.id for row in roles.given_by(connection, namespace.id, Way.MAPPING)}
             new = [binding for key, binding in wanted.items() if key not in there]
             require_may_give(actor, new)
+            about(", ".join(f"{role} on {entity}" for entity, role in wanted) or "no role mappings")
             roles.remove(connection, (role_id for key, role_id in there.items() if key not in wanted))
             for binding in new:
                 roles.add(connection, namespace.id, Way.MAPPING, holder, binding, actor.name, datetime.now(UTC))

@@ -20,6 +20,8 @@ from conda_store.errors import InvalidInput, NotAuthenticated, NotFound
 from conda_store.services.context import Context
 
 _LONGEST_NAME = 200
+# each request looks at all of them
+MOST_BINDINGS = 200
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,18 @@ def create_token(
         raise NotAuthenticated(hint="Log in, or bring a token: then another one can be made with it.")
     namespace = parse_name(request.primary_namespace or actor.primary_namespace, "primary namespace")
     asked = _bindings(request.role_bindings or {}, context.deployment.roles)
+    if len(asked) > MOST_BINDINGS:
+        raise InvalidInput(
+            f"a token cannot be narrowed to {len(asked)} bindings",
+            hint=f"Name {MOST_BINDINGS} at most; `*` joins several.",
+        )
     if not all(actor.may_grant(binding) for binding in asked):
         raise InvalidInput("Requested role_bindings are not a subset of current permissions")
     token, now = new_token(), datetime.now(UTC)
     expires = _expiration(actor, request.expires, now, outlives_login)
-    limits = asked or actor.limits
-    if not limits and actor.identity.startswith(SIGNED):
+    # who names entities without a role wants none there, not all that they have
+    limits = asked if request.role_bindings else actor.limits
+    if limits is None and actor.identity.startswith(SIGNED):
         limits = actor.bindings
     with context.database.write() as connection:
         token_id = tokens.create(

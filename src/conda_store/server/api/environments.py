@@ -99,7 +99,7 @@ def list_environments_v2(
         wanted,
         cursor=cursor or None,
         limit=limit or call.options.max_page_size,
-        sort_by=[part for value in sort_by or () for part in value.split(",") if part],
+        sort_by=tuple(dict.fromkeys(part for value in sort_by or () for part in value.split(",") if part)),
         is_descending=order == "desc",
     )
     rows = [shapes.environment_v2(row, call.actor) for row in found.rows]

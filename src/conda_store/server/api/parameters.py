@@ -33,7 +33,9 @@ Order = Annotated[str | None, Query(description="`desc` for descending, anything
 SortBy = Annotated[list[str] | None, Query(description="Columns to sort by; may be repeated.")]
 
 Status = Annotated[BuildStatus | None, _Empty, Query(description="Status of the build.")]
-Packages = Annotated[list[str] | None, Query(description="Packages, all of which the build must hold; repeat it.")]
+Packages = Annotated[
+    list[str] | None, Query(max_length=100, description="Packages, all of which the build must hold; repeat it.")
+]
 Artifact = Annotated[ArtifactType | None, _Empty, Query(description="An artifact that the build must have.")]
 Identifier = Annotated[int | None, _Empty, Query(ge=0, le=LARGEST)]
 

@@ -47,6 +47,7 @@ async def get_login(request: Request, call: Caller, next: str = "", token: str =
             logins.note_refused("", "wrong token")
             return _form(request, call, target, _REFUSED)
         call.parts.attempts.forgive(request)
+        call.parts.attempts.count_token(actor.identity)
         session = await run_in_threadpool(logins.log_in_with_token, call.context, actor)
         return _with_cookie(redirect(target), request, call.options, *session)
     if call.options.login.is_elsewhere:
@@ -87,6 +88,7 @@ async def _session(request: Request, call: Call, fields: Mapping[str, str]) -> t
     )
     if actor is not None and actor.is_authenticated:
         call.parts.attempts.forgive(request, name)
+        call.parts.attempts.count_token(actor.identity)
         return await run_in_threadpool(logins.log_in_with_token, call.context, actor)
     if not call.options.login.is_elsewhere:
         request.state.credentials = (name, password)
