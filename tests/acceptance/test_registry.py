@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.clients import LIMIT, docker_daemon, run, told
 from tests.acceptance.service import Service, serving
 from tests.conftest import ROOT, missing
 from tests.waiting import wait_for
@@ -27,19 +27,6 @@ variables: {SCIENCE_HOME: here}
 """
 CODE = "import numpy, os, sys; print(numpy.ones(3).sum(), sys.prefix, os.environ['ODD_ACTIVATED'])"
 ZSTD_LAYER = "application/vnd.oci.image.layer.v1.tar+zstd"
-LIMIT = 120.0  # seconds for anything that a client does
-
-
-def run(*command: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, **variables}
-    return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, env=environment, check=False)
-
-
-def told(*command: str | Path, **variables: str) -> str:
-    """Standard output of a program that has to succeed."""
-    done = run(*command, **variables)
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-    return done.stdout.strip()
 
 
 @pytest.fixture(scope="module")
@@ -292,35 +279,8 @@ def test_containerd_pulls_a_private_image_with_a_token(service: Service, ctr: tu
 
 @pytest.fixture(scope="module")
 def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a Docker daemon of our own."""
-    if os.geteuid() != 0:
-        pytest.skip("only root starts a Docker daemon")
-    for program in ("dockerd", "docker", "script"):
-        if not shutil.which(program):
-            missing(program)
-    directory = tmp_path_factory.mktemp("docker")
-    (directory / "daemon.json").write_text("{}")
-    address = f"unix://{directory}/docker.sock"
-    command = [
-        "dockerd", f"--config-file={directory}/daemon.json", f"--data-root={directory}/data",
-        f"--exec-root={directory}/exec", f"--pidfile={directory}/pid", "-H", address, "--bridge=none",
-        "--iptables=false",
-    ]  # fmt: skip
-    with (directory / "log").open("wb") as log:
-        daemon = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-    try:
-        wait_for(
-            "the Docker daemon answers",
-            lambda: run("docker", "version", DOCKER_HOST=address).returncode == 0 or daemon.poll() is not None,
-        )
-        if daemon.poll() is not None:
-            pytest.skip("Docker does not start here")
+    with docker_daemon(tmp_path_factory.mktemp("docker")) as address:
         yield address
-    finally:
-        daemon.send_signal(signal.SIGTERM)
-        daemon.wait(30)
-        # it leaves a mount behind, on which the removal of the directory would fail
-        run("umount", directory / "exec" / "netns" / "default")
 
 
 def test_docker_runs_an_environment(service: Service, docker: str) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.clients import told
 from tests.acceptance.service import Service, serving
-from tests.acceptance.test_registry import BASE, copied, told
+from tests.acceptance.test_registry import BASE, copied
 from tests.acceptance.test_registry_scale import ELF_MACHINES, elf_machine
 from tests.conftest import ROOT, missing
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.acceptance.clients import LIMIT, told
 from tests.acceptance.service import Service, serving
-from tests.acceptance.test_registry import LIMIT, copied, host, told
+from tests.acceptance.test_registry import copied, host
 from tools.channel.tiny import File, index, write_package
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.channel, pytest.mark.xdist_group("registry_scale")]
