@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
-import time
+import threading
 from pathlib import Path
 
 import pytest
 
+from tests.waiting import wait_for
 from tools.channel import ChannelError
 from tools.channel.conda_package import File, Package
 from tools.channel.libraries import SUBDIR
@@ -51,21 +52,29 @@ def test_a_directory_of_something_else_is_left_alone(cache: Cache, tmp_path: Pat
         assemble(tmp_path, [make(cache, "one")], cache)
 
 
-def hold(directory: Path, seconds: float) -> None:
+def hold(directory: Path) -> None:
     with Cache(directory).locked():
         (directory / "held").touch()
-        time.sleep(seconds)
+        wait_for("the sign to let go", (directory / "let go").exists)
 
 
 def test_the_cache_is_one_runs_at_a_time(cache: Cache, capsys: pytest.CaptureFixture[str]) -> None:
-    other = multiprocessing.get_context("spawn").Process(target=hold, args=(cache.directory, 0.3))
+    has_it = threading.Event()
+
+    def take() -> None:
+        with cache.locked():
+            has_it.set()
+
+    other = multiprocessing.get_context("spawn").Process(target=hold, args=(cache.directory,))
     other.start()
-    while not (cache.directory / "held").exists():
-        time.sleep(0.01)
-    start = time.monotonic()
-    with cache.locked():
-        assert time.monotonic() - start > 0.1
-    other.join()
+    wait_for("the other run", (cache.directory / "held").exists)
+    ours = threading.Thread(target=take, daemon=True)
+    ours.start()
+    assert not has_it.wait(0.2)
+    (cache.directory / "let go").touch()
+    assert has_it.wait(60)
+    ours.join(60)
+    other.join(60)
     assert "waiting for another run" in capsys.readouterr().out
 
 
