@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from conda_store.auth.providers.oauth import challenge_of
+from conda_store.domain.pkce import challenge_of
 
 CLIENT, SECRET = "conda-store", "client-secret"
 

@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from conda_store.auth.opaque import is_token
-from conda_store.auth.providers.oauth import challenge_of
 from conda_store.auth.providers.simple import DummyAuthentication
 from conda_store.client.authorizing import by_browser, by_device
 from conda_store.client.transport import Transport
+from conda_store.domain.pkce import challenge_of
 from conda_store.errors import ServerError
 from tests.http.service import Service, data
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import hmac
 import secrets
 import socket
@@ -16,6 +14,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from conda_store.client.models import parsed
 from conda_store.client.transport import Transport
+from conda_store.domain.pkce import challenge_of
 from conda_store.errors import ServerError
 
 _DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
@@ -39,7 +38,7 @@ def by_browser(transport: Transport, open_page: Callable[[str], object], *, seco
     with _Listener(state) as listener:
         query = {
             "redirect_uri": listener.url,
-            "code_challenge": _challenge(verifier),
+            "code_challenge": challenge_of(verifier),
             "code_challenge_method": "S256",
             "state": state,
             "name": program_name(),
@@ -93,10 +92,6 @@ _SHOWN = ("verification_uri", "user_code", "verification_uri_complete")
 
 def _token(answer: Any) -> str:
     return parsed(lambda row: str(row["access_token"]), answer)
-
-
-def _challenge(verifier: str) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 
 
 class _Listener:

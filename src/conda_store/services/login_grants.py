@@ -15,13 +15,13 @@ from urllib.parse import urlsplit
 import structlog
 
 from conda_store.auth.opaque import digest, new_token
-from conda_store.auth.providers.oauth import challenge_of
 from conda_store.auth.rules import AccessRules
 from conda_store.auth.signed import SIGNED
 from conda_store.db import login_grants, tokens
 from conda_store.db.login_grants import GrantRecord
 from conda_store.domain.access import Actor, TokenKind
 from conda_store.domain.audit import note
+from conda_store.domain.pkce import challenge_of
 from conda_store.errors import Forbidden, InvalidInput, NotAuthenticated, NotFound, TooManyRequests
 from conda_store.services.context import Context
 from conda_store.services.tokens import told

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import threading
 import time
 from collections import OrderedDict
@@ -17,6 +15,7 @@ from conda_store.auth.opaque import digest
 from conda_store.auth.providers.base import Authentication, AuthenticationToken, in_thread, texts
 from conda_store.auth.providers.fetching import fetch_json
 from conda_store.domain.addresses import AddressPolicy
+from conda_store.domain.pkce import challenge_of
 from conda_store.errors import NotAuthenticated, Unavailable
 
 if TYPE_CHECKING:
@@ -30,11 +29,6 @@ _LONGEST_HUB_TOKEN = 200
 _TELL_ORGANISATIONS = frozenset({"read:org", "write:org", "admin:org", "user"})
 _ON_A_PAGE = 100
 _MOST_PAGES = 10
-
-
-def challenge_of(verifier: str) -> str:
-    """The S256 code challenge of PKCE."""
-    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 
 
 class GenericOAuthAuthentication(Authentication):
