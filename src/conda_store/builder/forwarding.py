@@ -8,7 +8,6 @@ Proxies of the environment are asked as ever, by us: they have a policy of their
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import hmac
 import http.client
@@ -25,7 +24,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
 from conda_store.domain.addresses import ALL, AddressPolicy
-from conda_store.domain.requests import connected
+from conda_store.domain.requests import basic_authorization, connected
 from conda_store.errors import AddressRefused, InvalidInput
 
 _PIECE = 256 * 1024
@@ -59,7 +58,7 @@ class Forwarder:
         return {name: self.url for text in names for name in (text, text.upper())} | {"no_proxy": "", "NO_PROXY": ""}
 
     def is_password(self, authorization: str) -> bool:
-        expected = "Basic " + base64.b64encode(f"builder:{self._password}".encode()).decode()
+        expected = basic_authorization("builder", self._password)
         return hmac.compare_digest(authorization.encode(), expected.encode())
 
     def note(self, host: str, refusal: InvalidInput) -> None:
@@ -229,8 +228,8 @@ def _way(policy: AddressPolicy, scheme: str, host: str, port: int) -> _Way:
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     headers = {}
     if parts.username:
-        name = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        headers["Proxy-Authorization"] = f"Basic {base64.b64encode(name.encode()).decode()}"
+        password = unquote(parts.password or "")
+        headers["Proxy-Authorization"] = basic_authorization(unquote(parts.username), password)
     connection = kind(parts.hostname or "", parts.port or 3128, timeout=_SECONDS)
     if scheme == "https":
         connection.set_tunnel(host, port, headers)

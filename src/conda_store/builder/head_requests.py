@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import ssl
 import threading
 import urllib.error
@@ -17,7 +16,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from conda_store.domain.addresses import ANY_ADDRESS, AddressPolicy
 from conda_store.domain.credential import names_of_host
-from conda_store.domain.requests import guarded_opener, secure_context
+from conda_store.domain.requests import basic_authorization, guarded_opener, secure_context
 from conda_store.errors import AddressRefused, InvalidInput
 
 _NO_HEAD = frozenset({400, 405, 501})
@@ -111,7 +110,7 @@ def _authorized(url: str, entries: Mapping[str, Any]) -> tuple[str, str | None]:
     parts = urlsplit(url)
     if parts.username is not None:
         clean = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-        return clean, _basic(unquote(parts.username), unquote(parts.password or ""))
+        return clean, basic_authorization(unquote(parts.username), unquote(parts.password or ""))
     entry = _entry(entries, parts.hostname or "")
     if token := entry.get("BearerToken"):
         return url, f"Bearer {token}"
@@ -119,7 +118,7 @@ def _authorized(url: str, entries: Mapping[str, Any]) -> tuple[str, str | None]:
         return urlunsplit(parts._replace(path=f"/t/{quote(str(token))}{parts.path}")), None
     basic = entry.get("BasicHTTP")
     if isinstance(basic, Mapping):
-        return url, _basic(str(basic.get("username", "")), str(basic.get("password", "")))
+        return url, basic_authorization(str(basic.get("username", "")), str(basic.get("password", "")))
     return url, None
 
 
@@ -127,10 +126,6 @@ def _entry(entries: Mapping[str, Any], host: str) -> Mapping[str, object]:
     """What there is for a host or, as `*.domain`, for a domain around it."""
     found: object = next((entries[name] for name in names_of_host(host) if name in entries), {})
     return found if isinstance(found, Mapping) else {}
-
-
-def _basic(user: str, password: str) -> str:
-    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
 def _reason(error: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import socket
 import ssl
@@ -10,6 +11,11 @@ from functools import partial
 from typing import Any
 
 from conda_store.domain.addresses import AddressPolicy
+
+
+def basic_authorization(username: str, password: str) -> str:
+    """The value of a header (RFC 7617)."""
+    return f"Basic {base64.b64encode(f'{username}:{password}'.encode()).decode()}"
 
 
 def connected(policy: AddressPolicy, address: tuple[str, int], *arguments: Any, **options: Any) -> socket.socket:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import re
@@ -19,7 +18,7 @@ from itertools import count
 from typing import Any
 
 from conda_store.domain.addresses import ANY_ADDRESS, AddressPolicy
-from conda_store.domain.requests import guarded_opener, secure_context
+from conda_store.domain.requests import basic_authorization, guarded_opener, secure_context
 from conda_store.errors import ArtifactFailed, InvalidInput
 
 INDEX_TYPES = (
@@ -91,7 +90,7 @@ class Login:
 
     @property
     def header(self) -> str:
-        return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+        return basic_authorization(self.username, self.password)
 
 
 @dataclass(frozen=True)
