@@ -18,6 +18,7 @@ from conda_store.domain.artifact import ArtifactType
 from conda_store.domain.deployment import Deployment
 from conda_store.domain.settings import Settings
 from conda_store.services.context import Context
+from conda_store.services.packing import make_artifact
 from conda_store.services.run_build import run_build
 from conda_store.services.specifications import Submission, submit
 from conda_store.storage import local_blobs
@@ -58,6 +59,19 @@ def run(context: Context, build_id: int) -> BuildRecord:
     assert lease.build_id == build_id
     asyncio.run(run_build(context, lease))
     return found(context, build_id)
+
+
+def pack(context: Context) -> int:
+    """Make the artifacts that are asked for, as a worker does; how many there were."""
+    made = 0
+    while True:
+        with context.database.write() as connection:
+            artifact = artifacts.claim(connection, "worker", LEASE, beside_build=True)
+            artifact = artifact or artifacts.claim(connection, "worker", LEASE)
+        if artifact is None:
+            return made
+        make_artifact(context, artifact)
+        made += 1
 
 
 def found(context: Context, build_id: int) -> BuildRecord:

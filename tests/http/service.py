@@ -17,7 +17,7 @@ import uvicorn
 from conda_store.auth.sealing import Sealer, new_key
 from conda_store.builder.fake import FakeBuilder
 from conda_store.builder.package_index.model import IndexedChannel, PackagePage, PackageQuery, PackageRow
-from conda_store.db import artifacts, leases, migrate
+from conda_store.db import leases, migrate
 from conda_store.db.engine import Database
 from conda_store.domain.access import SYSTEM
 from conda_store.domain.deployment import Deployment
@@ -29,10 +29,10 @@ from conda_store.server.options import ServerOptions
 from conda_store.server.sending import FileSendingProtocol
 from conda_store.services import namespaces, specifications
 from conda_store.services.context import Context
-from conda_store.services.packing import make_artifact
 from conda_store.services.run_build import run_build
 from conda_store.services.specifications import Submission
 from conda_store.storage import BlobStore, local_blobs
+from tests.queueing import pack
 from tests.waiting import wait_for
 
 TOKENS = {
@@ -155,16 +155,7 @@ class Service:
 
     def pack(self) -> int:
         """Make the artifacts that have been asked for; how many there were."""
-        made = 0
-        while True:
-            with self.context.database.write() as connection:
-                lease = self.context.deployment.lease
-                wanted = artifacts.claim(connection, "worker-1", lease, beside_build=True)
-                wanted = wanted or artifacts.claim(connection, "worker-1", lease)
-            if wanted is None:
-                return made
-            make_artifact(self.context, wanted)
-            made += 1
+        return pack(self.context)
 
     def make_namespaces(self, *names: str) -> None:
         """Those that are not there yet."""

@@ -24,7 +24,7 @@ from conda_store.services.context import Context
 from conda_store.services.images import request_image
 from conda_store.services.packing import make_artifact
 from conda_store.services.run_build import run_build
-from tests.queueing import LEASE, claimed, found, handed_in, run, with_builder
+from tests.queueing import LEASE, claimed, found, handed_in, pack, run, with_builder
 
 _NONE = Credentials()
 FORMS = (ManifestForm.OCI.value,)
@@ -66,19 +66,6 @@ class Pausing(FakeBuilder):
                 document["paths"].append({"_path": "share/same", "path_type": "hardlink"})
                 paths.write_text(json.dumps(document))
         return directories
-
-
-def pack(context: Context) -> int:
-    """Make what is asked for; how many there were."""
-    number = 0
-    while True:
-        with context.database.write() as connection:
-            artifact = artifacts.claim(connection, "worker", LEASE, beside_build=True)
-            artifact = artifact or artifacts.claim(connection, "worker", LEASE)
-        if artifact is None:
-            return number
-        make_artifact(context, artifact)
-        number += 1
 
 
 def state(context: Context, build_id: int) -> ArtifactState:
