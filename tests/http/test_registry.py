@@ -137,7 +137,7 @@ def test_tokens_for_forms(registry: httpx.Client, form: dict[str, str], token: s
         ([OCI], OCI, "application/vnd.oci.image.config.v1+json"),
         ([DOCKER], DOCKER, "application/vnd.docker.container.image.v1+json"),
         (["application/json", DOCKER, OCI], OCI, "application/vnd.oci.image.config.v1+json"),
-        ([f"{DOCKER}, {OCI};q=0.5"], OCI, "application/vnd.oci.image.config.v1+json"),
+        ([f"{DOCKER};q=0.4, {OCI};q=0.5"], OCI, "application/vnd.oci.image.config.v1+json"),
         (["*/*"], DOCKER, "application/vnd.docker.container.image.v1+json"),
     ],
 )
@@ -233,6 +233,8 @@ def test_the_sha256_of_a_specification_is_a_tag(images: Service, registry: httpx
         (f"/default/open/blobs/sha256:{'A' * 64}", 400, "DIGEST_INVALID"),
         ("/default/%2e%2e/manifests/latest", 404, "NAME_UNKNOWN"),
         ("/default/open/tags/list?n=-1", 400, "PAGINATION_NUMBER_INVALID"),
+        ("/default/open/tags/list?n=%C2%B2", 400, "PAGINATION_NUMBER_INVALID"),
+        ("/default/open/tags/list?n=1234567890", 400, "PAGINATION_NUMBER_INVALID"),
         ("/_catalog", 405, "UNSUPPORTED"),
     ],
 )

@@ -164,6 +164,35 @@ def test_what_clients_say_they_take(client: httpx.Client, accept: str) -> None:
     assert response.json()["mediaType"] == ManifestForm.DOCKER.value
 
 
+OCI, DOCKER = ManifestForm.OCI.value, ManifestForm.DOCKER.value
+
+
+@pytest.mark.parametrize(
+    ("accept", "form"),
+    [
+        (f"{DOCKER}, {OCI}", OCI),
+        (f"{DOCKER};q=0.5, {OCI};q=0.5", OCI),
+        (f"{DOCKER}, {OCI};q=0.5", DOCKER),
+        (f"{OCI};q=0", DOCKER),
+        (f"{OCI}; q=0.000, {DOCKER};q=0.1", DOCKER),
+        (f"{DOCKER};q=0, {OCI};q=0.001", OCI),
+        (f"{OCI};q=\N{SUPERSCRIPT TWO}", OCI),
+        (OCI.upper(), OCI),
+    ],
+)
+def test_what_clients_like_better(client: httpx.Client, accept: str, form: str) -> None:
+    response = client.get("/default/open/manifests/latest", headers=[(b"Accept", accept.encode())])
+    assert response.status_code == 200
+    assert response.json()["mediaType"] == form
+
+
+def test_what_clients_say_they_have(client: httpx.Client) -> None:
+    path = "/default/open/manifests/latest"
+    tag = client.get(path).headers["ETag"]
+    for header, status in ((tag, 304), (f"W/{tag}", 304), (f'"other", {tag}', 304), ("*", 304), ('"other"', 200)):
+        assert client.get(path, headers={"If-None-Match": header}).status_code == status, header
+
+
 @pytest.mark.parametrize(
     "authorization",
     ["Basic", "Basic !!!", "Basic OnZpZXdlcg", "Bearer", "Bearer x y", "Digest x", "a" * 8000, "Basic " + "A" * 8000],

@@ -37,7 +37,7 @@ def blob_answer(
     }
     if etag:
         given["ETag"] = etag
-        if _is_known(request.headers.get("if-none-match"), etag):
+        if is_known(request, etag):
             return Response(status_code=304, headers=given)
     status, start, end = 200, 0, info.size
     wanted = request.headers.get("range")
@@ -87,7 +87,9 @@ async def _read(path: Path, start: int, end: int) -> AsyncIterator[bytes]:
             yield chunk
 
 
-def _is_known(header: str | None, etag: str) -> bool:
+def is_known(request: Request, etag: str) -> bool:
+    """Whether the client says that it has this already (RFC 9110, 13.1.2)."""
+    header = request.headers.get("if-none-match")
     if header is None:
         return False
     known = {item.strip().removeprefix("W/") for item in header.split(",")}

@@ -23,7 +23,7 @@ from conda_store.errors import Forbidden
 from conda_store.server.parts import Call, Caller
 from conda_store.server.registry.answers import VERSION, Refusal, challenge, registry_router
 from conda_store.server.rendering import JSON
-from conda_store.server.serving import blob_answer
+from conda_store.server.serving import blob_answer, is_known
 from conda_store.server.waiting import until_made
 from conda_store.services import images, on_demand
 from conda_store.services.images import ImageRequest
@@ -32,6 +32,8 @@ from conda_store.storage.blobs import BlobInfo
 router = registry_router()
 
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
+_WEIGHT = re.compile(r"[01](\.[0-9]{0,3})?")
+_NUMBER = re.compile(r"[0-9]{1,9}")
 _MOST_TAGS = 10_000
 _SHORTEST = 3  # slashes in <namespace>/<environment>/manifests/<tag>
 _NAMES = "images are named <namespace>/<environment>"
@@ -202,11 +204,21 @@ async def _made(
 
 
 def _wanted_forms(request: Request) -> tuple[str, ...]:
-    """OCI's where the client takes it, else Docker's, and an index of it; clients send several header lines."""
-    accepted = ",".join(request.headers.getlist("accept"))
-    types = {item.partition(";")[0].strip() for item in accepted.split(",")}
-    form = ManifestForm.OCI if ManifestForm.OCI in types else ManifestForm.DOCKER
-    return (INDEX_TYPES[form], form.value) if INDEX_TYPES[form] in types else (form.value,)
+    """OCI's where the client takes it as gladly as Docker's, and an index of it; clients send several header lines."""
+    weights = _accepted(",".join(request.headers.getlist("accept")))
+    oci, docker = (weights.get(form.value, 0.0) for form in (ManifestForm.OCI, ManifestForm.DOCKER))
+    form = ManifestForm.OCI if oci > 0 and oci >= docker else ManifestForm.DOCKER
+    return (INDEX_TYPES[form], form.value) if weights.get(INDEX_TYPES[form]) else (form.value,)
+
+
+def _accepted(header: str) -> dict[str, float]:
+    """How gladly a client takes the types that it lists: from 0, not at all, to 1 (RFC 9110, 12.5.1)."""
+    weights = {}
+    for item in header.lower().split(","):
+        media_type, *parameters = (part.strip() for part in item.split(";"))
+        weight = next((parameter[2:] for parameter in parameters if parameter.startswith("q=")), "")
+        weights[media_type] = float(weight) if _WEIGHT.fullmatch(weight) else 1.0
+    return weights
 
 
 def _manifest(request: Request, manifest: ManifestRecord) -> Response:
@@ -219,7 +231,7 @@ def _manifest(request: Request, manifest: ManifestRecord) -> Response:
         "Cache-Control": "private, no-cache",
         "Vary": "Accept",
     }
-    if request.headers.get("if-none-match") == headers["ETag"]:
+    if is_known(request, headers["ETag"]):
         return Response(status_code=304, headers={**headers, "Content-Length": "0"})
     body = b"" if request.method == "HEAD" else manifest.content
     return Response(body, headers=headers, media_type=manifest.media_type)
@@ -235,6 +247,6 @@ def _hex(digest: str) -> str:
 def _number(text: str | None) -> int:
     if text is None:
         return _MOST_TAGS
-    if not text.isdigit() or len(text) > 9:
+    if _NUMBER.fullmatch(text) is None:
         raise Refusal("PAGINATION_NUMBER_INVALID")
     return min(int(text), _MOST_TAGS)
