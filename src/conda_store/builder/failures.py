@@ -10,7 +10,8 @@ from conda_store.domain.channel import without_credentials
 from conda_store.domain.lock import CondaPackage
 from conda_store.errors import BuildFailed, DiskFull, PackageCorrupt, PackageNotFound, PackageUnavailable
 
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s'\"<>)]+", re.IGNORECASE)
+# what stands before an @ belongs to it, whatever it is; else a URL ends where quotes or parentheses close
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://(?:[^\s/]*@)?[^\s'\"<>)]+", re.IGNORECASE)
 _CORRUPT = (
     "hash mismatch", "invalid checksum", "data corruption", "invalid zip archive", "failed to unpack", "corrupt",
     "invalid tar", "unexpected end of file", "failed to iterate", "archive header", "unknown frame descriptor",

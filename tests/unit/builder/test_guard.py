@@ -106,5 +106,5 @@ def test_what_is_not_rattlers(stop: BaseException) -> None:
 
 
 def test_secrets_are_left_out_of_what_rattler_says() -> None:
-    error = RuntimeError("GET https://ann:p@w@a.example/t/tk-123/main failed\nCaused by: x\nCaused by: x")
+    error = RuntimeError("GET https://ann:p@(w)'\"@a.example/t/tk-123/main failed\nCaused by: x\nCaused by: x")
     assert described(error) == "GET https://a.example/main failed\nCaused by: x"
