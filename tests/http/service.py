@@ -13,12 +13,14 @@ from typing import Any
 
 import httpx
 import uvicorn
+from sqlalchemy import select
 
 from conda_store.auth.sealing import Sealer, new_key
 from conda_store.builder.fake import FakeBuilder
 from conda_store.builder.package_index.model import IndexedChannel, PackagePage, PackageQuery, PackageRow
 from conda_store.db import leases, migrate
 from conda_store.db.engine import Database
+from conda_store.db.tables import build
 from conda_store.domain.access import SYSTEM
 from conda_store.domain.deployment import Deployment
 from conda_store.domain.settings import Settings
@@ -125,6 +127,10 @@ class Service:
     def waiting_requests(self) -> int:
         """How many requests have not been answered yet."""
         return len(self._server.server_state.tasks)
+
+    def build_ids(self) -> list[int]:
+        with self.context.database.read() as connection:
+            return list(connection.execute(select(build.c.id).order_by(build.c.id)).scalars())
 
     def client(self, token: str | None = None) -> httpx.Client:
         headers = {"Authorization": f"Bearer {token}"} if token else {}

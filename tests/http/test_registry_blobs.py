@@ -130,3 +130,30 @@ def test_who_waits_is_answered_when_the_server_ends(tmp_path: Path) -> None:
         # how the build ends is another server's to tell
         assert events.result().status_code == 200
         assert "event: end" not in events.result().text
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        (("PUT", "/api/v1/build/1/cancel/"), "is CANCELED"),
+        (("DELETE", "/api/v1/environment/conda-store-dynamic/one-two/"), "the build has been deleted"),
+        (("DELETE", "/api/v1/namespace/conda-store-dynamic/"), "the build has been deleted"),
+    ],
+)
+def test_who_waits_for_a_build_that_is_given_up_is_told(tmp_path: Path, end: tuple[str, str], reason: str) -> None:
+    """And who asks again has it built again, once for all."""
+    with Service(tmp_path) as service, service.client("admin") as admin, ThreadPoolExecutor() as threads:
+        name = f"http://127.0.0.1:{service.port}/v2/conda-store-dynamic/one/two/manifests/latest"
+        ask = partial(httpx.get, name, headers={**ACCEPT, "Authorization": "Bearer admin"}, timeout=30)
+        asked = [threads.submit(ask) for _ in range(4)]
+        wait_for("all wait", lambda: service.waiting_requests() == 4 and service.build_ids() == [1])
+        assert admin.request(*end).status_code == 200
+        for answer in asked:
+            error = answer.result().json()["errors"][0]
+            assert (answer.result().status_code, error["code"]) == (404, "MANIFEST_UNKNOWN")
+            assert reason in error["message"]
+        again = [threads.submit(ask) for _ in range(4)]
+        wait_for("all wait again", lambda: service.waiting_requests() == 4 and service.build_ids() == [1, 2])
+        assert service.work() == 2
+        wait_for("the image is asked for", lambda: service.pack() == 1)
+        assert {answer.result().status_code for answer in again} == {200}
