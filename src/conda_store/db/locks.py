@@ -28,7 +28,7 @@ def load(connection: Connection, digest: str) -> Lock:
 
 @dataclass(frozen=True)
 class SolveTicket:
-    """What is known of a solve: its lock, its error, that `owner` is at it, or that it is ours to do (`is_mine`)."""
+    """What is known of a solve: its lock, its error, that it is ours to do (`is_mine`), or that another is at it."""
 
     lock_digest: str | None
     error: str | None
