@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from conda_store.domain.licenses import is_among, is_forbidden
+from conda_store.domain.settings import DEPLOYMENT
 from conda_store.errors import Refusal
 
 Matches = Callable[[str], bool]
@@ -51,7 +52,7 @@ class PackagePolicy:
         }
 
     def refusal(self, rule: str, value: str, why: str) -> Refusal:
-        return Refusal(rule, dict(self.layers).get(rule, "deployment"), value, why)
+        return Refusal(rule, dict(self.layers).get(rule, DEPLOYMENT), value, why)
 
     def forbidden_conda(self, package: str, matches: Matches) -> Refusal | None:
         return self._forbidden("conda_forbidden_packages", self.conda_forbidden, package, matches)

@@ -151,7 +151,7 @@ def test_a_lock_is_judged_by_what_its_channel_tells(bench: Bench) -> None:
     found = run(bench.builder.refusals(lock, policy, bench.alias, Access()))
     assert [(item.rule, item.layer, item.value) for item in found] == [
         ("package_cooldown_days", "namespace team", "tool 3.0 0"),
-        ("allowed_licenses", "deployment", "unlicensed 1.0 0"),
+        ("allowed_licenses", "the deployment", "unlicensed 1.0 0"),
     ]
     assert run(bench.builder.refusals(bench.solve("tool=1"), policy, bench.alias, Access())) == ()
 
