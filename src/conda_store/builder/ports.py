@@ -101,7 +101,7 @@ class PackageSearch(Protocol):
         """The page of packages that the query asks for."""
 
     async def refresh(self, channels: Sequence[str], platforms: Sequence[str]) -> Sequence[IndexedChannel]:
-        """Read anew the channels that changed.
+        """Read anew those of the channels that changed, and drop others that were indexed before.
 
         Raises:
             ChannelUnavailable: some cannot be read (each is named); the others are up to date nevertheless.

@@ -48,7 +48,6 @@ def refresh_here(
     channels: Iterable[str],
     platforms: Iterable[str] = (),
     *,
-    drops_others: bool = False,
     options: IndexOptions | None = None,
     asked_at: int | None = None,
 ) -> list[CondaStoreError]:
@@ -57,7 +56,6 @@ def refresh_here(
         directory=str(directory),
         channels=channels,
         platforms=platforms,
-        drops_others=drops_others,
         asked_at=time.time_ns() if asked_at is None else asked_at,
         options=options or IndexOptions(fetch_timeout=20, retries=0),
     )

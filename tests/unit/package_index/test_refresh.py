@@ -82,12 +82,11 @@ def test_a_subdir_that_is_gone_goes(tmp_path: Path, index: PackageIndex, channel
     assert names(index) == ["one"]
 
 
-def test_other_channels_stay_unless_dropped(tmp_path: Path, index: PackageIndex, channel: MakeChannel) -> None:
+def test_channels_that_are_not_named_any_more_go(tmp_path: Path, index: PackageIndex, channel: MakeChannel) -> None:
     first, second = channel("first", [("one", "1.0", "0")]), channel("second", [("two", "1.0", "0")])
-    refresh_here(tmp_path / "index", [first])
-    refresh_here(tmp_path / "index", [second])
+    refresh_here(tmp_path / "index", [first, second])
     assert names(index) == ["one", "two"]
-    refresh_here(tmp_path / "index", [second], drops_others=True)
+    refresh_here(tmp_path / "index", [second])
     assert names(index) == ["two"]
 
 
@@ -240,7 +239,7 @@ class TestSeveralAtOnce:
 
         async def refresh_all() -> None:
             async with asyncio.timeout(60):
-                await asyncio.gather(*(index.refresh([url], ["linux-64"]) for url in urls))
+                await asyncio.gather(*(index.refresh(urls, ["linux-64"]) for _ in range(3)))
 
         asyncio.run(refresh_all())
         assert names(index) == ["lib0", "lib1", "lib2"]

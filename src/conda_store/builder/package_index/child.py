@@ -46,10 +46,7 @@ class Refresh:
 
     def _drop_unwanted(self) -> None:
         for (channel, subdir), part in self.parts.items():
-            is_wanted = (
-                subdir in self.request.subdirs if channel in self.request.channels else not self.request.drops_others
-            )
-            if not is_wanted:
+            if channel not in self.request.channels or subdir not in self.request.subdirs:
                 part.path.unlink(missing_ok=True)
 
     async def _channel(self, channel: str) -> None:

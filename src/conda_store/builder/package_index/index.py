@@ -34,14 +34,12 @@ class PackageIndex:
         self._options = options or IndexOptions()
         self._readers = Readers(self._layout.catalog)
 
-    async def refresh(
-        self, channels: Sequence[str], platforms: Sequence[str], *, drops_others: bool = False
-    ) -> list[IndexedChannel]:
+    async def refresh(self, channels: Sequence[str], platforms: Sequence[str]) -> list[IndexedChannel]:
         """Index what has changed in the channels, for these platforms and noarch, in a child process.
 
-        Channels indexed before stay as they are, unless `drops_others`. Searches go on meanwhile. A process that
-        waited for another's refresh takes over what that one has found. Credentials in URLs are left out before
-        anything is done: private channels are read with those of rattler's authentication file.
+        Other channels that were indexed before are dropped. Searches go on meanwhile. A process that waited for
+        another's refresh takes over what that one has found. Credentials in URLs are left out before anything is done:
+        private channels are read with those of rattler's authentication file.
 
         Raises:
             ChannelUnavailable: some of the channels could not be read (each is named). The others are indexed
@@ -53,7 +51,6 @@ class PackageIndex:
             directory=str(self._layout.directory.absolute()),
             channels=channels,
             platforms=platforms,
-            drops_others=drops_others,
             asked_at=time.time_ns(),
             options=self._options,
         )

@@ -21,7 +21,6 @@ class Request:
     directory: str
     channels: tuple[str, ...]
     platforms: tuple[str, ...]
-    drops_others: bool
     asked_at: int
     options: IndexOptions
 
@@ -32,14 +31,13 @@ class Request:
         directory: str,
         channels: Iterable[str],
         platforms: Iterable[str],
-        drops_others: bool,
         asked_at: int,
         options: IndexOptions,
     ) -> Self:
         """A request in which nothing is named twice and no URL has credentials."""
         urls = dict.fromkeys(without_credentials(channel).rstrip("/") for channel in channels)
         names = dict.fromkeys(str(platform) for platform in platforms)
-        return cls(directory, tuple(urls), tuple(names), drops_others, asked_at, options)
+        return cls(directory, tuple(urls), tuple(names), asked_at, options)
 
     def to_json(self) -> bytes:
         return json.dumps(asdict(self)).encode()
