@@ -7,6 +7,7 @@ fetches are waited for afterwards, without holding any claim, and linked in a fu
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from rattler.networking import Client
 from conda_store.builder.options import BuilderOptions
 from conda_store.builder.package_cache import PackageCache
 from conda_store.builder.ports import Reporter
-from conda_store.builder.seals import Seal
+from conda_store.builder.seals import Seal, leads_out
 from conda_store.builder.transaction import Transaction
 from conda_store.domain.lock import CondaPackage
 
@@ -68,6 +69,10 @@ class Linking:
                     self._claims.release()
                     await self._wait(shares.awaited)
                 else:
+                    if self._linked and await asyncio.to_thread(leads_out, target):
+                        # rattler looks out for links of the same transaction only
+                        await asyncio.to_thread(shutil.rmtree, target)
+                        self._linked = 0
                     await self._link(shares, target, prefix, requested)
                     if not shares.awaited:
                         return

@@ -35,6 +35,9 @@ def install_record(package: CondaPackage) -> RepoDataRecord:
 
 
 def _record(package: CondaPackage) -> PackageRecord:
+    modules = package.python_site_packages_path or ""
+    if modules.startswith("/") or ".." in modules.split("/"):
+        raise ValueError(f"its python_site_packages_path {modules[:200]!r} lies outside")
     record = PackageRecord(
         name=package.name,
         version=package.version,

@@ -40,6 +40,45 @@ class DamagedPackage(Exception):
     """Files of an extracted package are missing."""
 
 
+class ReachesOutside(ValueError):
+    """Linking a package would read or write what lies outside of the package, or of the environment."""
+
+
+def require_inside(directory: Path) -> None:
+    """Whether the files that a package names are its own: whoever links them follows `..`, and symlinks on the way.
+
+    Raises:
+        ReachesOutside: one is not.
+        OSError, ValueError, KeyError, TypeError: what it names cannot be read.
+    """
+    known: set[str] = set()
+    with _opened(directory) as descriptor:
+        for entry in package_paths(directory):
+            path: str = entry["_path"]
+            if path.startswith("/") or ".." in path.split("/"):
+                raise ReachesOutside(f"its file {path[:200]!r} lies outside")
+            parent = path.rpartition("/")[0]
+            while parent and parent not in known:
+                if not stat.S_ISDIR(os.stat(parent, dir_fd=descriptor, follow_symlinks=False).st_mode):
+                    raise ReachesOutside(f"the way to its file {path[:200]!r} leads through a link")
+                known.add(parent)
+                parent = parent.rpartition("/")[0]
+            is_copied = bool(entry.get("prefix_placeholder")) or entry.get("path_type") == "hardlink"
+            if is_copied and stat.S_ISLNK(os.stat(path, dir_fd=descriptor, follow_symlinks=False).st_mode):
+                raise ReachesOutside(f"its file {path[:200]!r} is a link, and not told to be one")
+
+
+def leads_out(target: Path) -> bool:
+    """Whether a symlink below leads to a directory outside: what is linked later could be written there."""
+    root = os.path.realpath(target)
+    for directory, names, _ in os.walk(root):
+        for name in names:
+            path = Path(directory, name)
+            if path.is_symlink() and not f"{os.path.realpath(path)}/".startswith(f"{root}/"):
+                return True
+    return False
+
+
 def make_seal(name: str, directory: Path, sha256: str | None) -> Seal:
     """Take the write permissions of the files that get linked, and count. `name` is for messages.
 
@@ -47,6 +86,7 @@ def make_seal(name: str, directory: Path, sha256: str | None) -> Seal:
         DamagedPackage: the directory is not there, or files are missing.
     """
     try:
+        require_inside(directory)
         with _opened(directory) as descriptor:
             return _sealed(directory, descriptor, sha256)
     except (OSError, ValueError, KeyError, TypeError) as error:

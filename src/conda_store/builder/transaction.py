@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import glob
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import cast
@@ -26,11 +27,12 @@ from conda_store.builder.options import BuilderOptions
 from conda_store.builder.package_cache import PackageCache
 from conda_store.builder.ports import Reporter
 from conda_store.builder.records import install_records
-from conda_store.builder.seals import DamagedPackage, Seal
+from conda_store.builder.removal import set_aside
+from conda_store.builder.seals import DamagedPackage, ReachesOutside, Seal, require_inside
 from conda_store.domain.build import REMAINING_TOLD, Phase, Progress
 from conda_store.domain.channel import without_credentials
 from conda_store.domain.lock import CondaPackage
-from conda_store.errors import BuildFailed, PackageNotFound, PackageUnavailable
+from conda_store.errors import BuildFailed, PackageCorrupt, PackageNotFound, PackageUnavailable
 
 _TICK = 0.1  # seconds between two looks at what rattler has done
 
@@ -73,7 +75,8 @@ class Transaction:
         self._options = options
         self._reporter = reporter
         self._incoming = cache.open_incoming()
-        self._events = Events(missing, done=done, total=total)
+        self._events = Events(missing, done=done, total=total, on_extracted=self._look_through)
+        self._unsafe: dict[str, str] = {}
         self._logged = 0
         self._fetched: list[CondaPackage] = []
         self.seals: dict[str, Seal] = {}
@@ -111,6 +114,7 @@ class Transaction:
                 is_last = work.done()  # what it told before is seen by this tick
                 await self._tick(target, is_last=is_last)
             await self._result(work, target)
+            self._refuse_unsafe()
             rest = [package for package in self._missing.values() if package.name not in self.seals]
             await asyncio.to_thread(self._take_in, rest, target)
         except BuildFailed:
@@ -126,9 +130,44 @@ class Transaction:
         except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # a panic in Rust is no Exception
+            self._refuse_unsafe()
             text = str(error)
             refusal = refused(text, self._options.addresses)
             raise refusal or install_failure(text, self._packages, cache=self._cache.root, prefix=target) from error
+
+    def _look_through(self, name: str) -> None:
+        """Before rattler links what it has extracted: what reaches outside is taken away from it, and linking fails."""
+        package = self._missing.get(name)
+        if package is None:
+            return
+        places = (self._incoming.path, self._cache.packages)
+        found = [path for place in places if (path := place / self._cache.directory(package).name).is_dir()]
+        if not found:  # rattler names it otherwise
+            pattern = f"{glob.escape(f'{package.name}-{package.version}-{package.build}')}*/"
+            found = [path for place in places for path in place.glob(pattern)]
+        try:
+            if not found:
+                raise ReachesOutside("it is not where it was to be extracted")
+            for path in found:
+                require_inside(path)
+        except FileNotFoundError:
+            return  # rattler fails on it, too
+        except Exception as error:
+            self._unsafe[package.file_name] = str(error)
+            for path in found:
+                with contextlib.suppress(OSError):
+                    set_aside(path, self._cache.trash)
+
+    def _refuse_unsafe(self) -> None:
+        """
+        Raises:
+            PackageCorrupt: what was fetched reaches outside.
+        """
+        for name, why in self._unsafe.items():
+            raise PackageCorrupt(
+                f"package {name} is not installed: {why}",
+                hint="It would read or write what is not its own. Tell whoever runs its channel.",
+            )
 
     async def _tick(self, target: Path, *, is_last: bool) -> None:
         """Report what happened since the last tick, take in what was fetched, and see whether anything moves."""
@@ -195,9 +234,13 @@ class Transaction:
 
 
 class Events:
-    """What rattler tells (it skips methods that are not there), from its own threads: counters and queues only."""
+    """What rattler tells (it skips methods that are not there), from its own threads: counters and queues, but for a
+    look at what was extracted."""
 
-    def __init__(self, missing: Sequence[CondaPackage], *, done: int, total: int) -> None:
+    def __init__(
+        self, missing: Sequence[CondaPackage], *, done: int, total: int, on_extracted: Callable[[str], None]
+    ) -> None:
+        self._on_extracted = on_extracted
         self._sizes = {package.name.lower(): package.size or 0 for package in missing}
         self._populating: list[str] = []
         self._linking: list[str] = []
@@ -250,6 +293,7 @@ class Events:
 
     def on_populate_cache_complete(self, cache_entry: int) -> None:
         name = self._populating[cache_entry]
+        self._on_extracted(name)
         self.populated.append(name)
         self.fetching.discard(name)
         if name in self._sizes:

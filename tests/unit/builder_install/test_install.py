@@ -263,7 +263,7 @@ def test_owner_of_directories_and_own_files(site):
 def test_what_remains_is_told_by_name_what_is_being_fetched_first():
     missing = [CondaPackage(name, "1", "0", "noarch", f"https://c.example/{name}-1-0.conda", "https://c.example")
                for name in ("a", "b")]  # fmt: skip
-    events = Events(missing, done=1, total=3)
+    events = Events(missing, done=1, total=3, on_extracted=lambda name: None)
     events.on_populate_cache_start(0, "b")
     assert (events.progress().phase, events.progress().remaining) == (Phase.DOWNLOADING, ("b", "a"))
     events.on_populate_cache_start(1, "a")
