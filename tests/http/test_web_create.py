@@ -68,6 +68,20 @@ def test_what_would_be_the_next_build_is_said(service: Service, developer: httpx
     assert "alert" not in part
 
 
+def test_another_name_is_another_environment(service: Service, developer: httpx.Client) -> None:
+    build_id = service.submit("team", "helped", "zlib")
+    other = form("zlib") | {"specification": "name: unheard-of\ndependencies: [zlib]", "build": str(build_id)}
+    part = developer.post("/create/check/", data=other).text
+    assert "team/unheard-of will be a new environment: team / helped stays as it is." in part
+
+
+def test_what_has_no_name_is_asked_for_one(developer: httpx.Client) -> None:
+    nameless = developer.post("/create/check/", data=form("zlib") | {"specification": "dependencies: [zlib]"}).text
+    assert 'It has no name: <a href="#name">give it one</a>' in nameless
+    nameless = developer.post("/create/", data=form("zlib") | {"specification": "dependencies: [zlib]"}).text
+    assert '<details class="more" open><summary>Name' in nameless, "without a script it is open as well"
+
+
 def test_who_edits_learns_of_newer_builds(service: Service, developer: httpx.Client) -> None:
     first = service.build("team", "helped", "zlib")
     page = developer.get("/create/", params={"build": first}).text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from html import unescape
+from pathlib import Path
 
 import httpx
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from conda_store.server.web.rendering import LARGEST_PAGE
 from tests.http.longest import DEPLOYMENT, ENVIRONMENTS, crowd, paths
 from tests.http.service import Service
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +34,8 @@ def html(crowded: Service) -> Iterator[httpx.Client]:
 
 
 def test_no_page_is_larger_than_60_kb(crowded: Service, html: httpx.Client) -> None:
-    found = {path: html.get(path) for path in paths(crowded)}
+    documents = [f"/documentation/{path.relative_to(DOCS)}" for path in DOCS.rglob("*.md")]
+    found = {path: html.get(path) for path in (*paths(crowded), *documents, "/docs")}
     assert {path: page.status_code for path, page in found.items() if page.status_code != 200} == {
         path: 404 for path in found if path.startswith("/nothing/")
     }

@@ -384,6 +384,7 @@ def test_commands_fit_the_environment(service: Service, html: dict[str, httpx.Cl
     page = html["viewer"].get("/environment/team/kernel/").text
     assert 'data-copy="docker run -it --rm localhost:8080/team/kernel python"' in page
     assert "-- python -m ipykernel install --user --name kernel" in page
+    assert f'<a href="/build/{build_id}/#packages">2<span' in page
     assert 'data-copy="localhost:8080/team/kernel"' in page
     image = f"localhost:8080/team/kernel:{key_of(html['viewer'], build_id)}"
     build_page = html["viewer"].get(f"/build/{build_id}/").text

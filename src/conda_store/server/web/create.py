@@ -101,7 +101,9 @@ def post_check(request: Request, call: Caller, sent: Sent) -> Response:
         meant = previewing.check(call.context, call.actor, _submission(sent))
     except (InvalidInput, Forbidden) as refusal:
         error = _explained(refusal, sent, call)
-    return page(request, "create_problems.html", error=error, problems=_problems(error, sent), meant=meant)
+    edited = _edited(call, sent.text("build"))
+    problems = _problems(error, sent)
+    return page(request, "create_problems.html", error=error, problems=problems, meant=meant, edited=edited)
 
 
 @router.get("/create/policy/")

@@ -14,6 +14,7 @@ from conda_store.db.records import ArtifactRecord, BuildRecord, SpecificationRec
 from conda_store.domain.access import Target
 from conda_store.domain.artifact import ArtifactState
 from conda_store.domain.build import BuildStatus
+from conda_store.domain.lock import PlatformLock
 from conda_store.domain.roles import Permission
 from conda_store.errors import InvalidInput
 from conda_store.server.parts import Call, Caller
@@ -40,6 +41,7 @@ def get_environment(
     if found.current_build_id is not None:
         current, specification, artifacts = builds.get_build(call.context, call.actor, found.current_build_id)
         text, kinds = specification_text(specification), offered(artifacts)
+    lock = _lock(call, current)
     return page(
         request,
         "environment.html",
@@ -53,15 +55,20 @@ def get_environment(
         specification=text,
         kinds=kinds,
         image=image_name(call.options, namespace, name),
-        has_kernel=_has_kernel(call, current),
+        has_kernel=_has_kernel(lock),
+        package_count=len(lock.conda) + len(lock.pypi) if lock else 0,
     )
 
 
-def _has_kernel(call: Call, current: BuildRecord | None) -> bool:
-    """Whether the current build can be a kernel of Jupyter."""
+def _lock(call: Call, current: BuildRecord | None) -> PlatformLock | None:
+    """The packages of the current build, where it can be used."""
     if current is None or current.status is not BuildStatus.COMPLETED:
-        return False
-    lock = overview.packages_of(call.context, call.actor, current.id)
+        return None
+    return overview.packages_of(call.context, call.actor, current.id)
+
+
+def _has_kernel(lock: PlatformLock | None) -> bool:
+    """Whether it can be a kernel of Jupyter."""
     return lock is not None and (
         lock.package("ipykernel") is not None or any(item.name == "ipykernel" for item in lock.pypi)
     )
@@ -95,7 +102,7 @@ def get_use(request: Request, call: Caller, namespace: str, name: str) -> Respon
         name=name,
         kinds=kinds,
         image=image_name(call.options, namespace, name),
-        has_kernel=_has_kernel(call, current),
+        has_kernel=_has_kernel(_lock(call, current)),
     )
 
 
