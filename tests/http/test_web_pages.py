@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,7 +15,7 @@ from sqlalchemy import update
 
 from conda_store.builder.formats import FORMATS as READ
 from conda_store.builder.package_index.model import PackagePage, PackageQuery
-from conda_store.db import artifacts, builds, environments, namespaces, specifications
+from conda_store.db import artifacts, builds, environments, leases, namespaces, specifications
 from conda_store.db.tables import build
 from conda_store.domain.artifact import ArtifactType
 from conda_store.domain.build import Phase, Progress
@@ -395,6 +395,30 @@ def test_commands_fit_the_environment(service: Service, html: dict[str, httpx.Cl
     assert "docker run" not in page, "no image can be called like this"
     assert "ipykernel install" not in page
     assert "conda-store run &#39;team/Big&amp;$x&#39; -- python" in page, "the shell must not read the name"
+
+
+def test_a_build_that_waits_says_what_for(tmp_path: Path) -> None:
+    with Service(tmp_path) as service, service.client("owner") as client:
+        first, second, third = (service.submit("team", "waits", "zlib") for _ in range(3))
+
+        def told(build_id: int) -> str:
+            found = re.search('id="progress-text"[^>]*>([^<]*)<', client.get(f"/build/{build_id}/").text)
+            assert found is not None
+            return found[1]
+
+        assert told(first).startswith("Waiting for a worker. None is building anything:")
+        assert told(third) == "Waiting for a worker. 2 builds come first."
+        with service.context.database.write() as connection:
+            lease = leases.claim(connection, "worker-1", timedelta(minutes=1))
+            assert lease is not None
+        assert told(first) == "Working."
+        assert told(second) == "Waiting for a worker. It comes next; 1 is being built."
+        with service.context.database.write() as connection:
+            leases.queue_again(connection, lease, timedelta(minutes=1), "the channel does not answer")
+        assert (
+            "It is tried again by itself. The last time: the channel does not answer"
+            in client.get(f"/build/{first}/").text
+        )
 
 
 def test_namespaces_are_made_and_deleted_by_name(service: Service, html: dict[str, httpx.Client]) -> None:

@@ -279,6 +279,14 @@ def count_by_status(connection: Connection) -> dict[BuildStatus, int]:
     return {status: count for status, count in counts.items() if count}
 
 
+def count_before(connection: Connection, build_id: int) -> int:
+    """How many builds wait that were submitted before this one."""
+    query = select(func.count()).where(
+        build.c.status == BuildStatus.QUEUED, build.c.id < build_id, build.c.deleted_on.is_(None)
+    )
+    return connection.execute(query).scalar_one()
+
+
 def count_since(connection: Connection, namespace_name: str, moment: datetime) -> int:
     """How many builds of a namespace were submitted since then."""
     query = (

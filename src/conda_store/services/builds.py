@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from conda_store.db import artifacts, builds, leases, logs, packages, specifications
@@ -53,6 +54,23 @@ def find_build(
     if not permission.is_reading:
         about(f"build {build_id}")
     return found
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a build stands that waits: how many wait that were submitted before it, and how many are being built."""
+
+    before: int
+    running: int
+
+
+def place_in_queue(context: Context, actor: Actor, build_id: int) -> Place | None:
+    """None for a build that does not wait."""
+    if find_build(context, actor, build_id).status is not BuildStatus.QUEUED:
+        return None
+    with context.database.read() as connection:
+        running = builds.count_by_status(connection).get(BuildStatus.BUILDING, 0)
+        return Place(builds.count_before(connection, build_id), running)
 
 
 def get_build(

@@ -212,7 +212,11 @@ const live = document.getElementById("live");
 if (live) {
   const log = document.getElementById("log-text");
   const status = document.getElementById("build-status");
-  const text = document.getElementById("progress-text");
+  /* while a build waits it is replaced from time to time, by how many come first */
+  const tell = (words) => {
+    const text = document.getElementById("progress-text");
+    if (text.textContent !== words) text.textContent = words;
+  };
   const bar = document.getElementById("progress");
   const remaining = document.getElementById("remaining");
   const events = new EventSource(live.dataset.events);
@@ -221,8 +225,8 @@ if (live) {
   log.addEventListener("scroll", () => { follow.checked = log.scrollHeight - log.scrollTop - log.clientHeight < 40; }, { passive: true });
   follow.addEventListener("change", () => { if (follow.checked) log.scrollTop = log.scrollHeight; });
   let isFresh = true;
-  let phrase = text.textContent;
-  events.addEventListener("open", () => { text.textContent = phrase; });
+  let phrase = document.getElementById("progress-text").textContent;
+  events.addEventListener("open", () => tell(phrase));
   const megabytes = (count) => `${(count / 1048576).toFixed(1)} MiB`;
 
   events.addEventListener("log", (event) => {
@@ -237,6 +241,7 @@ if (live) {
     if (status.textContent !== now.status) {
       status.textContent = now.status;
       status.className = `status ${now.status.toLowerCase()}`;
+      if (now.status === "QUEUED") location.reload();
     }
     forEach("[data-phase]", (item) => {
       if (item.dataset.phase === now.phase) item.setAttribute("aria-current", "step");
@@ -261,8 +266,10 @@ if (live) {
       said.textContent = `${megabytes(now.bytes_done)} of ${megabytes(now.bytes_total)}`;
       [bytes, said, bytes.previousElementSibling].forEach((element) => { element.hidden = false; });
     }
-    phrase = now.status === "QUEUED" ? "Waiting for a worker." : "Working.";
-    if (text.textContent !== phrase) text.textContent = phrase;
+    if (now.status !== "QUEUED") {
+      phrase = "Working.";
+      tell(phrase);
+    }
     const more = now.packages_total - now.packages_linked - now.remaining.length;
     remaining.hidden = !now.remaining.length;
     remaining.textContent = `Remaining: ${now.remaining.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
@@ -276,7 +283,7 @@ if (live) {
     fetch(location.href).then((answer) => { if (answer.status < 500) location.reload(); else comeBack(); }, comeBack);
   }, 3000);
   events.addEventListener("error", () => {
-    text.textContent = "The server does not answer. Trying again ...";
+    tell("The server does not answer. Trying again ...");
     if (events.readyState === EventSource.CLOSED) comeBack();
   });
 } else {
