@@ -94,6 +94,8 @@ def test_the_first_page_finds_by_name_description_and_package(service: Service, 
     assert '<code class="found">zlib 1.2.3</code>' in client.get("/", params={"search": "zlib>1"}).text
     status = client.get("/", params={"status": "FAILED", "namespace": "finding"}).text
     assert "Nothing is found" in status
+    unseen = html[""].get("/", params={"namespace": "team"}).text
+    assert '<a href="/login/?next=%2F%3Fnamespace%3Dteam">log in</a> to see yours' in unseen
 
 
 def test_a_card_has_status_size_age_links_and_the_command(service: Service, html: dict[str, httpx.Client]) -> None:
