@@ -31,7 +31,7 @@ from conda_store.builder.pip_install import install_pip_part
 from conda_store.builder.ports import Installed, InstallRequest, Reporter
 from conda_store.builder.pyc import EnvironmentPython, compile_and_link, environment_python
 from conda_store.builder.removal import TRASH_NAME, set_aside
-from conda_store.builder.seals import DamagedPackage, Seal
+from conda_store.builder.seals import DamagedPackage, Seal, leads_out
 from conda_store.builder.transaction import package_client
 from conda_store.domain.build import MAX_PREFIX_LENGTH, Phase, Progress
 from conda_store.domain.lock import CondaPackage
@@ -175,7 +175,8 @@ class _Installation:
         shared = sum(seal.size for seal in seals)
         files = sum(seal.files + len(seal.commands) for seal in seals)
         size = shared + _size_together(request.staging, own_files)
-        if request.compiles_pyc and python is not None and python.is_cpython:
+        await asyncio.to_thread(_take_links_away, request.staging / "conda-meta")
+        if await self.may_compile() and python is not None and python.is_cpython:
             compiled = await compile_and_link(seals, self.cache, request.staging, python, self.reporter)
             files, size, shared = files + compiled.files, size + compiled.size, shared + compiled.size
         if request.lock.pypi:
@@ -190,6 +191,23 @@ class _Installation:
         files += len(self.packages) + 1 + bool(request.variables)
         is_linked = request.staging.stat().st_dev == self.cache.root.stat().st_dev
         return Installed(size + meta, files, shared if is_linked else None), own_files
+
+    async def may_compile(self) -> bool:
+        """Whether modules are to be compiled, and nothing is written outside by that, or by pip.
+
+        Raises:
+            BuildFailed: pip could write outside.
+        """
+        request = self.request
+        if not (request.compiles_pyc or request.lock.pypi):
+            return False
+        has_way_out = await asyncio.to_thread(leads_out, request.staging)
+        if has_way_out and request.lock.pypi:
+            raise BuildFailed(
+                "the pip part is not installed: a link of a conda package leads out of the environment",
+                hint="What pip installs could be written there. Leave the package out, or the pip part.",
+            )
+        return request.compiles_pyc and not has_way_out
 
     def finished(self, phase: Phase = Phase.FINISHING) -> Progress:
         count = len(self.packages)
@@ -218,6 +236,13 @@ def _match_specs(requested: Sequence[str]) -> list[MatchSpec]:
         with contextlib.suppress(Exception):
             specs.append(MatchSpec(text))
     return specs
+
+
+def _take_links_away(directory: Path) -> None:
+    """What is written there next would be written to wherever a package's link leads."""
+    for path in directory.iterdir():
+        if path.is_symlink():
+            path.unlink()
 
 
 def _size_together(directory: Path, paths: Sequence[str]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import sys
 import tarfile
 import zipfile
 from collections.abc import Mapping
@@ -16,6 +17,8 @@ import pytest
 import zstandard
 
 from conda_store.builder.seals import leads_out
+from conda_store.domain.lock import PlatformLock, PyPIPackage
+from conda_store.domain.platform import Platform
 from conda_store.errors import BuildFailed, PackageCorrupt
 from tests.unit.builder_install.conftest import Site, locked
 from tools.channel.tiny import Symlink, write_package
@@ -129,6 +132,41 @@ def test_a_python_sends_no_modules_elsewhere_by_a_link(tmp_path: Path, link: str
         with contextlib.suppress(BuildFailed):
             site.install(name)
         assert snapshot(victim) == {}
+
+
+@pytest.mark.parametrize("name", ["history", "state", "evil-1.0-0.json"])
+def test_what_is_known_of_an_environment_is_written_into_it_alone(tmp_path: Path, name: str) -> None:
+    site = Site(tmp_path)
+    victim = site.store / "victim"
+    victim.mkdir(parents=True)
+    (victim / "mine").write_text("mine")
+    before = snapshot(victim)
+    site.add("evil", files={f"conda-meta/{name}": Symlink(str(victim / "mine")), "fine": b""})
+    for number in ("one", "two"):
+        site.install(number, variables={"A": "b"}, permissions=0o777)
+        assert snapshot(victim) == before
+        assert (site.store / number / "conda-meta" / name).is_file()
+
+
+@pytest.mark.parametrize("package", ["module", "other"])
+def test_nothing_is_compiled_or_installed_by_pip_by_way_of_a_link(tmp_path: Path, package: str) -> None:
+    site = Site(tmp_path)
+    victim = site.store / "victim"
+    victim.mkdir(parents=True)
+    python = Symlink(sys.executable)
+    site.add("python", "3.11.0", build="0_cp311", subdir="linux-64", files={"bin/python": python})
+    modules: dict[str, Any] = {"site-packages/evil/__init__.py": b"x = 1"}
+    way, link = "evil/__pycache__", Symlink(str(victim))
+    if package == "module":
+        modules[f"site-packages/{way}"] = link
+    else:
+        site.add("other", files={f"lib/python3.11/site-packages/{way}": link})
+    site.add("module", noarch="python", files=modules, depends=["python"])
+    site.install("one", compiles_pyc=True)
+    assert snapshot(victim) == {}
+    pypi = (PyPIPackage("thing", "1", "file:///nowhere/thing-1-py3-none-any.whl", ()),)
+    with pytest.raises(BuildFailed, match="leads out of the environment"):
+        site.install("two", lock=PlatformLock(Platform.LINUX_64, tuple(site.packages), pypi))
 
 
 def test_a_way_out_is_seen(tmp_path: Path) -> None:
