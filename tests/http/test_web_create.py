@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+import yaml
 
 from tests.http.service import Service, data
 
@@ -51,6 +52,18 @@ def test_the_rules_stand_beside_the_editor(service: Service, developer: httpx.Cl
     finally:
         with service.client("admin") as admin:
             data(admin.put("/api/v1/setting/team/", json={key: [] for key in rules}))
+
+
+def test_the_example_can_be_built_where_it_stands(admin: httpx.Client, developer: httpx.Client) -> None:
+    """It names the channels of the namespace, not those that everybody knows."""
+    settings = "/api/v1/setting/team/"
+    assert admin.put(settings, json={"conda_default_channels": ["ours", "https://x.example/#1"]}).status_code == 200
+    page = developer.get("/create/?namespace=team").text
+    example = escaping.unescape(re.findall(r"<textarea.*?>(.*?)</textarea>", page, re.DOTALL)[0]).strip()
+    assert yaml.safe_load(example)["channels"] == ["ours", "https://x.example/#1"]
+    built = developer.post("/create/", data={"namespace": "team", "specification": example})
+    assert built.headers["location"].startswith("/build/"), built.text
+    assert admin.put(settings, json={"conda_default_channels": ["conda-forge"]}).status_code == 200
 
 
 def test_packages_are_found_with_versions(developer: httpx.Client) -> None:

@@ -6,8 +6,10 @@ import json
 from collections.abc import Sequence
 from functools import partial
 from itertools import accumulate
+from textwrap import indent
 from typing import Any
 
+import yaml
 from fastapi import APIRouter, Request
 from markupsafe import escape
 from starlette.concurrency import run_in_threadpool
@@ -55,8 +57,7 @@ _MOST_NAMESPACES = 500
 _NAMESPACE_BYTES = 20_000
 _EXAMPLE = """name: my-environment
 channels:
-  - conda-forge
-dependencies:
+{channels}dependencies:
   - python
   - numpy
 """
@@ -65,7 +66,7 @@ dependencies:
 @router.get("/create/")
 def get_create(request: Request, call: Caller, namespace: str = "", build: BuildNumber = None) -> Response:
     """Empty, or with the specification of a `build`."""
-    fields = {"specification": _EXAMPLE, "namespace": namespace}
+    fields = {"specification": "" if build is not None else _example(call, namespace), "namespace": namespace}
     others: tuple[str, ...] = ()
     if build is not None:
         record, specification, _ = builds.get_build(call.context, call.actor, build)
@@ -77,6 +78,13 @@ def get_create(request: Request, call: Caller, namespace: str = "", build: Build
         fields["name"] = specification.name if is_lockfile else ""
         others = editing.note_editing(call.context, call.actor, record.namespace, record.environment)
     return _form(request, call, Form(fields, {}), others=others)
+
+
+def _example(call: Call, namespace: str) -> str:
+    """With the channels that are meant where none are named, so that it can be built as it stands."""
+    rules = _policy(call, namespace or call.actor.primary_namespace)["rules"]
+    channels = (rules.settings.conda_default_channels if rules else ()) or ("conda-forge",)
+    return _EXAMPLE.format(channels=indent(yaml.safe_dump(list(channels), width=4096), "  "))
 
 
 @router.post("/create/")
