@@ -229,3 +229,22 @@ def test_a_live_log_is_followed_while_one_wants_it_and_downloaded(seeded: Seeded
     text = begun.value.path().read_text()
     assert text.startswith("starting build of conda environment")
     assert text.endswith("third 199\n")
+
+
+def test_a_build_that_waits_tells_how_the_queue_moves(seeded: Seeded, new_page: NewPage) -> None:
+    service, _ = seeded
+    before, build_id = (service.submit("research", "queue", "zlib") for _ in range(2))
+    page = new_page(service.url)
+    page.clock.install()
+    page.goto("/login/?token=admin")
+    page.goto(f"/build/{build_id}/")
+    waiting = page.locator("#progress-text")
+    expect(waiting).to_contain_text("first.")
+    with service.client("admin") as admin:
+        for row in admin.get("/api/v1/build/", params={"status": "QUEUED"}).json()["data"]:
+            if row["id"] < build_id:
+                assert admin.put(f"/api/v1/build/{row['id']}/cancel/").status_code == 200
+        assert admin.get(f"/api/v1/build/{before}/").json()["data"]["status"] == "CANCELED"
+    page.clock.fast_forward(10_000)
+    expect(waiting).not_to_contain_text("first.")
+    expect(waiting).to_contain_text("Waiting for a worker.")

@@ -38,7 +38,7 @@ logger = structlog.get_logger()
 # bytes of HTML; what a page lists is cut shorter until it fits
 LARGEST_PAGE = 60_000
 # into how many parts lists are divided at most
-_FEWEST = 128
+_MOST_PARTS = 128
 # what a page says after something was done: only these words can be asked for in an address
 SAID = {
     "activated": "This build is now the active one.",
@@ -135,7 +135,7 @@ def _fitting(template: jinja2.Template, values: dict[str, Any], largest: int) ->
     fewer = 1
     while True:
         text = template.render(values, most=lambda number, fewer=fewer: max(number // fewer, 1))
-        if len(text.encode()) <= largest or fewer > _FEWEST:
+        if len(text.encode()) <= largest or fewer > _MOST_PARTS:
             return text
         fewer *= 2
         values = {key: value.shorter() if isinstance(value, Page) else value for key, value in values.items()}

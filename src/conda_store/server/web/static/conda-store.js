@@ -215,7 +215,7 @@ if (live) {
   /* while a build waits it is replaced from time to time, by how many come first */
   const tell = (words) => {
     const text = document.getElementById("progress-text");
-    if (text.textContent !== words) text.textContent = words;
+    if (text && text.textContent !== words) text.textContent = words;
   };
   const bar = document.getElementById("progress");
   const remaining = document.getElementById("remaining");
