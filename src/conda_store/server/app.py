@@ -41,7 +41,7 @@ from conda_store.server.registry import routes as registry
 from conda_store.server.registry import tokens as registry_tokens
 from conda_store.server.request_log import RequestLog
 from conda_store.server.slashes import QuerySlash, SlashRedirect
-from conda_store.server.watching import BuildWatch, Watcher
+from conda_store.server.watching import BuildWatch, Looks, Watcher
 from conda_store.server.web import authorize, login, pages, share, static_files
 from conda_store.server.web.protection import SameOrigin, SecurityHeaders
 from conda_store.services.context import Context
@@ -84,6 +84,7 @@ def create_app(context: Context, options: ServerOptions | None = None) -> FastAP
         BackgroundLoop(),
         attempts,
         KeptFigures(context, FIGURE_DAYS, FIGURE_HOURS),
+        Looks(watcher),
     )
     app = FastAPI(
         title="conda-store",

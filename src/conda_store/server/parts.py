@@ -14,7 +14,7 @@ from conda_store.server.attempts import Attempts
 from conda_store.server.authentication import Authenticator
 from conda_store.server.background import BackgroundLoop
 from conda_store.server.options import ServerOptions
-from conda_store.server.watching import BuildWatch, Watcher
+from conda_store.server.watching import BuildWatch, Looks, Watcher
 from conda_store.services.context import Context
 from conda_store.services.metrics import KeptFigures
 
@@ -33,6 +33,7 @@ class Parts:
     background: BackgroundLoop
     attempts: Attempts
     figures: KeptFigures
+    looks: Looks
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 
@@ -16,11 +18,14 @@ from conda_store.db.records import BuildGlance
 from conda_store.services import builds
 from conda_store.services.context import Context
 
+Found = TypeVar("Found")
+
 # on SQLite looking is one pragma; elsewhere there is nothing to look at, and every round is taken for a change
 _CHEAP_INTERVAL = 0.04
 _INTERVAL = 0.25
 # all is read again after so many seconds even where nothing seems to have changed
 _REREAD = 5.0
+_LOOK_AGAIN = 1.0
 
 
 class Watcher:
@@ -141,3 +146,41 @@ class BuildWatch:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+
+
+class Looks:
+    """What is looked for, by key, as long as somebody waits for it."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+        self._tasks: dict[Hashable, asyncio.Task[Any]] = {}
+        self._waiting: Counter[asyncio.Task[Any]] = Counter()
+
+    @contextmanager
+    def shared(
+        self, key: Hashable, change: asyncio.Event, look: Callable[[], Found | None]
+    ) -> Iterator[asyncio.Task[Found | None]]:
+        """The task that gives what `look` gives, once it gives something; nothing where the server is ending."""
+        task = self._tasks.get(key)
+        if task is None or task.done():
+            task = self._tasks[key] = asyncio.create_task(self._look(change, look))
+            # an error that nobody waits for any more is nobody's
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._waiting[task] += 1
+        try:
+            yield task
+        finally:
+            self._waiting[task] -= 1
+            if not self._waiting[task]:
+                del self._waiting[task]
+                task.cancel()
+                if self._tasks.get(key) is task:
+                    del self._tasks[key]
+
+    async def _look(self, change: asyncio.Event, look: Callable[[], Found | None]) -> Found | None:
+        while not self._watcher.is_ending:
+            await self._watcher.wait(change, _LOOK_AGAIN)
+            change = self._watcher.next_change()
+            if (found := await run_in_threadpool(look)) is not None:
+                return found
+        return None

@@ -111,7 +111,7 @@ async def _made(call: Call, request: Request, build_id: int, artifact: ArtifactT
     if asked.state is ArtifactState.READY:
         return _redirect(call, asked)
     what = f"the {artifacts.name_of(artifact)} of build {build_id}"
-    return _redirect(call, await until_made(call, request, change, what, look))
+    return _redirect(call, await until_made(call, request, change, what, (asked.id, call.actor), look))
 
 
 def _redirect(call: Call, artifact: ArtifactRecord) -> RedirectResponse:

@@ -193,14 +193,14 @@ def _error(request: Request) -> str:
 
 
 async def _made(
-    call: Call, request: Request, asked: _Asked, forms: Sequence[str], change: asyncio.Event
+    call: Call, request: Request, asked: _Asked, forms: tuple[str, ...], change: asyncio.Event
 ) -> ManifestRecord:
     """Wait until an image that was asked for is there. `change` was taken before it was asked for."""
 
     def look() -> ManifestRecord | None:
         return images.request_image(call.context, asked.build_id, forms, asked.compression).manifest
 
-    return await until_made(call, request, change, "the image", look)
+    return await until_made(call, request, change, "the image", (asked, forms), look)
 
 
 def _wanted_forms(request: Request) -> tuple[str, ...]:
