@@ -52,6 +52,7 @@ def require_inside(directory: Path) -> None:
         OSError, ValueError, KeyError, TypeError: what it names cannot be read.
     """
     known: set[str] = set()
+    tells_links = (directory / "info" / "paths.json").exists()  # `files`, which is older, does not
     with _opened(directory) as descriptor:
         for entry in package_paths(directory):
             path: str = entry["_path"]
@@ -63,7 +64,8 @@ def require_inside(directory: Path) -> None:
                     raise ReachesOutside(f"the way to its file {path[:200]!r} leads through a link")
                 known.add(parent)
                 parent = parent.rpartition("/")[0]
-            is_copied = bool(entry.get("prefix_placeholder")) or entry.get("path_type") == "hardlink"
+            is_told = entry.get("path_type") in {"softlink", "directory"} or not tells_links
+            is_copied = bool(entry.get("prefix_placeholder")) or not is_told
             if is_copied and stat.S_ISLNK(os.stat(path, dir_fd=descriptor, follow_symlinks=False).st_mode):
                 raise ReachesOutside(f"its file {path[:200]!r} is a link, and not told to be one")
 

@@ -67,9 +67,10 @@ DOTS = {"deep/a/b/fine": b"", "deep/victim/mine.py": b"changed", "deep/victim/mo
             "not told to be one",
         ),
         ({"fine": b"", "s": Symlink("{victim}/mine.py")}, [{"_path": "s", "path_type": "hardlink"}], "not told to be"),
+        ({"fine": b"", "s": Symlink("{victim}/mine.py")}, [{"_path": "s"}], "evil-1.0"),
         ({"fine": b""}, [{"_path": "/etc/hostname", "path_type": "hardlink"}], "lies outside"),
     ],
-    ids=["written outside", "read through a link", "copied from a link", "linked link", "absolute"],
+    ids=["written outside", "read through a link", "copied from a link", "linked link", "link of no kind", "absolute"],
 )
 def test_a_package_that_reaches_outside_is_not_installed(
     tmp_path: Path, files: dict[str, Any], paths: list[dict[str, Any]], told: str
