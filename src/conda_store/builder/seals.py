@@ -58,16 +58,23 @@ def require_inside(directory: Path) -> None:
             path: str = entry["_path"]
             if path.startswith("/") or ".." in path.split("/"):
                 raise ReachesOutside(f"its file {path[:200]!r} lies outside")
-            parent = path.rpartition("/")[0]
-            while parent and parent not in known:
-                if not stat.S_ISDIR(os.stat(parent, dir_fd=descriptor, follow_symlinks=False).st_mode):
-                    raise ReachesOutside(f"the way to its file {path[:200]!r} leads through a link")
-                known.add(parent)
-                parent = parent.rpartition("/")[0]
             is_told = entry.get("path_type") in {"softlink", "directory"} or not tells_links
             is_copied = bool(entry.get("prefix_placeholder")) or not is_told
-            if is_copied and stat.S_ISLNK(os.stat(path, dir_fd=descriptor, follow_symlinks=False).st_mode):
-                raise ReachesOutside(f"its file {path[:200]!r} is a link, and not told to be one")
+            # one that is missing fails the linking, but perhaps not before others were linked
+            with contextlib.suppress(FileNotFoundError):
+                _require_no_link(path, descriptor, known, is_copied=is_copied)
+
+
+def _require_no_link(path: str, descriptor: int, known: set[str], *, is_copied: bool) -> None:
+    """`known` are directories that are none; what is copied must not be one either."""
+    parent = path.rpartition("/")[0]
+    while parent and parent not in known:
+        if not stat.S_ISDIR(os.stat(parent, dir_fd=descriptor, follow_symlinks=False).st_mode):
+            raise ReachesOutside(f"the way to its file {path[:200]!r} leads through a link")
+        known.add(parent)
+        parent = parent.rpartition("/")[0]
+    if is_copied and stat.S_ISLNK(os.stat(path, dir_fd=descriptor, follow_symlinks=False).st_mode):
+        raise ReachesOutside(f"its file {path[:200]!r} is a link, and not told to be one")
 
 
 def leads_out(target: Path) -> bool:

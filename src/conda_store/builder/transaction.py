@@ -150,8 +150,6 @@ class Transaction:
                 raise ReachesOutside("it is not where it was to be extracted")
             for path in found:
                 require_inside(path)
-        except FileNotFoundError:
-            return  # rattler fails on it, too
         except Exception as error:
             self._unsafe[package.file_name] = str(error)
             for path in found:

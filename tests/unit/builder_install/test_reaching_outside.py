@@ -60,6 +60,15 @@ DOTS = {"deep/a/b/fine": b"", "deep/victim/mine.py": b"changed", "deep/victim/mo
             [{"_path": f"s/../../victim/{name}", "path_type": "hardlink"} for name in ("mine.py", "more.py")],
             "lies outside",
         ),
+        (
+            {**DOTS, "s": Symlink("deep/a/b")},
+            [
+                {"_path": "missing", "path_type": "hardlink"},
+                {"_path": "missing/deeper", "path_type": "hardlink"},
+                {"_path": "s/../../victim/mine.py", "path_type": "hardlink"},
+            ],
+            "lies outside",
+        ),
         ({"fine": b"", "s": Symlink("{victim}")}, [{"_path": "s/mine.py", "path_type": "hardlink"}], "through a link"),
         (
             {"fine": b"", "s": Symlink("{victim}/mine.py")},
@@ -70,7 +79,15 @@ DOTS = {"deep/a/b/fine": b"", "deep/victim/mine.py": b"changed", "deep/victim/mo
         ({"fine": b"", "s": Symlink("{victim}/mine.py")}, [{"_path": "s"}], "evil-1.0"),
         ({"fine": b""}, [{"_path": "/etc/hostname", "path_type": "hardlink"}], "lies outside"),
     ],
-    ids=["written outside", "read through a link", "copied from a link", "linked link", "link of no kind", "absolute"],
+    ids=[
+        "written outside",
+        "after a missing one",
+        "read through a link",
+        "copied from a link",
+        "linked link",
+        "link of no kind",
+        "absolute",
+    ],
 )
 def test_a_package_that_reaches_outside_is_not_installed(
     tmp_path: Path, files: dict[str, Any], paths: list[dict[str, Any]], told: str
