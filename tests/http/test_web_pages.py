@@ -458,7 +458,14 @@ def test_settings_are_changed_at_their_level(service: Service, html: dict[str, h
 
 def test_the_page_of_the_user(html: dict[str, httpx.Client]) -> None:
     page = html["developer"].get("/user/").text
-    for text in ("Logout", "Permissions", "team/*", "create or change an environment", "System storage"):
+    for text in (
+        "Logout",
+        "Permissions",
+        "team/*",
+        "create or change an environment",
+        "System storage",
+        'data-label="Builds"',
+    ):
         assert text in page
 
 
