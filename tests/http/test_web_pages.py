@@ -456,7 +456,8 @@ def test_settings_are_changed_at_their_level(service: Service, html: dict[str, h
     assert html["viewer"].get("/setting/team/").status_code == 403
 
 
-def test_the_page_of_the_user(html: dict[str, httpx.Client]) -> None:
+def test_the_page_of_the_user(service: Service, html: dict[str, httpx.Client]) -> None:
+    service.build("team", "used", "zlib")
     page = html["developer"].get("/user/").text
     for text in (
         "Logout",
