@@ -10,15 +10,16 @@ import json
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
-from conda_store.db import builds, environments, images
+from conda_store.db import builds, environments, images, overview
 from conda_store.db.records import BuildRecord
 from conda_store.domain.access import SYSTEM, Actor, Target
 from conda_store.domain.build import BuildOrigin, BuildStatus
 from conda_store.domain.on_demand import NAMESPACE, Wanted, parse_image_name
 from conda_store.domain.roles import Permission
 from conda_store.domain.specification import Specification
-from conda_store.errors import TooManyRequests
+from conda_store.errors import Conflict, TooManyRequests
 from conda_store.services.context import Context
 from conda_store.services.settings import rules_in_force
 from conda_store.services.specifications import Submission, checked, read_specification, submit_read
@@ -26,7 +27,8 @@ from conda_store.services.specifications import Submission, checked, read_specif
 # so long a name that could not be built is answered with the reason, and not tried again
 _FAILURES_ARE_KEPT = timedelta(minutes=5)
 _HOUR = timedelta(hours=1)
-# one question at a time: who asks for the same at the same moment finds the build of the first
+_ATTEMPTS = 5
+# one question at a time: who asks this server for the same at the same moment finds the build of the first
 _asking = threading.Lock()
 
 
@@ -55,19 +57,27 @@ def request_build(context: Context, actor: Actor, name: str, until: str | None =
     require_read(context, actor, wanted.environment)
     specification = _specification(context, wanted, until)
     with _asking:
-        known = _newest(context, specification)
-        if known is not None and not _is_to_be_tried_again(known):
-            return known.id
-        _require_creation(context, actor, Target(NAMESPACE, wanted.environment))
-        # the namespace is nobody's, so that nobody needs a permission on it
-        return submit_read(
-            context,
-            SYSTEM,
-            NAMESPACE,
-            specification,
-            origin=BuildOrigin.ON_DEMAND,
-            requested_for=_whose_quota(actor),
-        )
+        for attempt in count(1):
+            known, newest_seen = _newest(context, specification)
+            if known is not None and not _is_to_be_tried_again(known):
+                return known.id
+            _require_creation(context, actor, Target(NAMESPACE, wanted.environment))
+            try:
+                # the namespace is nobody's, so that nobody needs a permission on it
+                return submit_read(
+                    context,
+                    SYSTEM,
+                    NAMESPACE,
+                    specification,
+                    newest_seen=newest_seen,
+                    origin=BuildOrigin.ON_DEMAND,
+                    requested_for=_whose_quota(actor),
+                )
+            except Conflict:
+                # another server was asked at the same moment
+                if attempt == _ATTEMPTS:
+                    raise
+    raise AssertionError
 
 
 def _whose_quota(actor: Actor) -> str:
@@ -104,13 +114,16 @@ def _specification(context: Context, wanted: Wanted, until: str | None) -> Speci
     return replace(read, platforms=(wanted.platform.value,) if wanted.platform else (), until=until)
 
 
-def _newest(context: Context, wanted: Specification) -> BuildRecord | None:
-    """The newest build of this very specification: other parts may join to the same name."""
+def _newest(context: Context, wanted: Specification) -> tuple[BuildRecord | None, int]:
+    """The newest build of this very specification: other parts may join to the same name. And the id of the newest of
+    all that have the name; 0 for none."""
     rules = rules_in_force(context.database, context.deployment, NAMESPACE, wanted.name)
     sha256 = checked(context, wanted, rules).sha256
     with context.database.read() as connection:
         found = environments.find(connection, NAMESPACE, wanted.name)
-        return images.newest_in(connection, found.id, sha256) if found is not None else None
+        if found is None:
+            return None, 0
+        return images.newest_in(connection, found.id, sha256), overview.newest_build(connection, found.id)
 
 
 def _is_to_be_tried_again(build: BuildRecord) -> bool:
