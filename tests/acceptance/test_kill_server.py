@@ -77,7 +77,8 @@ def test_a_killed_server_takes_its_worker_along_and_the_next_one_goes_on(
 ) -> None:
     family: set[int] = set()
     build_id = killed_at(service, large, phase, lambda: family.update(service.kill()))
-    assert len(family) >= 3
+    # server and worker, and what children are forked from; a worker that has just begun may not have that yet
+    assert len(family) >= (2 if phase == "queued" else 3)
     wait_for("its processes are gone", lambda: not any(map(is_running, family)), 10)
     service.start()
     finished(service, build_id)
