@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
 
 from conda_store.server.web.rendering import LARGEST_PAGE
-from tests.http.longest import DEPLOYMENT, ENVIRONMENTS, crowd, paths
+from tests.http.longest import DEPLOYMENT, ENVIRONMENTS, crowd, name_of, paths
 from tests.http.service import Service
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -70,3 +71,9 @@ def followed(client: httpx.Client, path: str) -> Iterator[str]:
 def test_all_that_there_is_is_on_one_page_or_another(html: httpx.Client, path: str, row: str, count: int) -> None:
     shown = [found for text in followed(html, path) for found in re.findall(row, text, flags=re.DOTALL)]
     assert len(set(shown)) == len(shown) >= count
+
+
+def test_what_is_left_out_of_a_list_is_told(html: httpx.Client) -> None:
+    assert re.search(r"and \d+ more: <code>conda-store credential list</code>", html.get("/credential/").text)
+    page = html.get(f"/namespace/{quote(name_of(0), safe='')}/").text
+    assert len(re.findall(r"and \d+ more: <code>conda-store (?:access|credential list)</code>", page)) >= 2
