@@ -55,6 +55,12 @@ def test_the_environment_is_activated_for_every_process() -> None:
     assert "Entrypoint" not in made
 
 
+def test_a_path_of_the_environment_takes_the_place_of_the_bases() -> None:
+    for base in (BaseConfig(), BaseConfig(("PATH=/base/bin",))):
+        found = config(replace(WHOSE, variables={"PATH": "/mine"}), base)["config"]["Env"]
+        assert [item for item in found if item.startswith("PATH=")] == ["PATH=/opt/conda/bin:/mine"]
+
+
 def test_scripts_are_run_where_there_is_a_shell() -> None:
     assert config(has_scripts=True)["config"]["Entrypoint"] == ["/opt/conda/etc/conda-store/activated"]
     bare = config(base=BaseConfig(has_shell=False), has_scripts=True)["config"]

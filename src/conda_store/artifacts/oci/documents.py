@@ -105,16 +105,18 @@ def image_config(
 
 
 def _environment(description: ImageDescription, base: BaseConfig, activation: Activation) -> list[str]:
-    variables = dict(item.partition("=")[::2] for item in base.environment)
-    path = variables.pop("PATH", _SYSTEM_PATH)
-    variables |= {
+    variables = {
+        "PATH": _SYSTEM_PATH,
+        **dict(item.partition("=")[::2] for item in base.environment),
         "CONDA_PREFIX": IMAGE_PREFIX,
         "CONDA_DEFAULT_ENV": description.environment,
         "CONDA_SHLVL": "1",
         **activation.variables,
         **description.variables,
     }
-    return [f"PATH={IMAGE_PREFIX}/bin:{path}", *(f"{name}={value}" for name, value in variables.items())]
+    # commands of the environment come first, whoever sets the rest
+    variables["PATH"] = f"{IMAGE_PREFIX}/bin:{variables['PATH']}"
+    return [f"{name}={value}" for name, value in variables.items()]
 
 
 def _command(description: ImageDescription, base: BaseConfig) -> list[str]:
