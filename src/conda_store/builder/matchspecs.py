@@ -24,6 +24,7 @@ _URL_CREDENTIALS = re.compile(r"https?://[^/\s@]+@|://[^/\s:@]*:[^/\s@]+@|://[^/
 _CREDENTIALS = "The channel's URL holds credentials; leave them out, the service is given its own"
 # others an activation script cannot set
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NOT_OF_A_BUILD = re.compile(r"[ <>=!~|,]")
 _URL = re.compile(r"[a-z][a-z0-9+.\-]*://[^\s'\"\]<>]+", re.IGNORECASE)
 
 
@@ -88,8 +89,12 @@ def parse_match_spec(text: str) -> MatchSpec:
         raise InvalidSpecification(
             message, hint="a package is named by its URL only in a lock or an explicit list; write channel::name here"
         )
-    if spec.build is not None and " " in spec.build:
-        raise InvalidSpecification(message, hint="name, version and build are all that words can name")
+    # a build that begins with ^ is a regular expression
+    if spec.build and spec.build[0] != "^" and (odd := _NOT_OF_A_BUILD.search(spec.build)):
+        hint = "name, version and build are all that words can name"
+        if odd[0] != " ":
+            hint = f"{odd[0]!r} is in no build string; bounds of a version are joined by a comma: numpy >=1.26,<2"
+        raise InvalidSpecification(message, hint=hint)
     return spec
 
 
