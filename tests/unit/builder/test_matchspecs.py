@@ -21,7 +21,7 @@ def test_builds_may_be_patterns(text: str, build: str | None) -> None:
     assert parse_match_spec(text).build == build
 
 
-@pytest.mark.parametrize("text", ["numpy >=1.26 <2", "numpy >=1.0 <", "numpy 1.26 |2"])
+@pytest.mark.parametrize("text", ["numpy >=1.26 <2", "numpy >=1.0 <"])
 def test_bounds_without_a_comma_are_no_build(text: str) -> None:
     with pytest.raises(InvalidSpecification) as refused:
         parse_match_spec(text)
