@@ -415,8 +415,13 @@ def test_a_build_that_waits_says_what_for(tmp_path: Path) -> None:
             assert lease is not None
         assert told(first) == "Working."
         assert told(second) == "Waiting for a worker. It comes next; 1 is being built."
+        with service.client("admin") as admin:
+            quota = {"quota_concurrent_builds": 1}
+            assert admin.put("/api/v1/setting/team/", json=quota).status_code == 200
+        assert told(second).startswith("Waiting for a build of this namespace to end:")
         with service.context.database.write() as connection:
             leases.queue_again(connection, lease, timedelta(minutes=1), "the channel does not answer")
+        assert told(second) == "Waiting for a worker. 1 build comes first."
         assert (
             "It is tried again by itself. The last time: the channel does not answer"
             in client.get(f"/build/{first}/").text

@@ -46,10 +46,10 @@ class Limits:
     of_namespaces: Mapping[str, int | None] = field(default_factory=dict)
 
 
-def limits(connection: Connection, key: str, default: int | None) -> Limits:
-    """A quota at all levels: of the options, for all namespaces, and for single ones."""
+def build_limits(connection: Connection, default: int | None) -> Limits:
+    """The quota of builds at once on all levels: of the options (`default`), of all namespaces, and of single ones."""
     query = select(keyvaluestore.c.prefix, keyvaluestore.c.value).where(
-        keyvaluestore.c.key == key, keyvaluestore.c.prefix.startswith("setting", autoescape=True)
+        keyvaluestore.c.key == "quota_concurrent_builds", keyvaluestore.c.prefix.startswith("setting", autoescape=True)
     )
     rows = {row.prefix: row.value for row in connection.execute(query)}
     otherwise = rows.pop("setting", default)
@@ -77,3 +77,11 @@ def environments_that_wait(wanted: Limits) -> Select[Any] | None:
         .having(func.count() >= limit)
     )
     return select(environment.c.id).where(environment.c.namespace_id.in_(full))
+
+
+def waits(connection: Connection, environment_id: int, wanted: Limits) -> bool:
+    """Whether the environment is one of them."""
+    waiting = environments_that_wait(wanted)
+    if waiting is None:
+        return False
+    return connection.execute(waiting.where(environment.c.id == environment_id)).first() is not None

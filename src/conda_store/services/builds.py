@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from conda_store.db import artifacts, builds, leases, logs, packages, specifications
+from conda_store.db import artifacts, builds, leases, logs, packages, quotas, specifications
 from conda_store.db import environments as stored_environments
 from conda_store.db.builds import BuildFilter
 from conda_store.db.packages import PackageFilter
@@ -58,19 +58,24 @@ def find_build(
 
 @dataclass(frozen=True)
 class Place:
-    """Where a build stands that waits: how many wait that were submitted before it, and how many are being built."""
+    """Where a build stands that waits: how many wait that were submitted before it, how many are being built, and
+    whether its namespace has as many running as it may."""
 
     before: int
     running: int
+    is_namespace_full: bool
 
 
 def place_in_queue(context: Context, actor: Actor, build_id: int) -> Place | None:
     """None for a build that does not wait."""
-    if find_build(context, actor, build_id).status is not BuildStatus.QUEUED:
+    found = find_build(context, actor, build_id)
+    if found.status is not BuildStatus.QUEUED:
         return None
     with context.database.read() as connection:
         running = builds.count_by_status(connection).get(BuildStatus.BUILDING, 0)
-        return Place(builds.count_before(connection, build_id), running)
+        limits = quotas.build_limits(connection, context.deployment.settings.quota_concurrent_builds)
+        is_full = quotas.waits(connection, found.environment_id, limits)
+        return Place(builds.count_before(connection, build_id), running, is_full)
 
 
 def get_build(

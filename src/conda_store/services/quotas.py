@@ -39,7 +39,7 @@ def claim_build(context: Context, owner: str) -> Claim | None:
     """The oldest build that waits, whose time has come, and whose namespace has not too many running already."""
     default = context.deployment.settings.quota_concurrent_builds
     with context.database.write() as connection:
-        limits = stored.limits(connection, "quota_concurrent_builds", default)
+        limits = stored.build_limits(connection, default)
         lease = leases.claim(connection, owner, context.deployment.lease, limits)
         build = builds.get(connection, lease.build_id) if lease else None
     if lease is None:
