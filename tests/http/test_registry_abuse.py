@@ -108,21 +108,6 @@ def test_paths_that_lead_nowhere(service: Service, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "digest",
-    [
-        "sha256:", "sha256:" + "0" * 63, "sha256:" + "0" * 65, "sha256:" + "g" * 64, "SHA256:" + "0" * 64,
-        "sha512:" + "0" * 128, "md5:" + "0" * 32, "sha256:" + "0" * 32 + "%0a" + "0" * 31, "a:b:c", ":", "%2e%2e",
-    ],
-)  # fmt: skip
-@pytest.mark.parametrize("kind", ["blobs", "manifests"])
-def test_digests_that_are_none(client: httpx.Client, kind: str, digest: str) -> None:
-    response = client.get(f"/default/open/{kind}/{digest}")
-    assert response.status_code in {400, 404}
-    (error,) = response.json()["errors"]
-    assert error["code"] in {"DIGEST_INVALID", "MANIFEST_UNKNOWN", "NAME_UNKNOWN"}
-
-
-@pytest.mark.parametrize(
     ("wanted", "status"),
     [
         ("bytes=0-0", 206),

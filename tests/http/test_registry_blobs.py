@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +19,8 @@ from obstore.store import MemoryStore, S3Store
 
 from conda_store.artifacts.oci.documents import ManifestForm
 from conda_store.domain.artifact import layer_blob_key
+from conda_store.services.housekeeping import clear
+from conda_store.services.image_making import sweep
 from conda_store.services.images import request_image
 from conda_store.storage import BlobStore
 from tests.http.service import Service
@@ -102,6 +107,33 @@ def test_clients_that_go_away_in_the_middle_of_a_blob(tmp_path: Path) -> None:
         leave(service, path, answered=True)
         wait_for("nothing of them is left", is_idle(service, before))
         assert len(client.get(path).content) == LARGE
+
+
+@pytest.mark.parametrize("what", ["build/1", "environment/team/large", "namespace/team"])
+def test_who_has_begun_gets_the_whole_of_a_blob_that_is_deleted_meanwhile(tmp_path: Path, what: str) -> None:
+    with Service(tmp_path) as service, service.client("admin") as client:
+        assert service.build("team", "large", "zlib") == 1
+        request_image(service.context, 1, [ManifestForm.OCI.value])
+        assert service.pack() == 1
+        layer = client.get("/v2/team/large/manifests/latest", headers=ACCEPT).json()["layers"][0]
+        kept = service.context.blobs.local_path(layer_blob_key(layer["digest"][7:]))
+        assert kept is not None
+        content = os.urandom(1 << 20) * 50  # more than is on its way between the two
+        kept.write_bytes(content)
+        path = f"/v2/team/large/blobs/{layer['digest']}"
+        at_once = replace(service.context.deployment, unused_layers_are_kept=timedelta(0))
+        with client.stream("GET", path) as answer:
+            pieces = answer.iter_raw()
+            received = [next(pieces)]
+            assert client.delete(f"/api/v1/{what}/").status_code == 200
+            asyncio.run(clear(service.context))
+            assert sweep(replace(service.context, deployment=at_once)) > 0
+            assert not kept.exists()
+            # nobody who asks now gets it
+            assert client.get(path).json()["errors"][0]["code"] in {"BLOB_UNKNOWN", "NAME_UNKNOWN"}
+            assert client.get("/v2/team/large/manifests/latest").status_code == 404
+            received += pieces
+        assert b"".join(received) == content
 
 
 @pytest.mark.parametrize("path", ["/v2/default/slow/manifests/latest", "/api/v1/build/1/archive/"])

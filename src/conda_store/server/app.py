@@ -39,6 +39,7 @@ from conda_store.server.options import ServerOptions
 from conda_store.server.parts import FIGURE_DAYS, FIGURE_HOURS, Parts
 from conda_store.server.registry import routes as registry
 from conda_store.server.registry import tokens as registry_tokens
+from conda_store.server.registry.form import RegistryForm
 from conda_store.server.request_log import RequestLog
 from conda_store.server.slashes import QuerySlash, SlashRedirect
 from conda_store.server.watching import BuildWatch, Looks, Watcher
@@ -181,6 +182,8 @@ def _add_middleware(app: FastAPI, options: ServerOptions, context: Context) -> N
             allow_headers=["*"],
         )
     app.add_middleware(AllowedHosts, names=options.allowed_hosts)
+    if options.enable_registry:
+        app.add_middleware(RegistryForm)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(AuditTrail, context=context)
     app.add_middleware(RequestLog)

@@ -30,6 +30,7 @@ _CODES: dict[str, tuple[int, str]] = {
     "DIGEST_INVALID": (400, "provided digest did not match uploaded content"),
     "NAME_INVALID": (400, "invalid repository name"),
     "PAGINATION_NUMBER_INVALID": (400, "invalid number of results requested"),
+    "SIZE_INVALID": (413, "provided length did not match content length"),
     "UNSUPPORTED": (405, "The operation is unsupported"),
     "TOOMANYREQUESTS": (429, "too many requests"),
     "UNAVAILABLE": (503, "service unavailable"),

@@ -114,7 +114,8 @@ def get_referrers(call: Caller, name: str, digest: str, request: Request) -> Res
 def refuse(rest: str, request: Request) -> Response:
     """Images are made of environments: nothing can be pushed, changed or deleted here."""
     if request.method not in {"GET", "HEAD"}:
-        raise Refusal("UNSUPPORTED", "images are made of environments, nothing can be pushed here")
+        said = "images are made of environments, nothing can be pushed here"
+        raise Refusal("UNSUPPORTED", said, headers={"Allow": "GET, HEAD"})
     if rest.count("/") < _SHORTEST:
         raise Refusal("UNSUPPORTED", _NAMES)
     raise Refusal("NAME_UNKNOWN")
