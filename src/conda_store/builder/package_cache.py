@@ -112,9 +112,11 @@ class PackageCache:
         """Take the write permissions of the extracted package's files and record it; `directory` where it is known.
 
         Raises:
-            DamagedPackage: it is not there, or files are missing.
+            DamagedPackage: see `make_seal`.
         """
-        seal = make_seal(package.file_name, directory or self.directory(package), package.sha256)
+        return self.record(package, make_seal(package.file_name, directory or self.directory(package), package.sha256))
+
+    def record(self, package: CondaPackage, seal: Seal) -> Seal:
         return self._keep(_key(package), seal)
 
     def open_incoming(self) -> Incoming:
@@ -126,13 +128,8 @@ class PackageCache:
         layers = [PackageCacheLayer(incoming.path), PackageCacheLayer(self.packages)]
         return RattlerCache.from_layers(layers, cache_origin=True)
 
-    def take_in(self, package: CondaPackage, extracted: Path) -> Seal:
-        """Seal a package that was extracted to an incoming directory, and move it to where all builds find it.
-
-        Raises:
-            DamagedPackage: it is not there, or files are missing.
-        """
-        seal = make_seal(package.file_name, extracted, package.sha256)
+    def take_in(self, package: CondaPackage, extracted: Path, seal: Seal) -> Seal:
+        """Move a package that was extracted to an incoming directory, and sealed, to where all builds find it."""
         present = self.seal_of(package)
         target = self.packages / extracted.name
         if present and present.directory == target.name and _is_sound(target, present):

@@ -13,6 +13,7 @@ from typing import Any
 
 _LINKABLE = 0o444
 _EXECUTABLE = 0o111
+_LINKS = {"softlink", "directory"}
 
 
 @dataclass(frozen=True)
@@ -37,69 +38,49 @@ class Seal:
 
 
 class DamagedPackage(Exception):
-    """Files of an extracted package are missing."""
+    """An extracted package cannot be sealed, for a `reason`."""
+
+    def __init__(self, name: str, reason: object) -> None:
+        super().__init__(f"package {name} in the cache is damaged: {reason}")
+        self.reason = str(reason)
+
+
+class MissingFiles(DamagedPackage):
+    """Files of an extracted package are missing; the others are its own."""
 
 
 class ReachesOutside(ValueError):
     """Linking a package would read or write what lies outside of the package, or of the environment."""
 
 
-def require_inside(directory: Path) -> None:
-    """Whether the files that a package names are its own: whoever links them follows `..`, and symlinks on the way.
-
-    Raises:
-        ReachesOutside: one is not.
-        OSError, ValueError, KeyError, TypeError: what it names cannot be read.
-    """
-    known: set[str] = set()
-    tells_links = (directory / "info" / "paths.json").exists()  # `files`, which is older, does not
-    with _opened(directory) as descriptor:
-        for entry in package_paths(directory):
-            path: str = entry["_path"]
-            if path.startswith("/") or ".." in path.split("/"):
-                raise ReachesOutside(f"its file {path[:200]!r} lies outside")
-            is_told = entry.get("path_type") in {"softlink", "directory"} or not tells_links
-            is_copied = bool(entry.get("prefix_placeholder")) or not is_told
-            # one that is missing fails the linking, but perhaps not before others were linked
-            with contextlib.suppress(FileNotFoundError):
-                _require_no_link(path, descriptor, known, is_copied=is_copied)
-
-
-def _require_no_link(path: str, descriptor: int, known: set[str], *, is_copied: bool) -> None:
-    """`known` are directories that are none; what is copied must not be one either."""
-    parent = path.rpartition("/")[0]
-    while parent and parent not in known:
-        if not stat.S_ISDIR(os.stat(parent, dir_fd=descriptor, follow_symlinks=False).st_mode):
-            raise ReachesOutside(f"the way to its file {path[:200]!r} leads through a link")
-        known.add(parent)
-        parent = parent.rpartition("/")[0]
-    if is_copied and stat.S_ISLNK(os.stat(path, dir_fd=descriptor, follow_symlinks=False).st_mode):
-        raise ReachesOutside(f"its file {path[:200]!r} is a link, and not told to be one")
-
-
 def leads_out(target: Path) -> bool:
     """Whether a symlink below leads to a directory outside: what is linked later could be written there."""
     root = os.path.realpath(target)
-    for directory, names, _ in os.walk(root):
-        for name in names:
-            path = Path(directory, name)
-            if path.is_symlink() and not f"{os.path.realpath(path)}/".startswith(f"{root}/"):
-                return True
+    directories = [root]
+    while directories:
+        with os.scandir(directories.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    directories.append(entry.path)
+                elif entry.is_dir() and not f"{os.path.realpath(entry.path)}/".startswith(f"{root}/"):
+                    return True
     return False
 
 
 def make_seal(name: str, directory: Path, sha256: str | None) -> Seal:
     """Take the write permissions of the files that get linked, and count. `name` is for messages.
 
+    A sealed package names files of its own alone: whoever links them follows `..`, and symlinks on the way.
+
     Raises:
-        DamagedPackage: the directory is not there, or files are missing.
+        MissingFiles: some are not there.
+        DamagedPackage: the directory is not there, what it names cannot be read, or reaches outside.
     """
     try:
-        require_inside(directory)
         with _opened(directory) as descriptor:
-            return _sealed(directory, descriptor, sha256)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DamagedPackage(f"package {name} in the cache is damaged: {error}") from error
+            return _sealed(name, directory, descriptor, sha256)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DamagedPackage(name, error) from error
 
 
 @contextlib.contextmanager
@@ -112,17 +93,30 @@ def _opened(directory: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _sealed(directory: Path, descriptor: int, sha256: str | None) -> Seal:
+def _sealed(name: str, directory: Path, descriptor: int, sha256: str | None) -> Seal:
     status = os.fstat(descriptor)
     files = size = 0
     own = []
+    missing: FileNotFoundError | None = None
+    known: set[str] = set()
+    # `files`, which is older than paths.json, tells of no link that it is one
+    links = _LINKS if (directory / "info" / "paths.json").exists() else {None}
     for entry in package_paths(directory):
         path = entry["_path"]
-        item = os.stat(path, dir_fd=descriptor, follow_symlinks=False)
+        try:
+            _require_inside(path, descriptor, known)
+            item = os.stat(path, dir_fd=descriptor, follow_symlinks=False)
+        except FileNotFoundError as error:
+            # linking fails on it, but perhaps not before others were linked: they are looked at, too
+            missing = missing or error
+            continue
         if stat.S_ISDIR(item.st_mode):
             continue
         files += 1
-        if entry.get("prefix_placeholder") or entry.get("no_link"):
+        is_own = bool(entry.get("prefix_placeholder"))
+        if stat.S_ISLNK(item.st_mode) and (is_own or entry.get("path_type") not in links):
+            raise ReachesOutside(f"its file {path[:200]!r} is a link, and not told to be one")
+        if is_own or entry.get("no_link"):
             own.append(path)
             continue
         size += item.st_size
@@ -130,6 +124,8 @@ def _sealed(directory: Path, descriptor: int, sha256: str | None) -> Seal:
             mode = _LINKABLE | (_EXECUTABLE if item.st_mode & _EXECUTABLE else 0)
             if stat.S_IMODE(item.st_mode) != mode:
                 os.chmod(path, mode, dir_fd=descriptor)
+    if missing is not None:
+        raise MissingFiles(name, missing) from missing
     link = _read_json(directory / "info" / "link.json").get("noarch", {})
     return Seal(
         directory=directory.name,
@@ -143,6 +139,23 @@ def _sealed(directory: Path, descriptor: int, sha256: str | None) -> Seal:
         is_noarch_python=link.get("type") == "python",
         has_link_script=link_script(directory) is not None,
     )
+
+
+def _require_inside(path: str, descriptor: int, known: set[str]) -> None:
+    """`known` are directories of the package that are no links.
+
+    Raises:
+        ReachesOutside: the path leads out of the package, or could.
+        FileNotFoundError: a directory on the way is missing.
+    """
+    if path.startswith("/") or (".." in path and ".." in path.split("/")):
+        raise ReachesOutside(f"its file {path[:200]!r} lies outside")
+    parent = path.rpartition("/")[0]
+    while parent and parent not in known:
+        if not stat.S_ISDIR(os.stat(parent, dir_fd=descriptor, follow_symlinks=False).st_mode):
+            raise ReachesOutside(f"the way to its file {path[:200]!r} leads through a link")
+        known.add(parent)
+        parent = parent.rpartition("/")[0]
 
 
 def package_paths(directory: Path) -> list[dict[str, Any]]:

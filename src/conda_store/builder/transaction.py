@@ -28,7 +28,7 @@ from conda_store.builder.package_cache import PackageCache
 from conda_store.builder.ports import Reporter
 from conda_store.builder.records import install_records
 from conda_store.builder.removal import set_aside
-from conda_store.builder.seals import DamagedPackage, ReachesOutside, Seal, require_inside
+from conda_store.builder.seals import DamagedPackage, MissingFiles, Seal, make_seal
 from conda_store.domain.build import REMAINING_TOLD, Phase, Progress
 from conda_store.domain.channel import without_credentials
 from conda_store.domain.lock import CondaPackage
@@ -75,7 +75,8 @@ class Transaction:
         self._options = options
         self._reporter = reporter
         self._incoming = cache.open_incoming()
-        self._events = Events(missing, done=done, total=total, on_extracted=self._look_through)
+        self._events = Events(missing, done=done, total=total, on_extracted=self._seal)
+        self._sealed: dict[Path, Seal] = {}
         self._unsafe: dict[str, str] = {}
         self._logged = 0
         self._fetched: list[CondaPackage] = []
@@ -135,8 +136,8 @@ class Transaction:
             refusal = refused(text, self._options.addresses)
             raise refusal or install_failure(text, self._packages, cache=self._cache.root, prefix=target) from error
 
-    def _look_through(self, name: str) -> None:
-        """Before rattler links what it has extracted: what reaches outside is taken away from it, and linking fails."""
+    def _seal(self, name: str) -> None:
+        """Before rattler links what it has extracted: what cannot be sealed is taken away, and linking fails."""
         package = self._missing.get(name)
         if package is None:
             return
@@ -145,21 +146,22 @@ class Transaction:
         if not found:  # rattler names it otherwise
             pattern = f"{glob.escape(f'{package.name}-{package.version}-{package.build}')}*/"
             found = [path for place in places for path in place.glob(pattern)]
-        try:
-            if not found:
-                raise ReachesOutside("it is not where it was to be extracted")
-            for path in found:
-                require_inside(path)
-        except Exception as error:
-            self._unsafe[package.file_name] = str(error)
-            for path in found:
+        if not found:
+            self._unsafe[package.file_name] = "it is not where it was to be extracted"
+        for path in found:
+            try:
+                self._sealed[path] = make_seal(package.file_name, path, package.sha256)
+            except MissingFiles:
+                pass  # rattler fails on it too, or it will be found when all is linked
+            except Exception as error:  # whatever it is: what nobody has looked through is not linked
+                self._unsafe[package.file_name] = error.reason if isinstance(error, DamagedPackage) else str(error)
                 with contextlib.suppress(OSError):
                     set_aside(path, self._cache.trash)
 
     def _refuse_unsafe(self) -> None:
         """
         Raises:
-            PackageCorrupt: what was fetched reaches outside.
+            PackageCorrupt: what was fetched cannot be sealed.
         """
         for name, why in self._unsafe.items():
             raise PackageCorrupt(
@@ -184,20 +186,17 @@ class Transaction:
             raise self._stalled()
 
     def _take_in(self, packages: Sequence[CondaPackage], target: Path) -> None:
-        """Make what is linked available to all builds.
-
-        A package that is damaged is left: rattler fails on it too, or it will be found when all is linked.
-        """
+        """Make what is linked available to all builds."""
         for package in packages:
             directory = self._incoming.path / self._cache.directory(package).name
             if not directory.exists():  # rattler names it otherwise, or it was in the cache without a seal
                 directory = extracted_directory(target, package) or directory
-            with contextlib.suppress(DamagedPackage):
+            if seal := self._sealed.get(directory):
                 if directory.parent == self._incoming.path:
-                    self.seals[package.name] = self._cache.take_in(package, directory)
+                    self.seals[package.name] = self._cache.take_in(package, directory, seal)
                     self._fetched.append(package)
                 else:
-                    self.seals[package.name] = self._cache.seal(package, directory)
+                    self.seals[package.name] = self._cache.record(package, seal)
             self._claims.release([package])
 
     def _keep_extracted(self) -> None:
@@ -206,8 +205,9 @@ class Transaction:
             package = self._missing.get(name)
             if package is not None and package.name not in self.seals:
                 directory = self._incoming.path / self._cache.directory(package).name
-                with contextlib.suppress(DamagedPackage, OSError):
-                    self._cache.take_in(package, directory)
+                if seal := self._sealed.get(directory):
+                    with contextlib.suppress(OSError):
+                        self._cache.take_in(package, directory, seal)
 
     def _stalled(self) -> PackageUnavailable:
         waiting = [self._missing[name] for name in self._events.fetching if name in self._missing]
@@ -232,8 +232,8 @@ class Transaction:
 
 
 class Events:
-    """What rattler tells (it skips methods that are not there), from its own threads: counters and queues, but for a
-    look at what was extracted."""
+    """What rattler tells (it skips methods that are not there), from its own threads: counters and queues, but for the
+    sealing of what was extracted."""
 
     def __init__(
         self, missing: Sequence[CondaPackage], *, done: int, total: int, on_extracted: Callable[[str], None]
