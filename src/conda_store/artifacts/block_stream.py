@@ -14,11 +14,10 @@ from typing import BinaryIO, TypeVar
 
 from isal import isal_zlib
 
-from conda_store.artifacts.blocks import Blocks
+from conda_store.artifacts.blocks import GZIP_WINDOW, Blocks
 
 BLOCK_SIZE = 1 << 20
 _BLOCKS = 6
-_GZIP_WINDOW = 31  # a deflate window of 32 KiB, in gzip's wrapping (RFC 1952)
 _WAIT = 0.2
 
 _Item = TypeVar("_Item")
@@ -44,7 +43,7 @@ class BlockStream(Blocks):
         super().__init__(BLOCK_SIZE)
         self._destination = destination
         self._on_block = on_block
-        self._compressor = isal_zlib.compressobj(level, isal_zlib.DEFLATED, _GZIP_WINDOW)
+        self._compressor = isal_zlib.compressobj(level, isal_zlib.DEFLATED, GZIP_WINDOW)
         self._free: queue.Queue[bytearray] = queue.Queue()
         for _ in range(_BLOCKS - 1):
             self._free.put(bytearray(BLOCK_SIZE))

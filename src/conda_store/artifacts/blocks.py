@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 
+GZIP_WINDOW = 31  # of ISA-L: a deflate window of 32 KiB, in gzip's wrapping (RFC 1952)
 _RECORD = 512
 _ZEROS = bytes(_RECORD)
 

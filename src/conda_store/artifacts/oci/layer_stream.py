@@ -8,10 +8,9 @@ from typing import BinaryIO
 
 from isal import isal_zlib
 
-from conda_store.artifacts.blocks import Blocks
+from conda_store.artifacts.blocks import GZIP_WINDOW, Blocks
 
 _BLOCK = 256 << 10
-_GZIP_WINDOW = 31  # a deflate window of 32 KiB, in gzip's wrapping (RFC 1952)
 _LEVEL = 2
 
 
@@ -34,7 +33,7 @@ class LayerStream(Blocks):
     def __init__(self, destination: BinaryIO) -> None:
         super().__init__(_BLOCK)
         self._destination = destination
-        self._compressor = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, _GZIP_WINDOW)
+        self._compressor = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, GZIP_WINDOW)
         self._content_digest = hashlib.sha256()
         self._digest = hashlib.sha256()
         self._size = 0

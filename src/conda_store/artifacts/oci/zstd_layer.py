@@ -10,11 +10,11 @@ import zstandard
 from isal import isal_zlib
 from isal.igzip_lib import IsalError
 
+from conda_store.artifacts.blocks import GZIP_WINDOW
 from conda_store.artifacts.oci.layer_stream import WrittenLayer
 from conda_store.errors import ArtifactFailed
 
 _BLOCK = 4 << 20
-_GZIP_WINDOW = 31  # a deflate window of 32 KiB, in gzip's wrapping (RFC 1952)
 _LEVEL = 3
 
 
@@ -46,7 +46,7 @@ def write_zstd_layer(source: Iterable[bytes], diff_id: str, destination: BinaryI
 
 def _inflated(source: Iterable[bytes]) -> Iterator[bytes]:
     """In blocks: what is small in gzip may be large."""
-    inflater = isal_zlib.decompressobj(_GZIP_WINDOW)
+    inflater = isal_zlib.decompressobj(GZIP_WINDOW)
     for chunk in source:
         rest = chunk
         while rest:

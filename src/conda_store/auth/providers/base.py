@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 from traitlets import Int, Type, Unicode
 from traitlets.config import LoggingConfigurable
 
-from conda_store.domain.addresses import AddressPolicy
+from conda_store.domain.addresses import ANY_ADDRESS
 
 # workers read the same configuration: what only a login needs is imported when somebody logs in
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Authentication(LoggingConfigurable):
     # tells what somebody may do already, for classes of operators: set by the server
     authorization: Bindings
     # what may be asked at addresses that somebody else than the operator names
-    addresses = AddressPolicy()
+    addresses = ANY_ADDRESS
 
     cookie_name = Unicode("conda-store-auth", help="Name of the cookie that a login leaves.", config=True)
     cookie_domain = Unicode(

@@ -12,14 +12,13 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from conda_store.domain.addresses import AddressPolicy
+from conda_store.domain.addresses import ANY_ADDRESS, AddressPolicy
 from conda_store.domain.requests import guarded_opener, secure_context
 from conda_store.errors import InvalidInput, NotAuthenticated, Unavailable
 
 _SECONDS = 10.0
 _LARGEST = 1 << 20
 _PIECE = 1 << 16
-_ANY = AddressPolicy()
 
 
 def fetch_json(
@@ -29,7 +28,7 @@ def fetch_json(
     form: Mapping[str, str] | None = None,
     token: str | None = None,
     verify: bool = True,
-    addresses: AddressPolicy = _ANY,
+    addresses: AddressPolicy = ANY_ADDRESS,
 ) -> Any:
     """The JSON that is answered.
 

@@ -14,7 +14,7 @@ from traitlets import Bool, Callable, Unicode, Union
 from conda_store.auth.opaque import digest
 from conda_store.auth.providers.base import Authentication, AuthenticationToken, in_thread, texts
 from conda_store.auth.providers.fetching import fetch_json
-from conda_store.domain.addresses import AddressPolicy
+from conda_store.domain.addresses import ANY_ADDRESS, AddressPolicy
 from conda_store.domain.pkce import challenge_of
 from conda_store.errors import NotAuthenticated, Unavailable
 
@@ -130,7 +130,7 @@ class GenericOAuthAuthentication(Authentication):
 
     def _addresses_for(self, url: str) -> AddressPolicy:
         """What may be asked there: all addresses are the operator's choice."""
-        return AddressPolicy()
+        return ANY_ADDRESS
 
     def _authorize_url(self) -> str:
         return str(self.authorize_url)

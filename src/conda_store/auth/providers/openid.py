@@ -12,7 +12,7 @@ from traitlets import Unicode
 
 from conda_store.auth.providers.base import AuthenticationToken, in_thread
 from conda_store.auth.providers.oauth import GenericOAuthAuthentication
-from conda_store.domain.addresses import AddressPolicy
+from conda_store.domain.addresses import ANY_ADDRESS, AddressPolicy
 from conda_store.errors import Forbidden, Unavailable
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class OpenIDConnectAuthentication(GenericOAuthAuthentication):
     def _addresses_for(self, url: str) -> AddressPolicy:
         """The provider's own host is the operator's choice; any other that it names has to be what may be asked on
         behalf of others."""
-        return AddressPolicy() if urlsplit(url).hostname == urlsplit(self.issuer).hostname else self.addresses
+        return ANY_ADDRESS if urlsplit(url).hostname == urlsplit(self.issuer).hostname else self.addresses
 
     def _authorize_url(self) -> str:
         return self._endpoint("authorization_endpoint")
