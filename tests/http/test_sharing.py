@@ -254,6 +254,23 @@ def test_a_link_ends(service: Service, owner: httpx.Client) -> None:
     assert refused(owner.delete(f"/api/v1/share/team/two/link/{new_link(owner)['id']}/"), 404)
 
 
+def test_a_link_outlives_the_rights_of_its_maker_until_an_admin_revokes_it(
+    service: Service, owner: httpx.Client
+) -> None:
+    every = "/api/v1/share-link/team/"
+    give(owner, "user", "ada", "admin", ALL)
+    with service.client("ada") as ada:
+        link = new_link(ada)
+        assert owner.delete(ALL, params={"kind": "user", "holder": "ada"}).status_code == 200
+        assert refused(ada.get(every), 404)
+    assert reads(service, link["token"])
+    found = {row["id"]: row for row in data(owner.get(every))}
+    assert (found[link["id"]]["entity"], found[link["id"]]["given_by"]) == ("team/one", "ada")
+    assert owner.delete(f"{ONE}link/{link['id']}/").status_code == 200
+    assert not reads(service, link["token"])
+    assert link["id"] not in {row["id"] for row in data(owner.get(every))}
+
+
 def test_what_stands_in_a_link_is_kept_nowhere(service: Service, owner: httpx.Client, tmp_path: Path) -> None:
     token = new_link(owner)["token"]
     with service.context.database.read() as connection:
@@ -340,7 +357,9 @@ def test_the_commands_do_the_same(
     assert reads(service, link["token"])
     assert said("share-link", "team/one").startswith(service.url + "/share/?link=csl_")
     assert link["id"] in {row["id"] for row in shown("share-link", "team/one", "--list")}
+    assert link["id"] in {row["id"] for row in shown("share-link", "team", "--list")}
     said("share-link", "team/one", "--revoke", str(link["id"]))
+    assert link["id"] not in {row["id"] for row in shown("share-link", "team", "--list")}
     assert not reads(service, link["token"])
     for role in ("viewer", "developer"):
         said("namespace", "role", "grant", "team", "guests", role)

@@ -109,7 +109,9 @@ def test_a_link_opens_the_environment_until_it_is_revoked(
         assert "science" in follow(stranger.get(path), stranger)
         number = re.search(r"share/link/(\d+)/revoke/", page)
         assert number is not None
+        assert number[0] in client.get("/namespace/team/").text
         assert client.post(f"{science}{number[0]}").status_code == 303
+        assert number[0] not in client.get("/namespace/team/").text
         assert stranger.get(science).status_code == 404
 
 

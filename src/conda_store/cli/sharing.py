@@ -68,11 +68,11 @@ def _holder(user: str | None, group: str | None, namespace: str | None) -> Holde
 
 
 @click.command("share-link")
-@click.argument("target", metavar="NAMESPACE/NAME")
+@_target
 @click.option(
     "--days", type=click.FloatRange(0, min_open=True), default=7, show_default=True, help="It is good so long."
 )
-@click.option("--list", "lists", is_flag=True, help="Show the links that are good.")
+@click.option("--list", "lists", is_flag=True, help="Show the links that are good; of a namespace, to all in it.")
 @click.option("--revoke", type=int, metavar="ID", help="End a link.")
 @output_option
 @click.pass_obj
@@ -81,7 +81,7 @@ def share_link(asked: Asked, target: str, days: float, lists: bool, revoke: int 
     from conda_store.client import sharing
 
     shared = sharing.parse_shared(target)
-    if shared.environment is None:
+    if shared.environment is None and not lists:
         raise click.UsageError("A link is to one environment: write NAMESPACE/NAME.")
     with connected(asked) as session:
         if lists:

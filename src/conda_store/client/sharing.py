@@ -57,6 +57,9 @@ def unshare(transport: Transport, shared: Shared, holder: Holder) -> None:
 
 
 def links(transport: Transport, shared: Shared) -> Sequence[Row]:
+    """The links to an environment, or to all those of a namespace."""
+    if shared.environment is None:
+        return _rows(transport, f"/api/v1/share-link/{shared.path}")
     return _rows(transport, f"/api/v1/share/{shared.path}link/")
 
 

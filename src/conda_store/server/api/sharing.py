@@ -84,6 +84,14 @@ def list_links(call: Caller, namespace: NamespaceName, name: EnvironmentName) ->
     return ok([_link(link) for link in found])
 
 
+@router.get(
+    "/api/v1/share-link/{namespace}/", response_model=Answer[list[ShareLinkShape]], responses=refusals(403, 404)
+)
+def list_namespace_links(call: Caller, namespace: NamespaceName) -> Response:
+    """The links that are good to all environments of the namespace; each is ended where its environment is."""
+    return ok([_link(link) for link in sharing.list_links(call.context, call.actor, Target(namespace))])
+
+
 @router.post(f"{ONE}link/", response_model=Answer[NewShareLinkShape], responses=refusals(400, 403, 404))
 def create_link(
     call: Caller,

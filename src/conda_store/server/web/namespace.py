@@ -164,6 +164,7 @@ def _page(
         policies=[item for item in settings.policies(context, actor, name) if item.value],
         texts=TEXTS,
         people=who(call, target) if may_see_roles else None,
+        links=sharing.list_links(context, actor, target) if may_see_roles else (),
         mapped=listed(context, actor, name) if may_see_roles else (),
         maps_v2=maps_v2,
         roles=givable(call, target),
