@@ -153,10 +153,15 @@ class _Making:
             deployment.registry_logins,
             deployment.addresses,
         )
+        # one more is for the environment's own files
+        budget = deployment.layer_budget - len(base.layers) - 1
+        if budget < 1:
+            raise ArtifactFailed(
+                f"the base image has {len(base.layers)} layers, and the whole image may have {deployment.layer_budget}",
+                hint="Choose another base image, or raise c.CondaStore.image_layer_budget.",
+            )
         maker = LayerMaker(self._context, self._lock, self._scratch, self._build.namespace)
         below = maker.base_layers(base)
-        # one more for the environment's own files
-        budget = max(deployment.layer_budget - len(below) - 1, 1)
         packages = maker.package_layers(plan_layers(self._lock, budget))
         activation = Activation()
         for layer in packages:
