@@ -11,7 +11,8 @@ from conda_store.domain.lock import CondaPackage
 from conda_store.errors import BuildFailed, DiskFull, PackageCorrupt, PackageNotFound, PackageUnavailable
 
 # what stands before an @ belongs to it, whatever it is; else a URL ends where quotes or parentheses close
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://(?:[^\s/]*@)?[^\s'\"<>)]+", re.IGNORECASE)
+# a scheme is short: without an end, long words would be read once for each of their letters
+_URL = re.compile(r"[a-z][a-z0-9+.-]{0,15}://(?:[^\s/]*@)?[^\s'\"<>)]+", re.IGNORECASE)
 _CORRUPT = (
     "hash mismatch", "invalid checksum", "data corruption", "invalid zip archive", "failed to unpack", "corrupt",
     "invalid tar", "unexpected end of file", "failed to iterate", "archive header", "unknown frame descriptor",

@@ -25,7 +25,7 @@ _CREDENTIALS = "The channel's URL holds credentials; leave them out, the service
 # others an activation script cannot set
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NOT_OF_A_BUILD = re.compile(r"[ <>=!~|,]")
-_URL = re.compile(r"[a-z][a-z0-9+.\-]*://[^\s'\"\]<>]+", re.IGNORECASE)
+_URL = re.compile(r"[a-z][a-z0-9+.\-]{0,15}://[^\s'\"\]<>]+", re.IGNORECASE)
 
 
 def specification_problems(specification: Specification) -> tuple[Problem, ...]:
