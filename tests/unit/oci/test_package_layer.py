@@ -165,6 +165,15 @@ def test_a_package_stays_within_the_prefix(cache: Cache, path: str) -> None:
         Made(cache, package)
 
 
+def test_a_link_that_is_not_told_to_be_one_brings_no_file_of_this_machine(cache: Cache, tmp_path: Path) -> None:
+    package = cache.add("evil", {"lib/evil": b"x"})
+    (tmp_path / "secret").write_bytes(b"s")
+    (cache.directories["evil"] / "lib/evil").unlink()
+    (cache.directories["evil"] / "lib/evil").symlink_to(tmp_path / "secret")
+    with pytest.raises(ArtifactFailed, match="cannot be read"):
+        Made(cache, package)
+
+
 def test_a_package_whose_files_are_missing_is_damaged(cache: Cache) -> None:
     package = cache.add("lost", {"lib/lost": b"x"})
     (cache.directories["lost"] / "lib/lost").unlink()

@@ -134,7 +134,8 @@ class _Writer:
         if file.is_symlink:
             self._tar.add_symlink(file.path, os.readlink(source))  # noqa: PTH115 - a thousand of them
             return
-        descriptor = os.open(source, os.O_RDONLY | os.O_NONBLOCK)
+        # what is a link, and not told to be one, could bring any file of this machine
+        descriptor = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
         try:
             status = os.fstat(descriptor)
             mode = 0o755 if is_executable(status.st_mode) else 0o644
