@@ -14,8 +14,9 @@ from multiprocessing.connection import wait
 
 import structlog
 
-from conda_store.db import artifacts, leases
+from conda_store.db import artifacts, builds, leases
 from conda_store.db.environments import LinkChange
+from conda_store.domain.build import BuildStatus
 from conda_store.errors import Interrupted
 from conda_store.queue.doorbell import Doorbell
 from conda_store.services import housekeeping
@@ -319,13 +320,21 @@ class Worker:
                     standing = leases.standing(connection, child.job.lease)
                 self._obey(child, standing)
 
+    def _has_completed(self, job: Job | None) -> bool:
+        """Whether it is this very attempt that has completed its build."""
+        if not isinstance(job, BuildJob):
+            return False
+        with self.context.database.read() as connection:
+            build = builds.get(connection, job.lease.build_id)
+        return build is not None and (build.status, build.attempt) == (BuildStatus.COMPLETED, job.lease.attempt)
+
     def _obey(self, child: Child, standing: leases.Standing) -> None:
         """End a child whose build is cancelled, or is no longer its own."""
         if standing.is_held and not standing.is_cancelled:
             return
         job = child.job
-        if not standing.is_held and child.pipe.poll(0.5):
-            return  # it has just ended by itself
+        if not standing.is_held and (self._has_completed(job) or child.pipe.poll(0.5)):
+            return  # it ends by itself: it writes the log, or has just answered
         self._dismiss(child)
         if isinstance(job, BuildJob):
             give_up(self.context, job.lease, Interrupted("the build was canceled"))

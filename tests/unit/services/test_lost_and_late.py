@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -430,3 +431,24 @@ def test_an_artifact_asked_for_twice_is_made_once(context: Context) -> None:
         assert artifacts.claim(connection, "two", LEASE) is None
         again = artifacts.get(connection, wanted.id)
     assert again is not None and again.state is ArtifactState.MAKING
+
+
+def test_a_log_whose_writer_was_killed_is_tidied_away_and_written_again(context: Context) -> None:
+    build = run(context, handed_in(context, "python"))
+    with context.database.read() as connection:
+        kept = artifacts.find(connection, build.id, ArtifactType.LOGS)
+    assert kept is not None
+    whole = context.blobs.local_path(kept.key)
+    assert whole is not None
+    half = whole.with_name(f"{whole.name}#1")
+    half.write_bytes(b"half")
+    asyncio.run(housekeeping.tidy(context))
+    assert half.exists(), "somebody may be writing it"
+    os.utime(half, (0, 0))
+    asyncio.run(housekeeping.tidy(context))
+    assert (half.exists(), whole.exists()) == (False, True)
+    with context.database.write() as connection:
+        logs.append(connection, build.id, "late")
+    housekeeping.tidy_ended(context)
+    assert log(context, build.id).endswith("late")
+    assert whole.read_text().endswith("late")

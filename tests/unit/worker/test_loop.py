@@ -228,6 +228,42 @@ def test_a_child_that_ends_without_an_answer_costs_an_attempt(context: Context) 
     worker._stop()
 
 
+def test_a_child_that_has_completed_its_build_is_let_finish(context: Context) -> None:
+    """It still writes the log, however long that takes."""
+    build_id = handed_in(context, "python")
+    nursery = FakeNursery()
+    worker = worker_of(context, nursery)
+    turns(worker)
+    (child,) = worker.children
+    (job,) = nursery.jobs
+    assert isinstance(job, BuildJob)
+    with context.database.write() as connection:
+        assert leases.complete(connection, job.lease, size=1)
+    worker._next_renewal = 0
+    turns(worker)
+    assert (child.process.exitcode, child.job) == (None, job)
+    assert found(context, build_id).status is BuildStatus.COMPLETED
+    worker._stop()
+
+
+def test_a_child_whose_build_another_worker_has_completed_is_ended(context: Context) -> None:
+    handed_in(context, "python")
+    nursery = FakeNursery()
+    worker = worker_of(context, nursery)
+    turns(worker)
+    (child,) = worker.children
+    (job,) = nursery.jobs
+    assert isinstance(job, BuildJob)
+    with context.database.write() as connection:
+        assert leases.queue_again(connection, job.lease, timedelta(0), "lost")
+        other = leases.claim(connection, "other", timedelta(hours=1))
+        assert other is not None
+        assert leases.complete(connection, other, size=1)
+    turns(worker)
+    assert child.process.exitcode == -9
+    worker._stop()
+
+
 def test_an_image_made_beside_its_build_waits_for_no_other_build(context: Context) -> None:
     ended = run(context, handed_in(context, "python"))
     first, second = handed_in(context, "python", name="one"), handed_in(context, "python", name="two")
