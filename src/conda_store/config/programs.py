@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -77,6 +78,7 @@ class Program(Application):
             if self.config_file:
                 self._read_file(Path(self.config_file).absolute())
             self.update_config(on_command_line)
+            self._warn_of_mistyped_classes()
         except (TraitError, ConfigError) as error:
             raise ConfigurationError(f"the configuration cannot be used: {error}") from error
 
@@ -92,14 +94,32 @@ class Program(Application):
                 )
 
     def _read_file(self, path: Path) -> None:
-        if not path.is_file():
+        try:
+            path.open("rb").close()
+        except FileNotFoundError:
             raise ConfigurationError(
                 f"the configuration file {str(path)!r} does not exist", hint="Name an existing file."
-            )
+            ) from None
+        except OSError as error:
+            raise ConfigurationError(
+                f"the configuration file {str(path)!r} cannot be read: {error.strerror}",
+                hint="It has to be a file, and readable for the user that the program runs as.",
+            ) from error
         try:
             self.load_config_file(str(path))
         except Exception as error:
             raise ConfigurationError(_why(error, str(path)), hint="Mend the configuration file.") from error
+
+    def _warn_of_mistyped_classes(self) -> None:
+        """Of an option that does not exist its class warns; nobody reads those of a class that does not exist.
+
+        Other names are those of classes that the configuration brings, or that earlier servers had.
+        """
+        known = {cls.__name__ for cls in self.classes}
+        own = getattr(self.config.CondaStoreServer.get("authentication_class"), "__mro__", ())
+        for section in set(self.config) - known - {cls.__name__ for cls in own}:
+            if meant := difflib.get_close_matches(section, known, n=1, cutoff=0.85):
+                self.log.warning("There is no class `%s`, its options do nothing. Did you mean `%s`?", section, *meant)
 
     def part(self, cls: type) -> Any:
         """One of the configured objects; each is made once, so that it warns once of options that do not exist.

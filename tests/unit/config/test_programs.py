@@ -40,6 +40,29 @@ def test_a_file_that_does_not_exist_is_named(tmp_path: Path) -> None:
         read("--config", str(tmp_path / "nothing.py"))
 
 
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be read: Is a directory") as caught:
+        read("--config", str(tmp_path))
+    assert "the user that the program runs as" in caught.value.hint
+
+
+def test_a_mistyped_class_is_warned_of(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "config.py"
+    file.write_text(
+        "from conda_store.auth.providers.oauth import GithubOAuthAuthentication\n"
+        "class OurGithubOAuthAuthentication(GithubOAuthAuthentication):\n    pass\n"
+        "c.CondaStoreServer.authentication_class = OurGithubOAuthAuthentication\n"
+        "c.OurGithubOAuthAuthentication.client_id = 'ours'\n"
+        "c.S3Storage.bucket_name = 'of an earlier server'\n"
+        "c.CondaStorServer.port = 1\n"
+    )
+    read(f"--config={file}")
+
+    told = capfd.readouterr().err.splitlines()
+    assert len(told) == 1
+    assert "no class `CondaStorServer`" in told[0] and "`CondaStoreServer`?" in told[0]
+
+
 def test_an_option_that_does_not_exist_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="there is no option --prot") as caught:
         read("--prot=8080")
