@@ -6,6 +6,7 @@ in conda-lock's v1 format, taken as it is). Both have `name`, `description`, `mo
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import re
@@ -19,6 +20,7 @@ from conda_store.errors import InvalidSpecification, Problem
 
 LARGEST_SPECIFICATION = 10 * 1024**2  # bytes
 PIP_OPTIONS = ("--index-url", "--extra-index-url", "--trusted-host")
+_KEYS = frozenset({"name", "channels", "dependencies", "description", "prefix", "variables"})
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,10 @@ def stored_specification(model: Mapping[str, Any]) -> AnySpecification:
 
 
 def parse_specification(document: Any) -> Specification:
-    """The specification in a parsed YAML or JSON document (unknown keys are left aside).
+    """The specification in a parsed YAML or JSON document.
+
+    Unknown keys are left aside, but not those that look like a slip of the pen: `dependancies` would make an empty
+    environment.
 
     Match specs and pip requirements are text here; the builder checks their grammar.
 
@@ -146,7 +151,7 @@ def parse_specification(document: Any) -> Specification:
             (Problem(f"Input should be a valid dictionary or object, found {kind}", (), "dict_type"),),
             hint="An environment needs at least a name: `name: my-environment`.",
         )
-    problems: list[Problem] = []
+    problems = _mistyped_keys(document)
     name = _name(document, problems)
     channels = _strings(document.get("channels", []), ("channels",), problems)
     dependencies, pip = _dependencies(document.get("dependencies", []), problems)
@@ -156,6 +161,16 @@ def parse_specification(document: Any) -> Specification:
     if problems:
         raise InvalidSpecification(tuple(problems))
     return Specification(name, channels, dependencies, pip, description, prefix, variables)
+
+
+def _mistyped_keys(document: Mapping[Any, Any]) -> list[Problem]:
+    missing = _KEYS - set(document)
+    return [
+        Problem(f"There is no key {key!r}, did you mean {meant!r}?", (key,), "extra_forbidden")
+        for key in document
+        if isinstance(key, str) and key not in _KEYS
+        for meant in difflib.get_close_matches(key.lower(), missing, n=1, cutoff=0.85)
+    ]
 
 
 def _name(document: Mapping[Any, Any], problems: list[Problem]) -> str:

@@ -84,12 +84,20 @@ def test_pip_options_are_told_from_requirements() -> None:
         ({"name": "e", "variables": {"A": True}}, "Input should be a string or an integer, found True"),
         ({"name": "e", "variables": {"A=B": "x"}}, "is no name of a variable"),
         ({"name": "e", "description": 4}, "loc=(description)"),
+        ({"name": "e", "dependancies": []}, "There is no key 'dependancies', did you mean 'dependencies'?"),
+        ({"name": "e", "Channels": []}, "There is no key 'Channels', did you mean 'channels'?"),
     ],
 )
 def test_each_problem_is_named_with_its_path(document: Any, problem: str) -> None:
     with pytest.raises(InvalidSpecification) as raised:
         parse_specification(document)
     assert problem in str(raised.value)
+
+
+def test_other_keys_are_left_aside() -> None:
+    both = {"dependencies": ["a"], "dependancies": ["b"]}
+    parsed = parse_specification({"name": "e", "category": "x", "platforms": ["linux-64"], 3: 4, **both})
+    assert parsed.model() == parse_specification({"name": "e", "dependencies": ["a"]}).model()
 
 
 def test_all_problems_come_at_once() -> None:
