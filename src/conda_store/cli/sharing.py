@@ -9,7 +9,15 @@ from typing import Any
 import click
 
 from conda_store.cli.connecting import Asked, connected
-from conda_store.cli.output import local_minute, output_option, print_json, print_table, require_consent, yes_option
+from conda_store.cli.output import (
+    local_minute,
+    output_option,
+    print_json,
+    print_table,
+    printable,
+    require_consent,
+    yes_option,
+)
 from conda_store.domain.access import Holder, HolderKind
 
 _target = click.argument("target", metavar="NAMESPACE[/NAME]")
@@ -187,8 +195,10 @@ def grant(asked: Asked, namespace: str, other: str, role: str) -> None:
     from conda_store.client import sharing
 
     with connected(asked) as session:
-        sharing.grant_namespace_role(session.transport, namespace, other, role)
+        remark = sharing.grant_namespace_role(session.transport, namespace, other, role)
     click.echo(f"{namespace}: those of {other} are {role}")
+    if remark:
+        click.echo(printable(remark), err=True)
 
 
 @role.command()

@@ -96,11 +96,13 @@ def namespace_roles(transport: Transport, namespace: str) -> Sequence[Row]:
     return _rows(transport, f"/api/v1/namespace/{path_segment(namespace)}/roles")
 
 
-def grant_namespace_role(transport: Transport, namespace: str, other: str, role: str) -> None:
-    """Give those of another namespace a role, in place of one that they have."""
+def grant_namespace_role(transport: Transport, namespace: str, other: str, role: str) -> str | None:
+    """Give those of another namespace a role, in place of one that they have; returns what the server has to say."""
     path = f"/api/v1/namespace/{path_segment(namespace)}/role"
     held = {row["other_namespace"] for row in namespace_roles(transport, namespace)}
-    transport.change("PUT" if other in held else "POST", path, {"other_namespace": other, "role": role})
+    answer = transport.change("PUT" if other in held else "POST", path, {"other_namespace": other, "role": role})
+    remark = parsed(lambda row: row.get("message"), answer)
+    return None if remark is None else str(remark)
 
 
 def revoke_namespace_role(transport: Transport, namespace: str, other: str) -> None:

@@ -19,7 +19,7 @@ from conda_store.server.api.schemas import (
     NamespaceShape,
     PageOf,
 )
-from conda_store.server.parts import Caller
+from conda_store.server.parts import Call, Caller
 from conda_store.server.rendering import JSON, acknowledged, ok
 from conda_store.services import namespaces, roles
 
@@ -90,13 +90,13 @@ def get_namespace_role(call: Caller, namespace: NamespaceName, other_namespace: 
 def give_namespace_role(call: Caller, namespace: NamespaceName, body: RoleBody) -> Response:
     """Gives those of another namespace a role in this one."""
     roles.give_role(call.context, call.actor, namespace, body.other_namespace, body.role)
-    return acknowledged()
+    return acknowledged(_without_effect(call))
 
 
 @router.put("/api/v1/namespace/{namespace}/role", response_model=Acknowledgement, responses=refusals(400, 403, 404))
 def change_namespace_role(call: Caller, namespace: NamespaceName, body: RoleBody) -> Response:
     roles.change_role(call.context, call.actor, namespace, body.other_namespace, body.role)
-    return acknowledged()
+    return acknowledged(_without_effect(call))
 
 
 @router.delete("/api/v1/namespace/{namespace}/role", response_model=Acknowledgement, responses=refusals(403, 404))
@@ -118,3 +118,10 @@ def delete_namespace(call: Caller, namespace: NamespaceName) -> Response:
     """Deletes the environments in it, and all their builds, too."""
     namespaces.delete_namespace(call.context, call.actor, namespace)
     return acknowledged()
+
+
+def _without_effect(call: Call) -> str | None:
+    """What to tell about a role mapping of version 2 that is kept, and counts for nothing."""
+    if call.context.deployment.role_mappings_version == 2:
+        return None
+    return "It has no effect yet: role mappings of version 1 count here (role_mappings_version)."
