@@ -53,5 +53,11 @@ def loopback_spellings(url: str) -> tuple[str, ...]:
 
 
 def path_segment(text: str | int) -> str:
-    """`text` as one segment of a path: names may hold `?` and `&`."""
+    """`text` as one segment of a path: names may hold `?` and `&`.
+
+    Raises:
+        InvalidInput: it is empty or has a slash, and would lead to another path.
+    """
+    if not text or "/" in str(text):
+        raise InvalidInput(f"{text!r} is no name", hint="A name is not empty and has no slash.")
     return quote(str(text), safe="")

@@ -157,3 +157,17 @@ def test_a_password_is_hashed_for_the_file(process) -> None:
     assert (name, groups) == ("alice", "data")
     assert hashed.startswith("$argon2id$")
     assert "wonderland" not in done.stdout + done.stderr
+
+
+def test_what_the_server_remarks_about_a_role_is_shown(command: Callable, server) -> None:
+    server.data("GET /api/v1/namespace/team/roles", [])
+    server.reply("POST /api/v1/namespace/team/role", b'{"status": "ok", "message": "It has no effect."}')
+    outcome = command("namespace", "role", "grant", "team", "guests", "viewer")
+    assert (outcome.status, outcome.err) == (0, "It has no effect.\n")
+
+
+def test_a_name_that_would_be_another_path_is_refused(command: Callable, server) -> None:
+    for name in ("", "team/x"):
+        outcome = command("namespace", "create", name)
+        assert (outcome.status, outcome.err) == (1, f"{name!r} is no name\nA name is not empty and has no slash.\n")
+    assert server.requests == []

@@ -39,4 +39,10 @@ def test_loopback_has_three_names() -> None:
 
 
 def test_names_are_one_segment_of_a_path() -> None:
-    assert path_segment("a?b&c/../d") == "a%3Fb%26c%2F..%2Fd"
+    assert path_segment("a?b&c..d") == "a%3Fb%26c..d"
+
+
+@pytest.mark.parametrize("name", ["", "/", "team/science"])
+def test_what_would_lead_to_another_path_is_no_name(name: str) -> None:
+    with pytest.raises(InvalidInput, match="is no name"):
+        path_segment(name)
