@@ -244,6 +244,11 @@ def test_errors(registry: httpx.Client, path: str, status: int, expected: str) -
     assert (head.status_code, head.content) == (status, b"")
 
 
+def test_a_name_that_is_not_there_is_told(registry: httpx.Client) -> None:
+    (error,) = registry.get("/default/nowhere/manifests/latest").json()["errors"]
+    assert error["message"].endswith("there is no environment default/nowhere, or you may not see it")
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [

@@ -185,7 +185,7 @@ def _repository(call: Call, name: str, request: Request) -> EnvironmentRecord:
     with _challenging(call, name, request):
         found = images.find_repository(call.context, call.actor, name)
     if found is None:
-        raise Refusal("NAME_UNKNOWN")
+        raise Refusal("NAME_UNKNOWN", f"there is no environment {name}, or you may not see it")
     return found
 
 
