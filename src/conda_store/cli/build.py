@@ -12,6 +12,7 @@ from conda_store.cli.connecting import Asked, connected
 from conda_store.cli.environment import finish_build
 from conda_store.cli.output import output_option, print_json, print_table, printable, require_consent, yes_option
 from conda_store.cli.progress import INTERRUPTED
+from conda_store.domain.build import BuildStatus
 
 if TYPE_CHECKING:
     from conda_store.client.differing import Changed, Difference
@@ -81,8 +82,11 @@ def diff(asked: Asked, before: str, after: str, output: str) -> None:
 
     with connected(asked) as session:
         old, new = _find(session, before), _find(session, after)
-        before_and_after = ([*session.packages(build.id), *session.pip_packages(build.id)] for build in (old, new))
-        result = difference(*before_and_after)
+        held = [[*session.packages(build.id), *session.pip_packages(build.id)] for build in (old, new)]
+        result = difference(*held)
+    for found, packages in zip((old, new), held, strict=True):
+        if found.status is not BuildStatus.COMPLETED and not packages:
+            click.echo(f"Build {found.id} is {found.status}, and has no packages.", err=True)
     if output == "json":
         print_json(_difference_json(result))
         return

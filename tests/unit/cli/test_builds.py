@@ -243,6 +243,15 @@ def test_diff(command: Callable, server) -> None:
     assert command("build", "diff", "7", "7").out == "0 added, 0 removed, 0 changed, 3 unchanged\n"
 
 
+def test_diff_says_which_build_has_no_packages(command: Callable, server) -> None:
+    server.build(7, status="FAILED")
+    server.build(8)
+    for number in (7, 8):
+        server.page(f"GET /api/v1/build/{number}/packages/", [])
+    outcome = command("build", "diff", "7", "8")
+    assert outcome.err == "Build 7 is FAILED, and has no packages.\n"
+
+
 def test_diff_sees_the_pip_part(command: Callable, server) -> None:
     def lock(*packages: tuple[str, str, str]) -> bytes:
         entries = [
