@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from conda_store.cli.connecting import Asked, connected
-from conda_store.cli.output import local_minute, output_option, print_json, print_table, printable
+from conda_store.cli.output import local_minute, output_option, print_json, print_table, print_word, printable
 from conda_store.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _print_new(
     bindings = role_bindings(permissions)
     end = datetime.now(UTC) + timedelta(seconds=expiration) if expiration is not None else None
     with connected(asked) as session:
-        click.echo(session.create_token(namespace, bindings, end, name=name), nl=False)
+        print_word(session.create_token(namespace, bindings, end, name=name))
 
 
 def _shown_bindings(item: Token) -> str:

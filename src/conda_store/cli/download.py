@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from conda_store.cli.connecting import Asked, connected
+from conda_store.cli.output import print_word
 from conda_store.cli.progress import download_bar
 
 SUFFIXES = {"logs": "log", "yaml": "yaml", "lockfile": "lock", "archive": "tar.gz", "installer": "sh"}
@@ -50,4 +51,4 @@ def download(
         parameters = {"format": form, "platform": platform}
         with download_bar(target.name) as on_progress:
             session.download(build.id, artifact, target, parameters=parameters, on_progress=on_progress)
-    click.echo(str(target), nl=False)
+    print_word(str(target))

@@ -71,6 +71,11 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value))
 
 
+def print_word(word: str) -> None:
+    """A word for programs, which want no end of line; on a terminal the prompt is to stand below it."""
+    click.echo(word, nl=sys.stdout.isatty())
+
+
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table as wide as the terminal, or as wide as it needs where there is none."""
     from rich.console import Console
