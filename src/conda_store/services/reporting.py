@@ -70,12 +70,16 @@ class BuildReporter:
             self._progress = None
 
     async def _run(self) -> None:
+        is_told = False
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
             try:
                 self.flush()
+                is_told = False
             except Unavailable as error:
-                logger.warning("log cannot be written yet", build_id=self._lease.build_id, error=error.message)
+                if not is_told:
+                    logger.warning("log cannot be written yet", build_id=self._lease.build_id, error=error.message)
+                is_told = True
 
 
 def stamp() -> str:
