@@ -75,7 +75,12 @@ async def run_build(context: Context, lease: Lease) -> tuple[LinkChange, ...]:
     finally:
         await reporter.stop()
     if failure is not None:
-        give_up(context, lease, failure)
+        try:
+            give_up(context, lease, failure)
+        except Unavailable as error:
+            # the lease runs out, and whoever notices tries again
+            why = {"failure": failure.message, "error": error.message}
+            logger.error("end of a build cannot be written", build_id=lease.build_id, **why)
     return activated
 
 

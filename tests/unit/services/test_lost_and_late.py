@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import update
@@ -280,6 +282,30 @@ def test_what_is_away_for_a_moment_costs_an_attempt_only(context: Context, passi
     build_id = handed_in(once, "python")
     assert run(once, build_id).status is BuildStatus.QUEUED
     assert run(once, build_id).status is BuildStatus.COMPLETED
+
+
+def test_an_end_that_cannot_be_written_is_left_to_the_end_of_the_lease(context: Context) -> None:
+    class Full:
+        is_full = False
+
+        def write(self, **options: bool) -> Any:
+            if self.is_full:
+                raise Unavailable("the disk is full")
+            return context.database.write(**options)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(context.database, name)
+
+    class Fills(FakeBuilder):
+        async def install(self, request: InstallRequest, reporter: Reporter):  # type: ignore[no-untyped-def]
+            disk.is_full = True
+            raise StorageFailed("the storage is full, too")
+
+    disk = Full()
+    build_id = handed_in(context, "python")
+    full = replace(with_builder(context, Fills()), database=cast(Any, disk))
+    assert asyncio.run(run_build(full, claimed(context))) == ()
+    assert found(context, build_id).status is BuildStatus.BUILDING
 
 
 def test_a_solve_that_took_too_long_is_not_remembered(context: Context) -> None:
