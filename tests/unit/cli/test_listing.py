@@ -1,4 +1,8 @@
 import json
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -161,3 +165,13 @@ def test_sizes(count: int, text: str) -> None:
 
 def test_text_from_elsewhere_does_not_steer_the_terminal() -> None:
     assert printable("a\tb\r\nc\rd\x1b]0;x\x07\x9b") == "a\tb\nc�d�]0;x��"
+
+
+def test_the_prompt_stands_below_a_word_on_a_terminal() -> None:
+    program = "from conda_store.cli.output import print_word; print_word('/out/build-7.lock')"
+    ours, terminal = pty.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as screen, os.fdopen(terminal, "wb") as end:
+        subprocess.run([sys.executable, "-c", program], stdout=end, check=True, timeout=60)
+        assert screen.read(100) == b"/out/build-7.lock\r\n"
+    piped = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True, timeout=60)
+    assert piped.stdout == b"/out/build-7.lock"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import structlog
 from sqlalchemy import update
 
 from conda_store.builder.fake import FakeBuilder
@@ -264,6 +265,31 @@ def test_what_could_not_be_written_is_written_later(context: Context) -> None:
     reporter.flush()
     assert log(context, build_id) == "first\nsecond\n"
     assert found(context, build_id).progress == Progress(packages_done=1).dump()
+
+
+def test_that_it_cannot_be_written_is_told_once(context: Context) -> None:
+    class Full:
+        writes = 0
+        was_tried = asyncio.Event()
+
+        def write(self, **options: bool) -> Any:
+            self.writes += 1
+            if self.writes == 3:
+                self.was_tried.set()
+            raise Unavailable("the disk is full")
+
+    async def three_times() -> None:
+        reporter.log("first")
+        reporter.start()
+        await disk.was_tried.wait()
+        await reporter.stop()
+
+    handed_in(context, "python")
+    disk = Full()
+    reporter = BuildReporter(cast(Any, disk), claimed(context))
+    with structlog.testing.capture_logs() as told:
+        asyncio.run(asyncio.wait_for(three_times(), 20))
+    assert [entry["event"] for entry in told] == ["log cannot be written yet", "end of a log is lost"]
 
 
 # --- failures that pass -------------------------------------------------------------------------------------
