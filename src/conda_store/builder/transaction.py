@@ -166,7 +166,7 @@ class Transaction:
         for name, why in self._unsafe.items():
             raise PackageCorrupt(
                 f"package {name} is not installed: {why}",
-                hint="It would read or write what is not its own. Tell whoever runs its channel.",
+                hint="What it names cannot be read, or is not its own. Tell whoever runs its channel.",
             )
 
     async def _tick(self, target: Path, *, is_last: bool) -> None:
