@@ -64,6 +64,17 @@ def test_where_the_storage_signs_urls_the_client_is_sent_there(tmp_path: Path) -
             assert unknown.status_code == 404
 
 
+def test_a_server_in_front_sends_layers(tmp_path: Path) -> None:
+    with Service(tmp_path, accel_redirect="/kept/", packing_wait=0.05) as service:
+        digest = packed(service, "handed", "zlib")[0]["digest"]
+        answer = httpx.get(f"http://127.0.0.1:{service.port}/v2/default/handed/blobs/{digest}")
+        assert (answer.status_code, answer.content) == (200, b"")
+        assert answer.headers["X-Accel-Redirect"] == f"/kept/{layer_blob_key(digest[7:])}"
+        assert answer.headers["Docker-Content-Digest"] == digest
+        unknown = httpx.get(f"http://127.0.0.1:{service.port}/v2/default/handed/blobs/sha256:{'0' * 64}")
+        assert (unknown.status_code, "X-Accel-Redirect" in unknown.headers) == (404, False)
+
+
 def test_without_the_registry_there_is_none(tmp_path: Path) -> None:
     with Service(tmp_path, enable_registry=False) as service:
         service.build("default", "open", "zlib")

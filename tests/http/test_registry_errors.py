@@ -8,6 +8,8 @@ from http.client import HTTPConnection
 import httpx
 import pytest
 
+from conda_store import errors
+from conda_store.server.registry.answers import refusal_of
 from tests.http.service import Service
 from tests.http.test_registry import UNKNOWN, bearer, code
 
@@ -138,6 +140,45 @@ def test_what_is_refused_before_any_route_is_told_in_the_same_form(client: httpx
     assert code(client.get("/default/open/tags/list?last=%00"), 400) == "NAME_INVALID"
     page = {"Authorization": "", "Origin": "https://elsewhere.example"}
     assert code(client.put("/default/open/manifests/latest", headers=page), 403) == "DENIED"
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "expected"),
+    [
+        (errors.Unavailable, 503, "UNAVAILABLE"),
+        (errors.StorageFailed, 503, "UNAVAILABLE"),
+        (errors.TooManyRequests, 429, "TOOMANYREQUESTS"),
+        (errors.Forbidden, 403, "DENIED"),
+        (errors.PolicyViolation, 403, "DENIED"),
+        (errors.QuotaExceeded, 403, "DENIED"),
+        (errors.InvalidInput, 400, "NAME_INVALID"),
+        (errors.InvalidSpecification, 400, "NAME_INVALID"),
+        (errors.NotFound, 404, "MANIFEST_UNKNOWN"),
+        (errors.Conflict, 404, "MANIFEST_UNKNOWN"),
+        (errors.ArtifactFailed, 404, "MANIFEST_UNKNOWN"),
+    ],
+)
+def test_errors_of_services_in_the_words_of_the_specification(
+    kind: type[errors.CondaStoreError], status: int, expected: str
+) -> None:
+    answer = refusal_of(kind("what failed")).answer()
+    assert code(httpx.Response(answer.status_code, headers=answer.headers, content=answer.body), status) == expected
+    assert ("retry-after" in answer.headers) is (status in {429, 503})
+    # whoever may not is not told why
+    assert (b"what failed" in answer.body) is (kind is not errors.Forbidden)
+
+
+def test_what_policies_and_quotas_forbid_is_denied_with_the_reason(service: Service, client: httpx.Client) -> None:
+    before = service.build_ids()
+    with service.client("admin") as admin:
+        values = {"conda_forbidden_packages": ["evil"]}
+        assert admin.put("/api/v1/setting/conda-store-dynamic/", json=values).status_code == 200
+        assert admin.put("/api/v1/setting/default/", json={"quota_on_demand_images": 0}).status_code == 200
+    for name, reason in (("evil/b", "evil"), ("good/b", "namespace default is used up: 0 of 0 images")):
+        answer = client.get(f"/conda-store-dynamic/{name}/manifests/latest")
+        assert code(answer, 403) == "DENIED"
+        assert reason in answer.json()["errors"][0]["message"]
+    assert service.build_ids() == before
 
 
 def test_what_is_not_of_the_registry_keeps_its_own_form(client: httpx.Client) -> None:

@@ -165,7 +165,7 @@ def run_server(program: Program, *, has_worker: bool, remembers_token: bool) -> 
     port = listener.getsockname()[1]
     if remembers_token:
         _set_unless_given(program, options, enable_registry=True, registry_external_url=f"localhost:{port}")
-        blueprint = _for_this_machine(program, options, blueprint)
+        blueprint = for_this_machine(program, options, blueprint)
     token = admin_token(data_directory() / "admin-token") if remembers_token else None
     if blueprint.upgrades_database:
         _upgrade(blueprint)
@@ -218,7 +218,7 @@ def _set_unless_given(program: Program, options: CondaStoreServer, **values: obj
             setattr(options, name, value)
 
 
-def _for_this_machine(program: Program, options: CondaStoreServer, blueprint: Blueprint) -> Blueprint:
+def for_this_machine(program: Program, options: CondaStoreServer, blueprint: Blueprint) -> Blueprint:
     """Who reaches a server on loopback that no proxy shows to others may name packages, unless told otherwise."""
     is_given = "images_on_demand_for" in program.config[CondaStore.__name__]
     if is_given or is_open(options):

@@ -8,11 +8,12 @@ import pytest
 
 from conda_store.auth.providers.base import Authentication
 from conda_store.auth.providers.simple import DummyAuthentication
-from conda_store.cli.serve import blueprint_of
+from conda_store.cli.serve import blueprint_of, for_this_machine
 from conda_store.config.login import is_open, login_of, rules_of
 from conda_store.config.programs import Program
 from conda_store.config.server import CondaStoreServer
 from conda_store.domain.access import RoleBinding
+from conda_store.domain.on_demand import Audience
 from conda_store.domain.roles import BUILT_IN_ROLES, Role
 from conda_store.errors import ConfigurationError
 
@@ -65,6 +66,28 @@ def test_neighbours_are_asked_for_nobody_but_this_machine(
         login(tmp_path, *lines).addresses,
     ):
         assert policy.permits("127.0.0.1", "127.0.0.1") is not is_seen
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ((LOOPBACK,), Audience.ANYBODY),
+        ((), Audience.PERMITTED),
+        ((LOOPBACK, "c.CondaStoreServer.behind_proxy = True"), Audience.PERMITTED),
+        ((LOOPBACK, 'c.CondaStoreServer.allowed_hosts = ["envs.example.org"]'), Audience.PERMITTED),
+        ((LOOPBACK, 'c.CondaStore.images_on_demand_for = "permitted"'), Audience.PERMITTED),
+        (('c.CondaStore.images_on_demand_for = "authenticated"',), Audience.AUTHENTICATED),
+    ],
+)
+def test_only_on_this_machine_anybody_has_images_made_by_naming_packages(
+    tmp_path: Path, lines: tuple[str, ...], expected: Audience
+) -> None:
+    made = program(tmp_path, *lines)
+    server: CondaStoreServer = made.part(CondaStoreServer)
+    assert for_this_machine(made, server, blueprint_of(made)).deployment.on_demand_for is expected
+    # `conda-store-server` opens it to nobody by itself
+    is_told = any("on_demand_for" in line for line in lines)
+    assert is_told or blueprint_of(made).deployment.on_demand_for is Audience.PERMITTED
 
 
 def test_the_dummy_is_not_served_to_others_unless_told(tmp_path: Path) -> None:

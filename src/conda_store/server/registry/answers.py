@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from conda_store.errors import CondaStoreError, Forbidden, InvalidInput, TooManyRequests, Unavailable
+from conda_store.errors import CondaStoreError, Forbidden, InvalidInput, PolicyViolation, TooManyRequests, Unavailable
 from conda_store.server.errors import keep_reason
 from conda_store.server.parts import parts_of
 from conda_store.server.rendering import JSON
@@ -62,7 +62,7 @@ def challenge(request: Request, scope: str = "", error: str = "") -> Refusal:
     return Refusal("UNAUTHORIZED", headers={"WWW-Authenticate": f"Bearer {listed}"})
 
 
-def _refusal_of(error: CondaStoreError) -> Refusal:
+def refusal_of(error: CondaStoreError) -> Refusal:
     """Errors of services in the specification's codes."""
     detail = error.message
     if isinstance(error, Unavailable):
@@ -71,6 +71,8 @@ def _refusal_of(error: CondaStoreError) -> Refusal:
         return Refusal("TOOMANYREQUESTS", detail, headers={"Retry-After": str(error.retry_after)})
     if isinstance(error, Forbidden):
         return Refusal("DENIED")
+    if isinstance(error, PolicyViolation):
+        return Refusal("DENIED", detail)
     if isinstance(error, InvalidInput):
         return Refusal("NAME_INVALID", detail)
     return Refusal("MANIFEST_UNKNOWN", detail)
@@ -91,7 +93,7 @@ class _Route(APIRoute):
                 return refusal.answer()
             except CondaStoreError as error:
                 keep_reason(request, error)
-                return _refusal_of(error).answer()
+                return refusal_of(error).answer()
 
         return handled
 
