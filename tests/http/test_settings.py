@@ -29,6 +29,30 @@ def test_the_levels_lie_over_each_other(admin: httpx.Client) -> None:
     assert data(queried)["conda_included_packages"] == ["c"]
 
 
+def test_what_is_dropped_leaves_the_level_above(admin: httpx.Client) -> None:
+    for path, value in [("", ["a"]), ("one/", ["b"]), ("one/env/", ["c"])]:
+        admin.put(f"/api/v1/setting/{path}", json={"conda_included_packages": value, "build_artifacts": []})
+    for path, left in [("one/env/", "b"), ("one/", "a")]:
+        url = f"/api/v1/setting/{path}?unset=conda_included_packages"
+        assert admin.put(url, json={"conda_default_packages": ["d"]}).status_code == 200
+        found = data(admin.get("/api/v1/setting/one/env/"))
+        assert (found["conda_included_packages"], found["build_artifacts"]) == ([left], [])
+        assert found["conda_default_packages"] == ["d"]
+    admin.put("/api/v1/setting/?unset=conda_included_packages&unset=build_artifacts", json={})
+    assert data(admin.get("/api/v1/setting/"))["conda_included_packages"] == []
+    assert data(admin.get("/api/v1/setting/"))["build_artifacts"]
+    assert "Invalid setting keys {'x'}" in refused(admin.put("/api/v1/setting/?unset=x", json={}), 400)
+    twice = admin.put("/api/v1/setting/?unset=build_artifacts", json={"build_artifacts": []})
+    assert "both set and unset" in refused(twice, 400)
+
+
+def test_a_namespace_cannot_drop_a_policy_set_for_it(service: Service) -> None:
+    service.make_namespaces("team")
+    with service.client("owner") as owner:
+        assert owner.put("/api/v1/setting/team/?unset=build_artifacts", json={}).status_code == 200
+        refused(owner.put("/api/v1/setting/team/?unset=package_cooldown_days", json={}), 403)
+
+
 @pytest.mark.parametrize(
     ("path", "values", "message"),
     [

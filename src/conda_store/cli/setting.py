@@ -12,6 +12,7 @@ from conda_store.cli.output import output_option, print_json, print_table
 from conda_store.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from conda_store.client.session import Session
     from conda_store.client.sharing import Shared
 
 
@@ -49,8 +50,39 @@ def set_settings(asked: Asked, assignments: tuple[str, ...], target: str | None)
     """
     wanted = dict(assigned(text) for text in assignments)
     with connected(asked) as session:
+        _warn_of_absent(session, _parsed(target))
         session.set_settings(_parsed(target), wanted)
     click.echo(f"Set for {target or 'all namespaces'}: {', '.join(wanted)}")
+
+
+@setting.command()
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@click.option("--for", "target", metavar="NAMESPACE[/NAME]", help="Where they were set.  [default: all namespaces]")
+@click.pass_obj
+def unset(asked: Asked, names: tuple[str, ...], target: str | None) -> None:
+    """Drop what was set: the level above counts again.
+
+    Above an environment is its namespace, above that all namespaces, and above these the configuration.
+    """
+    with connected(asked) as session:
+        _warn_of_absent(session, _parsed(target))
+        session.unset_settings(_parsed(target), names)
+    click.echo(f"Unset for {target or 'all namespaces'}: {', '.join(names)}")
+
+
+def _warn_of_absent(session: Session, target: Shared | None) -> None:
+    """Settings may be there before what they are for; a mistyped name is more likely."""
+    if target is None:
+        return
+    if target.environment is None:
+        what, name = "namespace", target.namespace
+        exists = any(found.name == name for found in session.namespaces())
+    else:
+        what, name = "environment", f"{target.namespace}/{target.environment}"
+        there = session.environments(namespace=target.namespace, search=target.environment)
+        exists = any(f"{found.namespace.name}/{found.name}" == name for found in there)
+    if not exists:
+        click.echo(f"warning: there is no {what} {name} (yet) that you may see", err=True)
 
 
 def _parsed(target: str | None) -> Shared | None:

@@ -126,6 +126,11 @@ class Session:
     def set_settings(self, target: Shared | None, values: Mapping[str, Any]) -> None:
         self.transport.change("PUT", _setting_path(target), dict(values), is_repeatable=True)
 
+    def unset_settings(self, target: Shared | None, names: Sequence[str]) -> None:
+        """Drop what was set there, so that the level above counts."""
+        query = "&".join(f"unset={path_segment(name)}" for name in names)
+        self.transport.change("PUT", f"{_setting_path(target)}?{query}", {}, is_repeatable=True)
+
     def credentials(self, namespace: str | None = None) -> list[dict[str, Any]]:
         """Which credentials builds use: `host`, `namespace`, `kind`, `set_by`, `set_on`."""
         return parsed(lambda row: list(row["data"]), self.transport.get(_credential_path(namespace)))

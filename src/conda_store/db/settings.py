@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, or_, select, update
@@ -36,6 +36,14 @@ def set_layer(
 ) -> None:
     """Set these keys at this level; others stay."""
     set_values(connection, prefix_of(namespace, environment), given)
+
+
+def unset(
+    connection: Connection, keys: Collection[str], namespace: str | None = None, environment: str | None = None
+) -> None:
+    """Drop these keys at this level, so that the level above counts."""
+    here = keyvaluestore.c.prefix == prefix_of(namespace, environment)
+    connection.execute(delete(keyvaluestore).where(here, keyvaluestore.c.key.in_(keys)))
 
 
 def values(connection: Connection, prefix: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, get_type_hints
 
@@ -104,14 +104,25 @@ _CHOICES: dict[str, frozenset[str]] = {
 }
 
 
+def checked_names(names: Iterable[str]) -> tuple[str, ...]:
+    """`names` without repetition, in their order.
+
+    Raises:
+        InvalidInput: one of them is no setting.
+    """
+    given = tuple(dict.fromkeys(names))
+    if unknown := set(given) - SETTING_NAMES:
+        raise InvalidInput(f"Invalid setting keys {unknown}", hint=f"Settings are {', '.join(sorted(SETTING_NAMES))}.")
+    return given
+
+
 def checked_settings(values: Mapping[str, Any], *, is_global: bool, is_of_environment: bool = False) -> dict[str, Any]:
     """`values` as one layer.
 
     Raises:
         InvalidInput: an unknown key, a value of the wrong type, or a key that is global only.
     """
-    if unknown := set(values) - SETTING_NAMES:
-        raise InvalidInput(f"Invalid setting keys {unknown}", hint=f"Settings are {', '.join(sorted(SETTING_NAMES))}.")
+    checked_names(values)
     for key, value in values.items():
         if key in GLOBAL_ONLY and not is_global:
             raise InvalidInput(f"Setting {key} is a global setting and cannot be set within a namespace or environment")

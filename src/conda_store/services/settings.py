@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from conda_store.domain.deployment import Deployment
 from conda_store.domain.names import parse_name
 from conda_store.domain.policy import POLICIES
 from conda_store.domain.roles import Permission
-from conda_store.domain.settings import DEPLOYMENT_DECIDES, InForce, Settings, checked_settings, in_force
+from conda_store.domain.settings import DEPLOYMENT_DECIDES, InForce, Settings, checked_names, checked_settings, in_force
 from conda_store.domain.specification import Specification
 from conda_store.errors import Forbidden, InvalidInput
 from conda_store.services.context import Context
@@ -49,15 +49,18 @@ def update_settings(
     values: Mapping[str, Any],
     namespace: str | None = None,
     environment: str | None = None,
+    unset: Collection[str] = (),
 ) -> tuple[str, ...]:
-    """Set some settings at one level; returns their names.
+    """Set some settings at one level, and drop those of `unset` there; returns the names of both.
+
+    Where a setting is dropped the level above counts.
 
     Raises:
         Forbidden: also for a policy of the deployment, unless the actor may change the deployment's settings.
-        InvalidInput: a setting that does not exist or cannot have this value.
+        InvalidInput: a setting that does not exist, cannot have this value, or is both set and dropped.
     """
     actor.require(Permission.SETTING_UPDATE, Target(namespace, environment))
-    decided = sorted(set(values) & DEPLOYMENT_DECIDES)
+    decided = sorted({*values, *unset} & DEPLOYMENT_DECIDES)
     if decided and not actor.may(Permission.SETTING_UPDATE, Target()):
         raise Forbidden(hint=f"Only admins of the whole deployment change {', '.join(decided)}.")
     for what, name in (("namespace", namespace), ("environment", environment)):
@@ -65,10 +68,15 @@ def update_settings(
             parse_name(name, what)
     checked = checked_settings(values, is_global=namespace is None, is_of_environment=environment is not None)
     _check_grammar(context, checked)
-    about(", ".join(f"{key}={json.dumps(value)}" for key, value in checked.items()))
+    dropped = checked_names(unset)
+    if both := sorted(set(checked) & set(dropped)):
+        raise InvalidInput(f"setting {both[0]} is both set and unset", hint="Name it once.")
+    changes = [f"{key}={json.dumps(value)}" for key, value in checked.items()]
+    about(", ".join([*changes, *(f"{key} unset" for key in dropped)]))
     with context.database.write() as connection:
         stored.set_layer(connection, checked, namespace, environment)
-    return tuple(checked)
+        stored.unset(connection, dropped, namespace, environment)
+    return (*checked, *dropped)
 
 
 def _check_grammar(context: Context, values: Mapping[str, Any]) -> None:

@@ -36,10 +36,29 @@ def test_what_assigns_nothing_is_refused(text: str) -> None:
 )
 def test_settings_are_set_where_they_are_to_count(command, server, arguments, path):
     server.data(f"PUT {path}", None)
+    server.page("GET /api/v1/namespace/", [])
+    server.page("GET /api/v1/environment/", [])
     ended = command("setting", "set", "quota_builds=3", "conda_allowed_channels=[]", *arguments)
     assert ended.status == 0
     assert ended.out.endswith(": quota_builds, conda_allowed_channels\n")
     assert server.requests[-1].json == {"quota_builds": 3, "conda_allowed_channels": []}
+
+
+def test_settings_are_dropped_where_they_were_set(command, server):
+    server.data("PUT /api/v1/setting/team/", None)
+    server.page("GET /api/v1/namespace/", [{"id": 1, "name": "team"}])
+    ended = command("setting", "unset", "quota_builds", "build_artifacts", "--for", "team")
+    assert (ended.status, ended.out, ended.err) == (0, "Unset for team: quota_builds, build_artifacts\n", "")
+    assert server.requests[-1].query == {"unset": ["quota_builds", "build_artifacts"]}
+    assert server.requests[-1].json == {}
+
+
+@pytest.mark.parametrize(("target", "what"), [("teem", "namespace teem"), ("team/x", "environment team/x")])
+def test_a_target_that_does_not_exist_is_warned_of(command, server, target, what):
+    server.page("GET /api/v1/namespace/", [{"id": 1, "name": "team"}])
+    server.page("GET /api/v1/environment/", [])
+    server.data(f"PUT /api/v1/setting/{target}/", None)
+    assert f"no {what} (yet)" in command("setting", "set", "quota_builds=3", "--for", target).err
 
 
 def test_an_empty_target_does_not_count_for_everything(command, server):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ router = APIRouter(tags=["settings"])
 
 QueriedNamespace = Annotated[str | None, Query(description="As in the longer path.")]
 QueriedEnvironment = Annotated[str | None, Query(description="As in the longest path.")]
+Unset = Annotated[Sequence[str], Query(description="Settings to drop at this level, so that the level above counts.")]
 Settings = Answer[dict[str, Any]]
 
 
@@ -46,26 +48,38 @@ def get_environment_settings(call: Caller, namespace: NamespaceName, environment
 
 @router.put("/api/v1/setting/", response_model=Answer[None], responses=refusals(400, 403, 404))
 def update_settings(
-    call: Caller, values: Document, namespace: QueriedNamespace = None, environment_name: QueriedEnvironment = None
+    call: Caller,
+    values: Document,
+    namespace: QueriedNamespace = None,
+    environment_name: QueriedEnvironment = None,
+    unset: Unset = (),
 ) -> Response:
-    """Set some settings at one level; the others stay."""
-    return _update(call, values, namespace, environment_name)
+    """Set some settings at one level, or drop them there; the others stay."""
+    return _update(call, values, unset, namespace, environment_name)
 
 
 @router.put("/api/v1/setting/{namespace}/", response_model=Answer[None], responses=refusals(400, 403, 404))
 def update_namespace_settings(
-    call: Caller, values: Document, namespace: NamespaceName, environment_name: QueriedEnvironment = None
+    call: Caller,
+    values: Document,
+    namespace: NamespaceName,
+    environment_name: QueriedEnvironment = None,
+    unset: Unset = (),
 ) -> Response:
-    return _update(call, values, namespace, environment_name)
+    return _update(call, values, unset, namespace, environment_name)
 
 
 @router.put(
     "/api/v1/setting/{namespace}/{environment_name}/", response_model=Answer[None], responses=refusals(400, 403, 404)
 )
 def update_environment_settings(
-    call: Caller, values: Document, namespace: NamespaceName, environment_name: EnvironmentName
+    call: Caller,
+    values: Document,
+    namespace: NamespaceName,
+    environment_name: EnvironmentName,
+    unset: Unset = (),
 ) -> Response:
-    return _update(call, values, namespace, environment_name)
+    return _update(call, values, unset, namespace, environment_name)
 
 
 @router.get("/api/v1/namespace/{namespace}/policy/", response_model=Answer[list[PolicyShape]], responses=refusals(404))
@@ -99,7 +113,9 @@ def _get(call: Call, namespace: str | None, environment: str | None) -> Response
     return ok(found.model())
 
 
-def _update(call: Call, values: dict[str, Any], namespace: str | None, environment: str | None) -> Response:
-    keys = settings.update_settings(call.context, call.actor, values, namespace or None, environment or None)
+def _update(
+    call: Call, values: dict[str, Any], unset: Sequence[str], namespace: str | None, environment: str | None
+) -> Response:
+    keys = settings.update_settings(call.context, call.actor, values, namespace or None, environment or None, unset)
     # clients know this text, which says "global" at every level
     return ok(None, f"global setting keys {list(keys)} updated")
