@@ -178,7 +178,13 @@ class Transport:
         given = {key: value for key, value in (parameters or {}).items() if value is not None}
         patience = httpx.Timeout(timeout or self.patience.read, connect=self.patience.connect)
         return self._http.build_request(
-            method, f"{self.url}{path}", params=given, json=json, headers=dict(headers), timeout=patience
+            # empty ones would take the path's own query away
+            method,
+            f"{self.url}{path}",
+            params=given or None,
+            json=json,
+            headers=dict(headers),
+            timeout=patience,
         )
 
     def _follow(self, request: httpx.Request, *, stream: bool) -> httpx.Response:
