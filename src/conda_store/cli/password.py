@@ -6,6 +6,8 @@ import sys
 
 import click
 
+from conda_store.errors import InvalidInput
+
 
 @click.command("password")
 @click.argument("name")
@@ -19,6 +21,8 @@ def hash_password(name: str, groups: tuple[str, ...], is_piped: bool) -> None:
 
     if is_piped:
         text = sys.stdin.readline().rstrip("\r\n")
+    elif not sys.stdin.isatty():
+        raise InvalidInput("there is no terminal to ask for the password", hint="Give it with --password-stdin.")
     else:
         text = str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
     click.echo(str(make_entry(name, text, groups)))

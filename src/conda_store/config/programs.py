@@ -29,6 +29,8 @@ from conda_store.config.server import (
 )
 from conda_store.errors import ConfigurationError
 
+_WRITTEN = "Options of the configuration are written --Class.option=value; --help-all lists them."
+
 
 class Program(Application):
     """What all programs read: a Python file with `c.Class.option = value`, and `--Class.option=value`."""
@@ -74,6 +76,8 @@ class Program(Application):
         self._refuse_unknown(arguments)
         try:
             self.parse_command_line(list(arguments))
+            if self.extra_args:
+                raise ConfigurationError(f"there is no argument {self.extra_args[0]!r}", hint=_WRITTEN)
             on_command_line = self.cli_config
             if self.config_file:
                 self._read_file(Path(self.config_file).absolute())
@@ -88,10 +92,7 @@ class Program(Application):
         for argument in arguments:
             name = argument.removeprefix("--").partition("=")[0]
             if argument.startswith("--") and "." not in name and name not in known:
-                raise ConfigurationError(
-                    f"there is no option --{name}",
-                    hint="Options of the configuration are written --Class.option=value; --help-all lists them.",
-                )
+                raise ConfigurationError(f"there is no option --{name}", hint=_WRITTEN)
 
     def _read_file(self, path: Path) -> None:
         try:

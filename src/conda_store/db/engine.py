@@ -40,6 +40,11 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self._url = _parsed(url)
+        if (kind := self._url.get_backend_name()) not in {"sqlite", "postgresql"}:
+            raise ConfigurationError(
+                f"databases of the kind {kind!r} cannot be used",
+                hint="SQLite (sqlite:///FILE) and PostgreSQL (postgresql+psycopg://...) can be: c.CondaStore.database_url.",
+            )
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
         if self.is_sqlite and self._url.database:
             _make_private(Path(self._url.database))

@@ -69,6 +69,12 @@ def test_an_option_that_does_not_exist_is_refused() -> None:
     assert "--Class.option=value" in caught.value.hint
 
 
+@pytest.mark.parametrize("arguments", [["extra"], ["--port=1", "extra"], ["--standalone", "extra"]])
+def test_an_argument_is_refused(arguments: list[str]) -> None:
+    with pytest.raises(ConfigurationError, match="there is no argument 'extra'"):
+        read(*arguments)
+
+
 def test_address_and_port_have_short_names() -> None:
     server = read("--port", "8081", "--address=127.0.0.1").part(CondaStoreServer)
 
