@@ -129,7 +129,7 @@ def _outcome(build: Build, name: str, waited: bool) -> str:
     )
     return (
         f"Build {build.id} of {name} is completed{taken} ({binary_size(build.size)}).\n"
-        f"Use it with `conda-store run {build.id} -- python`."
+        f"Use it with `conda-store run {build.id} -- COMMAND`."
     )
 
 

@@ -43,7 +43,7 @@ class Database:
         if (kind := self._url.get_backend_name()) not in {"sqlite", "postgresql"}:
             raise ConfigurationError(
                 f"databases of the kind {kind!r} cannot be used",
-                hint="SQLite (sqlite:///FILE) and PostgreSQL (postgresql+psycopg://...) can be: c.CondaStore.database_url.",
+                hint="SQLite (sqlite:///FILE) and PostgreSQL (postgresql+psycopg://USER@HOST/NAME) can be.",
             )
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
         if self.is_sqlite and self._url.database:

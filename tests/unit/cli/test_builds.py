@@ -38,7 +38,7 @@ def test_an_environment_is_created_and_followed(command: Callable, server, speci
     outcome = command("env", "create", "-f", str(specification), "--namespace", "ns", "--logs")
     assert outcome.status == 0
     assert outcome.out == (
-        "Build 7 of env1 is completed in 2.5 s (11.8MiB).\nUse it with `conda-store run 7 -- python`.\n"
+        "Build 7 of env1 is completed in 2.5 s (11.8MiB).\nUse it with `conda-store run 7 -- COMMAND`.\n"
     )
     assert outcome.err == "Build 7 of env1 is queued.\nsolving\nsolved\nlinking (3/47 packages, 0.0B/2.0KiB)\n"
     body = server.requests[0].json
