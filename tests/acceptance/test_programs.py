@@ -147,6 +147,17 @@ def test_a_configuration_that_is_not_there(tmp_path: Path, program: str) -> None
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.parametrize("program", ["conda-store-server", "conda-store-worker"])
+def test_a_store_directory_that_cannot_be_used(tmp_path: Path, program: str) -> None:
+    (tmp_path / "file").write_text("")
+    command = [str(Path(sys.executable).with_name(program)), f"--CondaStore.store_directory={tmp_path / 'file'}"]
+    environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path / "data")}
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, env=environment)
+    assert ended.returncode == 1
+    assert f"{str(tmp_path / 'file')!r} cannot be used" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_a_worker_whose_server_is_gone_before_it_has_begun_does_not_begin(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "conda_store", "worker", "--die-with-parent=1"]  # not who starts it here
     command += [f"--CondaStore.store_directory={tmp_path}", f"--CondaStore.cache_directory={tmp_path / 'cache'}"]

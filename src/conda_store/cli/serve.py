@@ -133,13 +133,16 @@ def is_standalone(program: Program) -> bool:
 
 def run_worker(program: Program, *, dies_with: int | None = None) -> None:
     """Work until told to stop."""
+    from conda_store.services.temporary_files import require_store_directory
     from conda_store.worker import app
 
+    blueprint = blueprint_of(program)
+    require_store_directory(blueprint.deployment)
     core: CondaStore = program.part(CondaStore)
     hook = core.post_update_environment_build_hook
     options: CondaStoreWorker = program.part(CondaStoreWorker)
     app.run_worker(
-        blueprint_of(program),
+        blueprint,
         concurrency=options.concurrency,
         watch_paths=tuple(options.watch_paths),
         watch_polls=options.watch_polls,
@@ -157,9 +160,12 @@ def run_server(program: Program, *, has_worker: bool, remembers_token: bool) -> 
     Raises:
         ConfigurationError: the address is in use, or something of the configuration cannot be used.
     """
+    from conda_store.services.temporary_files import require_store_directory
+
     options: CondaStoreServer = program.part(CondaStoreServer)
     configure_logging(options.log_level)
     blueprint = blueprint_of(program)
+    require_store_directory(blueprint.deployment)
     login = login_of(program, options, has_admin_token=remembers_token)
     listener = _listen(options.address, options.port)
     port = listener.getsockname()[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -11,8 +12,28 @@ import structlog
 
 from conda_store.builder.occupied import OccupiedDirectory, set_aside_abandoned
 from conda_store.domain.deployment import Deployment
+from conda_store.errors import ConfigurationError
 
 logger = structlog.get_logger()
+
+
+def require_store_directory(deployment: Deployment) -> None:
+    """Make the directory of environments where it is missing. A full disk is no reason not to start.
+
+    Raises:
+        ConfigurationError: it cannot be made or written to.
+    """
+    directory = deployment.store_directory
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        why = "" if os.access(directory, os.W_OK | os.X_OK) else "it cannot be written to"
+    except OSError as error:
+        why = "" if error.errno in {errno.ENOSPC, errno.EDQUOT} else str(error.strerror)
+    if why:
+        raise ConfigurationError(
+            f"the directory of environments {str(directory)!r} cannot be used: {why}",
+            hint="Set c.CondaStore.store_directory to a directory that the user of the service may write to.",
+        )
 
 
 @contextmanager

@@ -9,8 +9,15 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from conda_store.domain.deployment import Deployment
-from conda_store.services.temporary_files import clear_temporary_files, own_temporary_directory
+from conda_store.errors import ConfigurationError
+from conda_store.services.temporary_files import (
+    clear_temporary_files,
+    own_temporary_directory,
+    require_store_directory,
+)
 
 PROCESS = """
 import subprocess, sys, tempfile
@@ -104,3 +111,14 @@ def test_the_fork_server_starts_however_deep_the_store_lies(tmp_path: Path) -> N
     assert list(Deployment(store).temporary_directory.iterdir()) == []
     # the socket went as well, when the process ended
     assert [path for directory in Deployment(store).trash_directory.iterdir() for path in directory.iterdir()] == []
+
+
+def test_a_store_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    for unusable in (file, file / "below", Path("/proc/store")):
+        with pytest.raises(ConfigurationError, match=f"'{unusable}' cannot be used") as caught:
+            require_store_directory(Deployment(unusable))
+        assert "c.CondaStore.store_directory" in caught.value.hint
+    require_store_directory(Deployment(tmp_path / "new" / "store"))
+    assert (tmp_path / "new" / "store").is_dir()
