@@ -131,11 +131,14 @@ def test_a_server_and_a_worker_share_a_configuration(site: Site) -> None:
 
 
 def test_standalone_is_both(site: Site) -> None:
-    with site.running("conda-store-server", "--standalone"), site.client() as http:
+    options = ("--standalone", "--CondaStoreWorker.no_such_option=1")
+    with site.running("conda-store-server", *options), site.client() as http:
         site.completed(http, "env")
         token = (site.directory / "data" / "conda-store" / "admin-token").read_text()
         known = http.get("/api/v1/permission/", headers={"Authorization": f"Bearer {token}"}).json()["data"]
         assert known["primary_namespace"] == "global"
+    log = site.log("conda-store-server")
+    assert [log.count(name) for name in ("of_a_later_release", "no_such_option")] == [1, 1]
 
 
 @pytest.mark.parametrize("program", ["conda-store-server", "conda-store-worker"])

@@ -49,8 +49,8 @@ def missing_names(
         if name in everything:
             lines.append(f"  {name}: not for {', '.join(lacking)}")
             continue
-        close = difflib.get_close_matches(name, everything, n=3, cutoff=0.75)
-        lines.append(f"  {name}{': did you mean ' + ' or '.join(close) + '?' if close else ''}")
+        if close := difflib.get_close_matches(name, everything, n=3, cutoff=0.75):
+            lines.append(f"  {name}: did you mean {' or '.join(close)}?")
     if not names:
         return None
     noun = "Package" if len(names) == 1 else "Packages"

@@ -77,7 +77,8 @@ def worker(config_file: str | None, concurrency: int | None, parent: int | None,
     arguments = list(options)
     if concurrency is not None:
         arguments.append(f"--CondaStoreWorker.concurrency={concurrency}")
-    run_worker(_read(config_file, arguments), dies_with=parent)
+    # what its server has warned of is told once
+    run_worker(_read(config_file, arguments, warns=parent is None), dies_with=parent)
 
 
 @click.command(context_settings=_settings)
@@ -89,19 +90,21 @@ def migrate(config_file: str | None, options: tuple[str, ...]) -> None:
     click.echo("The database is up to date.")
 
 
-def _read(config_file: str | None, arguments: Sequence[str]) -> Program:
+def _read(config_file: str | None, arguments: Sequence[str], *, warns: bool = True) -> Program:
     given = [f"--config={config_file}"] if config_file else []
-    return read_program("conda-store", [*given, *arguments])
+    return read_program("conda-store", [*given, *arguments], warns=warns)
 
 
-def read_program(name: str, arguments: Sequence[str]) -> Program:
-    """The configuration out of its file and the command line.
+def read_program(name: str, arguments: Sequence[str], *, warns: bool = True) -> Program:
+    """The configuration out of its file and the command line; `warns` of options that do not exist.
 
     Raises:
         ConfigurationError: the file is missing or broken, or an option cannot be understood.
     """
     program = Program()
     program.name = name
+    if not warns:
+        program.log_level = logging.ERROR
     program.read(arguments)
     return program
 
@@ -175,6 +178,8 @@ def run_server(program: Program, *, has_worker: bool, remembers_token: bool) -> 
     token = admin_token(data_directory() / "admin-token") if remembers_token else None
     if blueprint.upgrades_database:
         _upgrade(blueprint)
+    if has_worker:
+        program.part(CondaStoreWorker)  # to warn of its options, which the worker leaves to us
     supervisor = Supervisor(_worker_command(program)) if has_worker else None
     if supervisor is not None:
         supervisor.start()

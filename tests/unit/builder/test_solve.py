@@ -85,6 +85,7 @@ def test_every_missing_name_is_named_with_what_may_be_meant(bench: Bench) -> Non
     assert text.splitlines()[0] == "Packages not found in the channels: nunpy, pyton, zzz"
     assert "nunpy: did you mean numpy?" in text
     assert "pyton: did you mean python" in text
+    assert text.count("zzz") == 1
 
 
 def test_a_package_that_one_platform_lacks(bench: Bench) -> None:
