@@ -128,6 +128,11 @@ class Service:
         """How many requests have not been answered yet."""
         return len(self._server.server_state.tasks)
 
+    def waiting_for_making(self) -> int:
+        """How many of them have asked for something to be made, and wait for it."""
+        waiting: int = self.app.state.parts.looks.waiting
+        return waiting
+
     def build_ids(self) -> list[int]:
         with self.context.database.read() as connection:
             return list(connection.execute(select(build.c.id).order_by(build.c.id)).scalars())

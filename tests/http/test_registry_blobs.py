@@ -189,14 +189,14 @@ def test_who_waits_for_a_build_that_is_given_up_is_told(tmp_path: Path, end: tup
         name = f"http://127.0.0.1:{service.port}/v2/conda-store-dynamic/one/two/manifests/latest"
         ask = partial(httpx.get, name, headers={**ACCEPT, "Authorization": "Bearer admin"}, timeout=30)
         asked = [threads.submit(ask) for _ in range(4)]
-        wait_for("all wait", lambda: service.waiting_requests() == 4 and service.build_ids() == [1])
+        wait_for("all wait", lambda: service.waiting_for_making() == 4 and service.build_ids() == [1])
         assert admin.request(*end).status_code == 200
         for answer in asked:
             error = answer.result().json()["errors"][0]
             assert (answer.result().status_code, error["code"]) == (404, "MANIFEST_UNKNOWN")
             assert reason in error["message"]
         again = [threads.submit(ask) for _ in range(4)]
-        wait_for("all wait again", lambda: service.waiting_requests() == 4 and service.build_ids() == [1, 2])
+        wait_for("all wait again", lambda: service.waiting_for_making() == 4 and service.build_ids() == [1, 2])
         assert service.work() == 2
         wait_for("the image is asked for", lambda: service.pack() == 1)
         assert {answer.result().status_code for answer in again} == {200}

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from conda_store.errors import NotFound
 from conda_store.server.parts import parts_of
 from conda_store.server.sending import EXTENSION, SendFile
 from conda_store.storage.blobs import BlobInfo, BlobStore
@@ -58,13 +59,17 @@ def blob_answer(
         kept = {name: value for name, value in given.items() if name not in {"Content-Length", "Content-Range"}}
         return Response(headers={**kept, "X-Accel-Redirect": place}, media_type=media_type)
     if path is not None and end > start and EXTENSION in request.scope.get("extensions", {}):
-        return _FileAnswer(path, start, end, status_code=status, headers=given, media_type=media_type)
+        return FileAnswer(path, start, end, status_code=status, headers=given, media_type=media_type)
     content = blobs.stream(info.key, start, end) if path is None else _read(path, start, end)
     return StreamingResponse(content, status_code=status, headers=given, media_type=media_type)
 
 
-class _FileAnswer(Response):
-    """A part of a file of this machine, sent by the kernel."""
+class FileAnswer(Response):
+    """A part of a file of this machine, sent by the kernel.
+
+    Raises, when it is called:
+        NotFound: the file has been removed since it was looked for.
+    """
 
     def __init__(self, path: Path, start: int, end: int, **keywords: Any) -> None:
         super().__init__(**keywords)
@@ -72,7 +77,11 @@ class _FileAnswer(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         send_file: SendFile = scope["extensions"][EXTENSION]
-        with self._path.open("rb") as file:
+        try:
+            file = self._path.open("rb")
+        except FileNotFoundError:
+            raise NotFound("what was asked for has just been removed") from None
+        with file:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             await send_file(file, self._start, self._end - self._start)
         await send({"type": "http.response.body", "body": b""})

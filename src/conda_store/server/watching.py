@@ -156,6 +156,11 @@ class Looks:
         self._tasks: dict[Hashable, asyncio.Task[Any]] = {}
         self._waiting: Counter[asyncio.Task[Any]] = Counter()
 
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return self._waiting.total()
+
     @contextmanager
     def shared(
         self, key: Hashable, change: asyncio.Event, look: Callable[[], Found | None]
