@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from conda_store.artifacts.oci.documents import ManifestForm
+from conda_store.domain.artifact import layer_blob_key
 from conda_store.services.images import request_image
 from tests.http.service import Service
 from tests.http.test_registry import Packer, bearer, code
@@ -64,6 +65,22 @@ def test_an_image_has_no_more_layers_than_it_may(tmp_path: Path, below: int, bud
         assert len(config["rootfs"]["diff_ids"]) == len(config["history"]) == made
         first = [hashlib.sha256(f"layer {number}".encode()).hexdigest() for number in range(below)]
         assert config["rootfs"]["diff_ids"][:below] == [f"sha256:{digest}" for digest in first]
+
+
+def test_a_package_is_one_layer_for_all_namespaces(tmp_path: Path) -> None:
+    """What the second image adds to the storage is its configuration and its own last layer."""
+    bindings = {"default/*": ["viewer"], "team/*": ["viewer"]}
+    with Service(tmp_path, unauthenticated_role_bindings=bindings) as service, registry(service) as client:
+        service.build("default", "one", "a", "b", "c")
+        first = client.get("/default/one/manifests/latest").json()
+        kept = {blob.key: blob.last_modified for blob in service.context.blobs.list("layers")}
+        service.build("team", "other", "a", "b", "c")
+        second = client.get("/team/other/manifests/latest").json()
+        assert first["layers"][:-1] == second["layers"][:-1]
+        now = {blob.key: blob.last_modified for blob in service.context.blobs.list("layers")}
+        assert now.items() >= kept.items(), "none is made again"
+        own = [second["config"]["digest"], second["layers"][-1]["digest"]]
+        assert now.keys() - kept.keys() == {layer_blob_key(digest.removeprefix("sha256:")) for digest in own}
 
 
 def test_a_base_image_that_leaves_no_layer_is_refused_with_the_numbers(tmp_path: Path) -> None:
