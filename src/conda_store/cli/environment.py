@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from conda_store.cli.output import (
     yes_option,
 )
 from conda_store.cli.progress import follow_build, require_completed
+from conda_store.domain.build import BuildStatus
 from conda_store.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -169,18 +171,26 @@ def list_environments(
     packages: tuple[str, ...],
     output: str,
 ) -> None:
-    """List environments with their active builds."""
+    """List environments with their active builds.
+
+    Where none is completed yet: the first build, with its status.
+    """
     with connected(asked) as session:
-        environments = list(
-            session.environments(
-                status=status, artifact=artifact, packages=packages, namespace=namespace, search=search
-            )
-        )
-    if output == "json":
-        print_json([environment.raw for environment in environments])
-        return
+        wanted = partial(session.environments, artifact=artifact, packages=packages, namespace=namespace, search=search)
+        environments = list(wanted(status=status))
+        if output == "json":
+            print_json([environment.raw for environment in environments])
+            return
+        # few are not completed: the server finds them, where each of the many would have to be asked for
+        told = {other: f", {other}" for other in BuildStatus if other is not BuildStatus.COMPLETED}
+        states = {found.id: text for other, text in told.items() for found in wanted(status=other)}
     rows = [
-        (environment.namespace.name, environment.name, environment.current_build_id, environment.description)
+        (
+            environment.namespace.name,
+            environment.name,
+            f"{environment.current_build_id or ''}{states.get(environment.id, '')}",
+            environment.description,
+        )
         for environment in environments
     ]
     print_table("Environments", ("Namespace", "Name", "Build", "Description"), rows)

@@ -140,12 +140,30 @@ def test_environments_with_all_filters(command: Callable, server, rows: tuple) -
 
 def test_environments_for_people(command: Callable, server, rows: tuple) -> None:
     _, an_environment = rows
-    server.page("GET /api/v1/environment/", [an_environment(description="a \x1b[31mlong " + "text " * 40)])
+    row = an_environment(description="a \x1b[31mlong " + "text " * 40)
+
+    def answered(request):
+        server.page("kept", [] if "status" in request.query else [row])
+        return server.routes["kept"]
+
+    server.routes["GET /api/v1/environment/"] = answered
     out = command("env", "list", "--namespace", "ns", "--search", "env").out
     assert "│ ns        │ env1 │ 7     │ a �[31mlong text" in out
     assert server.requests[0].query["search"] == ["env"]
     # nothing is cut where the output is no terminal
     assert "text " * 39 in out
+
+
+def test_an_environment_whose_only_build_failed_is_told(command: Callable, server, rows: tuple) -> None:
+    _, an_environment = rows
+
+    def answered(request):
+        failed = request.query.get("status", ["FAILED"]) == ["FAILED"]
+        server.page("kept", [an_environment()] if failed else [])
+        return server.routes["kept"]
+
+    server.routes["GET /api/v1/environment/"] = answered
+    assert "│ 7, FAILED │" in command("env", "list").out
 
 
 @pytest.mark.parametrize(
