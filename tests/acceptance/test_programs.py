@@ -150,10 +150,12 @@ def test_a_configuration_that_is_not_there(tmp_path: Path, program: str) -> None
     assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.parametrize("program", ["conda-store-server", "conda-store-worker"])
-def test_a_store_directory_that_cannot_be_used(tmp_path: Path, program: str) -> None:
+@pytest.mark.parametrize("program", [("conda-store-server", "--standalone"), ("conda-store-worker",)])
+def test_a_store_directory_that_cannot_be_used(tmp_path: Path, program: tuple[str, ...]) -> None:
+    """By a worker: a server without one does without."""
     (tmp_path / "file").write_text("")
-    command = [str(Path(sys.executable).with_name(program)), f"--CondaStore.store_directory={tmp_path / 'file'}"]
+    command = [str(Path(sys.executable).with_name(program[0])), *program[1:]]
+    command += [f"--CondaStore.store_directory={tmp_path / 'file'}"]
     environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path / "data")}
     ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, env=environment)
     assert ended.returncode == 1

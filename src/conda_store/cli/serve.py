@@ -168,7 +168,8 @@ def run_server(program: Program, *, has_worker: bool, remembers_token: bool) -> 
     options: CondaStoreServer = program.part(CondaStoreServer)
     configure_logging(options.log_level)
     blueprint = blueprint_of(program)
-    require_store_directory(blueprint.deployment)
+    if has_worker:  # a server alone does without
+        require_store_directory(blueprint.deployment)
     login = login_of(program, options, has_admin_token=remembers_token)
     listener = _listen(options.address, options.port)
     port = listener.getsockname()[1]
