@@ -167,7 +167,7 @@ def test_a_login_that_docker_keeps(service: Service, registry: DockerRegistry) -
     ("arguments", "password", "said", "hint"),
     [
         (["default/nowhere", "{host}/team/x:1"], PASSWORD, "answers 404 for manifests/latest of default/nowhere "
-         "(repository name not known to registry)", "Is the name right?"),
+         "(repository name not known to registry: there is no environment default/nowhere", "Is the name right?"),
         (["default/refused:none", "{host}/team/x:1"], PASSWORD, "refused has no tag none", "Is the name right?"),
         (["default/refused", "{host}/team/x:1"], "wrong secret", "answers 401", "Is the login for this registry right"),
         (["default/refused", "{host}/TEAM/x:1"], PASSWORD, "names no image", "registry.example/team/name:tag"),

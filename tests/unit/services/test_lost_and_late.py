@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-import structlog
 from sqlalchemy import update
 
 from conda_store.builder.fake import FakeBuilder
@@ -38,6 +37,7 @@ from conda_store.services.run_build import run_build
 from conda_store.services.settings import effective_settings, update_settings
 from conda_store.services.solving import solve_once
 from tests.queueing import LEASE, claimed, found, handed_in, link, log, run, with_builder
+from tests.told import logged
 
 LOST = Interrupted("its process ended")
 
@@ -287,7 +287,7 @@ def test_that_it_cannot_be_written_is_told_once(context: Context) -> None:
     handed_in(context, "python")
     disk = Full()
     reporter = BuildReporter(cast(Any, disk), claimed(context))
-    with structlog.testing.capture_logs() as told:
+    with logged() as told:
         asyncio.run(asyncio.wait_for(three_times(), 20))
     assert [entry["event"] for entry in told] == ["log cannot be written yet", "end of a log is lost"]
 

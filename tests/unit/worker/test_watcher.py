@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -9,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from conda_store.db import environments
 from conda_store.services.context import Context
 from conda_store.worker.watcher import submit_all, watch
+from tests.told import logged
 from tests.waiting import wait_for
 
 
@@ -46,12 +45,8 @@ def test_what_cannot_be_read_keeps_nothing_else_from_being_handed_in(context: Co
 
 @pytest.fixture
 def told() -> Iterator[list[Any]]:
-    """What is logged, whatever other tests have it filtered to."""
-    before = structlog.get_config()
-    capture = structlog.testing.LogCapture()
-    structlog.configure(processors=[capture], wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    yield capture.entries
-    structlog.configure(**before)
+    with logged() as entries:
+        yield entries
 
 
 def test_of_a_file_without_end_only_the_beginning_is_read(context: Context, tmp_path: Path, told: list[Any]) -> None:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from conda_store.db.overview import DayOfBuilds, Wait
-from conda_store.db.records import RoleRecord
+from conda_store.db.records import RoleRecord, ShareLinkRecord
 from conda_store.domain.access import Holder, HolderKind, Origin, RoleBinding, Source, Way
 from conda_store.domain.build import BuildOrigin, BuildStatus
 from conda_store.domain.credential import CredentialKind, CredentialNote
@@ -45,6 +45,7 @@ def get_design(request: Request) -> Response:
         ),
         packages=[SimpleNamespace(name=name, version="1.0") for name in ("numpy", "pandas", "scipy")],
         people=_people(),
+        links=[ShareLinkRecord(7, "team", "science", "ada", _NOON, _NOON + timedelta(days=30))],
         credentials=[CredentialNote("packages.example.org", None, CredentialKind.BASIC, "ada", _NOON)],
         sent=Form({}, {}),
         error=InvalidSpecification((problem,)),
