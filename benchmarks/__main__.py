@@ -49,6 +49,7 @@ def main() -> int:
             builds_measured.update(builds.run_cold(options.cold_runs))
         else:
             results[part] = _other(*_OTHERS[part])
+        results.setdefault("measured_on", {})[part] = results["machine"]["date"]
         # at once: what was measured is not lost with a part that fails
         kept.parent.mkdir(exist_ok=True)
         kept.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
@@ -66,13 +67,19 @@ def _other(module: str, option: str) -> Any:
     return json.loads(out.read_text())
 
 
+def _dates(measured_on: dict[str, str]) -> str:
+    """Which parts were measured when."""
+    days = sorted(set(measured_on.values()))
+    return "; ".join(f"{', '.join(part for part in PARTS if measured_on.get(part) == day)}: {day}" for day in days)
+
+
 def page(results: dict[str, Any]) -> str:
     """The results as a page of the documentation."""
     machine = results["machine"]
     lines = [
         "# Benchmarks",
         "",
-        f"Written by `make bench` on {machine['date']}: {machine['processors']} processors, Python "
+        f"Written by `make bench` ({_dates(results['measured_on'])}): {machine['processors']} processors, Python "
         f"{machine['python']}. Seconds are medians; compared things ran in turns in one run.",
         "",
     ]

@@ -9,14 +9,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from http.client import HTTPException
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from conda_store.domain.addresses import ANY_ADDRESS, AddressPolicy
 from conda_store.domain.credential import names_of_host
-from conda_store.domain.requests import basic_authorization, guarded_opener, secure_context
+from conda_store.domain.requests import basic_authorization, kept_opener
 from conda_store.errors import AddressRefused, InvalidInput
 
 _NO_HEAD = frozenset({400, 405, 501})
@@ -82,7 +81,7 @@ def _open(url: str, method: str, timeout: float, authorization: str | None, addr
     if authorization:
         request.add_unredirected_header("Authorization", authorization)
     try:
-        with _opener(url.startswith("https:"), addresses).open(request, timeout=timeout) as response:
+        with kept_opener(addresses, is_secure=url.startswith("https:")).open(request, timeout=timeout) as response:
             return Answer(response.status, {name.lower(): value for name, value in response.headers.items()})
     except urllib.error.HTTPError as error:
         error.close()
@@ -97,12 +96,6 @@ def _open(url: str, method: str, timeout: float, authorization: str | None, addr
         raise RequestFailed(_reason(error.reason)) from error
     except (OSError, HTTPException, ValueError) as error:
         raise RequestFailed(_reason(error)) from error
-
-
-@lru_cache(maxsize=8)
-def _opener(is_secure: bool, addresses: AddressPolicy) -> urllib.request.OpenerDirector:
-    """It follows redirects and takes proxies from the environment. The TLS context costs 20 ms, so only when needed."""
-    return guarded_opener(addresses, secure_context() if is_secure else None)
 
 
 def _authorized(url: str, entries: Mapping[str, Any]) -> tuple[str, str | None]:

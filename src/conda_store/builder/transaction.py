@@ -163,7 +163,8 @@ class Transaction:
         Raises:
             PackageCorrupt: what was fetched cannot be sealed.
         """
-        for name, why in self._unsafe.items():
+        if self._unsafe:
+            name, why = next(iter(self._unsafe.items()))
             raise PackageCorrupt(
                 f"package {name} is not installed: {why}",
                 hint="What it names cannot be read, or is not its own. Tell whoever runs its channel.",

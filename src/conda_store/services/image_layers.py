@@ -33,7 +33,7 @@ logger = structlog.get_logger()
 _PORTION = 64 << 20  # bytes
 
 
-class _Made(NamedTuple):
+class MadeLayer(NamedTuple):
     """A layer that is written to a file, and not yet in the storage."""
 
     file: Path
@@ -50,23 +50,23 @@ class LayerKeeper:
         self._context = context
         self._scratch = scratch
 
-    def _stored(self, write: Callable[[BinaryIO], WrittenLayer], comment: str) -> Layer:
-        """Write a layer to a file, which the storage then takes over under its digest."""
+    def _written(self, write: Callable[[BinaryIO], WrittenLayer], comment: str) -> MadeLayer:
         path = self._file()
         with path.open("wb", buffering=0) as file:
             written = write(file)
-        return self._taken_over([_Made(path, PackageLayer(written, Activation(), b""), comment)])[0]
+        return MadeLayer(path, PackageLayer(written, Activation(), b""), comment)
 
     def _file(self) -> Path:
         return self._scratch / f"layer-{os.urandom(8).hex()}"
 
-    def _taken_over(self, some: Sequence[_Made]) -> list[Layer]:
-        """The storage takes files over that have been written."""
-        with self._context.database.write() as connection:
-            kept_blobs.claim(connection, [made.layer.written.digest for made in some])
-        return [self._stored_layer(made) for made in some]
+    def _stored(self, made: Iterable[MadeLayer]) -> Iterator[tuple[MadeLayer, Layer]]:
+        """The storage takes the files over, each under its digest, as they come."""
+        for some in _portions(made):
+            with self._context.database.write() as connection:
+                kept_blobs.claim(connection, [item.layer.written.digest for item in some])
+            yield from ((item, self._put(item)) for item in some)
 
-    def _stored_layer(self, made: _Made) -> Layer:
+    def _put(self, made: MadeLayer) -> Layer:
         written = made.layer.written
         self._context.blobs.put_file(layer_blob_key(written.digest), made.file, self.media_type, sha256=written.digest)
         return Layer(
@@ -109,7 +109,11 @@ class LayerMaker(LayerKeeper):
         return [found[layer.key] for layer in base.layers]
 
     def _base_layer(self, layer: BaseLayer) -> Layer:
-        return self._stored(lambda file: write_base_layer(layer, file), layer.comment)
+        return self._one(lambda file: write_base_layer(layer, file), layer.comment)
+
+    def _one(self, write: Callable[[BinaryIO], WrittenLayer], comment: str) -> Layer:
+        ((_, layer),) = self._stored([self._written(write, comment)])
+        return layer
 
     def package_layers(self, plans: Sequence[LayerPlan]) -> list[Layer]:
         """The layers of packages: those that are not known are made (see `written_layers`)."""
@@ -130,19 +134,17 @@ class LayerMaker(LayerKeeper):
             for key, plan in plans.items()
         }
         keys = {work.file: key for key, work in works.items()}
-        found: dict[str, Layer] = {}
         with closing(written_layers(works.values())) as written:
-            for some in _portions(written):
-                found |= dict(zip((keys[made.file] for made in some), self._taken_over(some), strict=True))
-        return found
+            made = (MadeLayer(work.file, layer, _comment(work.plan)) for work, layer in written)
+            return {keys[item.file]: layer for item, layer in self._stored(made)}
 
     def plain_layer(self, files: Mapping[str, bytes], comment: str, *, has_scripts: bool) -> Layer:
         """The layer of an environment's own `files` (see `write_plain_layer`)."""
-        return self._stored(lambda file: write_plain_layer(files, file, has_scripts=has_scripts), comment)
+        return self._one(lambda file: write_plain_layer(files, file, has_scripts=has_scripts), comment)
 
     def own_layer(self, prefix: Path, comment: str, *, has_scripts: bool) -> Layer:
         """The layer of what is the environment's own at `prefix` (see `write_own_layer`)."""
-        return self._stored(lambda file: write_own_layer(prefix, file, has_scripts=has_scripts), comment)
+        return self._one(lambda file: write_own_layer(prefix, file, has_scripts=has_scripts), comment)
 
     @cached_property
     def _directories(self) -> Mapping[str, Path]:
@@ -152,12 +154,12 @@ class LayerMaker(LayerKeeper):
         return asyncio.run(self._context.builder.extracted(self._lock, scratch, Silent(), credentials))
 
 
-def _portions(written: Iterable[tuple[LayerWork, PackageLayer]]) -> Iterator[list[_Made]]:
-    """What has been written, some of it at a time: each portion costs a transaction, which others wake up from."""
-    some: list[_Made] = []
-    for work, layer in written:
-        some.append(_Made(work.file, layer, _comment(work.plan)))
-        if sum(made.layer.written.size for made in some) >= _PORTION:
+def _portions(made: Iterable[MadeLayer]) -> Iterator[list[MadeLayer]]:
+    """Some at a time: each portion costs a transaction, which others wake up from."""
+    some: list[MadeLayer] = []
+    for item in made:
+        some.append(item)
+        if sum(item.layer.written.size for item in some) >= _PORTION:
             yield some
             some = []
     if some:

@@ -27,7 +27,7 @@ from conda_store.db.records import BuildRecord
 from conda_store.domain.artifact import layer_blob_key
 from conda_store.domain.image import Compression, Layer, zstd_layer_key
 from conda_store.services.context import Context
-from conda_store.services.image_layers import LayerKeeper
+from conda_store.services.image_layers import LayerKeeper, MadeLayer
 from conda_store.services.image_making import finished_image, record_image
 from conda_store.storage.blobs import StoredBlob
 
@@ -95,10 +95,11 @@ class _ZstdLayers(LayerKeeper):
         known = self._known(keys)
         missing = {key: source for key, source in zip(keys, sources, strict=True) if key not in known}
         with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="layers") as threads:
-            made = dict(zip(missing, threads.map(self._made, missing.values()), strict=True))
+            stored = self._stored(threads.map(self._made, missing.values()))
+            made = {key: layer for key, (_, layer) in zip(missing, stored, strict=True)}
         known |= self._add(made)
         return [known[key] for key in keys]
 
-    def _made(self, source: _Source) -> Layer:
+    def _made(self, source: _Source) -> MadeLayer:
         chunks = self._context.blobs.chunks(layer_blob_key(source.digest))
-        return self._stored(lambda file: write_zstd_layer(chunks, source.diff_id, file), source.comment)
+        return self._written(lambda file: write_zstd_layer(chunks, source.diff_id, file), source.comment)

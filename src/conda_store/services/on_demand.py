@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import count
 
 from conda_store.db import builds, environments, images, overview
 from conda_store.db.records import BuildRecord
@@ -27,7 +27,7 @@ from conda_store.services.specifications import Submission, checked, read_specif
 # so long a name that could not be built is answered with the reason, and not tried again
 _FAILURES_ARE_KEPT = timedelta(minutes=5)
 _HOUR = timedelta(hours=1)
-_ATTEMPTS = 5
+_FURTHER_ATTEMPTS = 4
 # one question at a time: who asks this server for the same at the same moment finds the build of the first
 _asking = threading.Lock()
 
@@ -57,27 +57,27 @@ def request_build(context: Context, actor: Actor, name: str, until: str | None =
     require_read(context, actor, wanted.environment)
     specification = _specification(context, wanted, until)
     with _asking:
-        for attempt in count(1):
-            known, newest_seen = _newest(context, specification)
-            if known is not None and not _is_to_be_tried_again(known):
-                return known.id
-            _require_creation(context, actor, Target(NAMESPACE, wanted.environment))
-            try:
-                # the namespace is nobody's, so that nobody needs a permission on it
-                return submit_read(
-                    context,
-                    SYSTEM,
-                    NAMESPACE,
-                    specification,
-                    newest_seen=newest_seen,
-                    origin=BuildOrigin.ON_DEMAND,
-                    requested_for=_whose_quota(actor),
-                )
-            except Conflict:
-                # another server was asked at the same moment
-                if attempt == _ATTEMPTS:
-                    raise
-    raise AssertionError
+        for _ in range(_FURTHER_ATTEMPTS):
+            with suppress(Conflict):  # another server was asked at the same moment
+                return _known_or_new(context, actor, specification)
+        return _known_or_new(context, actor, specification)
+
+
+def _known_or_new(context: Context, actor: Actor, specification: Specification) -> int:
+    known, newest_seen = _newest(context, specification)
+    if known is not None and not _is_to_be_tried_again(known):
+        return known.id
+    _require_creation(context, actor, Target(NAMESPACE, specification.name))
+    # the namespace is nobody's, so that nobody needs a permission on it
+    return submit_read(
+        context,
+        SYSTEM,
+        NAMESPACE,
+        specification,
+        newest_seen=newest_seen,
+        origin=BuildOrigin.ON_DEMAND,
+        requested_for=_whose_quota(actor),
+    )
 
 
 def _whose_quota(actor: Actor) -> str:

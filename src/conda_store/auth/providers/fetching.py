@@ -8,12 +8,11 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from conda_store.domain.addresses import ANY_ADDRESS, AddressPolicy
-from conda_store.domain.requests import guarded_opener, secure_context
+from conda_store.domain.requests import kept_opener
 from conda_store.errors import InvalidInput, NotAuthenticated, Unavailable
 
 _SECONDS = 10.0
@@ -42,9 +41,10 @@ def fetch_json(
     where = urlsplit(url).netloc.rpartition("@")[2]
     body = None if form is None else urlencode(form).encode()
     is_secure = urlsplit(url).scheme == "https"
+    opener = kept_opener(addresses, is_secure=is_secure, verifies=verify, follows_redirects=False)
     try:
         request = urllib.request.Request(url, body, headers, method=method)  # noqa: S310
-        with _opener(addresses, is_secure=is_secure, verifies=verify).open(request, timeout=_SECONDS) as answer:
+        with opener.open(request, timeout=_SECONDS) as answer:
             status, content = answer.status, _read(answer)
     except urllib.error.HTTPError as error:
         error.close()
@@ -62,12 +62,6 @@ def fetch_json(
         return json.loads(content)
     except (ValueError, RecursionError) as error:
         raise _unavailable(where, "no JSON") from error
-
-
-@lru_cache(maxsize=8)
-def _opener(addresses: AddressPolicy, *, is_secure: bool, verifies: bool) -> urllib.request.OpenerDirector:
-    context = secure_context(verifies=verifies) if is_secure else None
-    return guarded_opener(addresses, context, follows_redirects=False)
 
 
 def _read(answer: http.client.HTTPResponse) -> bytes:
