@@ -26,6 +26,11 @@ MEMORY = Path("/dev/shm")
 MEMORY_A_RUN = 8_000_000_000  # bytes: the large environment twice, and room
 
 
+def has_memory() -> bool:
+    """Whether there is enough to have everything of a benchmark in memory, where no disk is slow for a while."""
+    return MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_A_RUN
+
+
 def environments() -> dict[str, list[str]]:
     found: dict[str, list[str]] = tomllib.loads(PACKAGES.read_text())["environments"]
     return found
@@ -213,7 +218,7 @@ def run_cold(runs: int) -> dict[str, Any]:
     with served_channel() as url:
         with workplace() as work:
             results = {"cold": cold(url, work, runs)}
-        if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_A_RUN:
+        if has_memory():
             with workplace(MEMORY) as work:
                 results["cold_in_memory"] = cold(url, work, runs)
     return results

@@ -14,7 +14,8 @@ from isal import isal_zlib
 
 from benchmarks.builds import summary
 from benchmarks.service import Service, service
-from conda_store.artifacts.oci.layer_processes import LayerWork, written_layers
+from conda_store.artifacts.oci.layer_processes import LayerProcesses
+from conda_store.artifacts.oci.layer_work import LayerWork
 from conda_store.builder.engine import RattlerBuilder
 from conda_store.builder.ports import SolveRequest
 from conda_store.domain.image import image_python, plan_layers
@@ -95,8 +96,9 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def _make(works: Sequence[LayerWork]) -> None:
-    for _ in written_layers(works):
-        pass
+    with LayerProcesses([work.plan for work in works]) as processes:
+        for _ in processes.written(works):
+            pass
 
 
 def _compressing(works: Sequence[LayerWork]) -> float:
@@ -104,7 +106,7 @@ def _compressing(works: Sequence[LayerWork]) -> float:
     _remove_files(works)
     with ProcessPoolExecutor(os.cpu_count() or 1) as processes:
         list(processes.map(abs, range(os.cpu_count() or 1)))
-        largest_first = sorted(works, key=lambda work: -work.size)
+        largest_first = sorted(works, key=lambda work: -work.plan.size)
         return _seconds(lambda: list(processes.map(_compressed, largest_first)))
 
 

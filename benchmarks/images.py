@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from benchmarks import downloads
-from benchmarks.builds import ROOT, environments, served_channel, summary
+from benchmarks.builds import MEMORY, ROOT, environments, has_memory, served_channel, summary
 from benchmarks.image_layers import layer_works, layers, manifest, on_demand
 from benchmarks.service import Service, service
 from benchmarks.shared_storage import shared_storage
@@ -30,7 +30,7 @@ _MANIFESTS = 7  # from POST to manifest; each asks for another `python >=3.`
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, help="where to write the results")
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--environment", default="large", choices=list(environments()))
     parser.add_argument("--requests", type=int, default=2000, help="manifests to ask for")
     options = parser.parse_args()
@@ -44,6 +44,11 @@ def main() -> int:
         results["layers"] = _told("layers", layers(works, options.runs))
         compared = on_demand(works, Path(work) / "on-demand", base, specs, url, options.runs)
         results["on_demand"] = _told("on demand", compared)
+        if has_memory():
+            with tempfile.TemporaryDirectory(prefix="bench-images-", dir=MEMORY) as memory:
+                works = asyncio.run(layer_works(url, Path(memory), specs))
+                compared = on_demand(works, Path(memory) / "on-demand", base, specs, url, options.runs)
+                results["on_demand_in_memory"] = _told("on demand, in memory", compared)
         with service(Path(work) / "service", base) as running:
             results["manifest"] = _told("from POST to the manifest", first_manifest(running, url, specs))
             results["manifest"] |= _told("manifests", manifest_requests(running, options.requests))

@@ -22,8 +22,8 @@ from tests.http.test_registry import Packer, bearer, code
 OCI = {"Accept": ManifestForm.OCI.value}
 
 
-def layout(root: Path, layers: int) -> Path:
-    """An OCI layout with an image of so many layers, for any architecture."""
+def layout(root: Path, layers: str) -> Path:
+    """An OCI layout with an image of these layers, a letter each, for any architecture."""
     blobs = root / "blobs" / "sha256"
     blobs.mkdir(parents=True)
 
@@ -33,7 +33,7 @@ def layout(root: Path, layers: int) -> Path:
         return {"digest": f"sha256:{digest}", "size": len(data)}
 
     config = descriptor(json.dumps({"config": {}}).encode())
-    below = [descriptor(gzip.compress(f"layer {number}".encode())) for number in range(layers)]
+    below = [descriptor(gzip.compress(letter.encode())) for letter in layers]
     manifest = descriptor(json.dumps({"config": config, "layers": below}).encode())
     (root / "index.json").write_text(json.dumps({"manifests": [manifest]}))
     return root
@@ -55,16 +55,18 @@ def made_with(directory: Path, name: str, packages: str, **deployment: Any) -> I
             yield client
 
 
-@pytest.mark.parametrize(("below", "budget", "made"), [(0, 3, 3), (2, 5, 5), (3, 5, 5), (1, 94, 8)])
-def test_an_image_has_no_more_layers_than_it_may(tmp_path: Path, below: int, budget: int, made: int) -> None:
+@pytest.mark.parametrize(
+    ("below", "budget", "made"), [("", 3, 3), ("xy", 5, 5), ("xyz", 5, 5), ("x", 94, 8), ("xyx", 94, 10)]
+)
+def test_an_image_has_no_more_layers_than_it_may(tmp_path: Path, below: str, budget: int, made: int) -> None:
     base = f"oci:{layout(tmp_path / 'base', below)}"
     with made_with(tmp_path, "default/six", "abcdef", base_image=base, layer_budget=budget) as client:
         manifest = client.get("/default/six/manifests/latest").json()
         assert len(manifest["layers"]) == made
         config = client.get(f"/default/six/blobs/{manifest['config']['digest']}").json()
         assert len(config["rootfs"]["diff_ids"]) == len(config["history"]) == made
-        first = [hashlib.sha256(f"layer {number}".encode()).hexdigest() for number in range(below)]
-        assert config["rootfs"]["diff_ids"][:below] == [f"sha256:{digest}" for digest in first]
+        first = [hashlib.sha256(letter.encode()).hexdigest() for letter in below]
+        assert config["rootfs"]["diff_ids"][: len(below)] == [f"sha256:{digest}" for digest in first]
 
 
 def test_a_package_is_one_layer_for_all_namespaces(tmp_path: Path) -> None:
@@ -86,7 +88,7 @@ def test_a_package_is_one_layer_for_all_namespaces(tmp_path: Path) -> None:
 
 
 def test_a_base_image_that_leaves_no_layer_is_refused_with_the_numbers(tmp_path: Path) -> None:
-    base = f"oci:{layout(tmp_path / 'base', 4)}"
+    base = f"oci:{layout(tmp_path / 'base', 'wxyz')}"
     with made_with(tmp_path, "default/one", "a", base_image=base, layer_budget=5) as client:
         answer = client.get("/default/one/manifests/latest")
         assert code(answer, 404) == "MANIFEST_UNKNOWN"

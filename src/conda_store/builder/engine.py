@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
+import sys
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,7 +120,8 @@ class RattlerBuilder:
 
     async def tidy(self) -> int:
         await asyncio.to_thread(self._cache.tidy)
-        await asyncio.to_thread(self._check)
+        with ThreadPoolExecutor(1, "check", initializer=_let_others_go_first) as thread:
+            await asyncio.get_running_loop().run_in_executor(thread, self._check)
         if (age := self._options.unused_packages_kept) is not None:
             await asyncio.to_thread(self._cache.prune, age)
         return await empty_trash(self._cache.trash)
@@ -129,3 +134,9 @@ class RattlerBuilder:
     async def close(self) -> None:
         while self._solvers:
             self._solvers.popitem()[1].repodata.close()
+
+
+def _let_others_go_first() -> None:
+    """Nobody waits for what this thread does (Linux; elsewhere the pauses have to do)."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)

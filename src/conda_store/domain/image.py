@@ -101,6 +101,11 @@ class LayerPlan:
 
     packages: tuple[CondaPackage, ...]
 
+    @property
+    def size(self) -> int:
+        """Bytes of its packages, as they are downloaded."""
+        return sum(package.size or 0 for package in self.packages)
+
     def key(self, python: ImagePython | None) -> str:
         """sha256 (hex) over all that the tar depends on: the *layer key*."""
         return _digest([package_key(package, python) for package in self.packages])

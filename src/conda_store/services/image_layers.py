@@ -16,8 +16,9 @@ from typing import BinaryIO, NamedTuple
 import structlog
 
 from conda_store.artifacts.oci.base_image import BaseImage, BaseLayer, write_base_layer
-from conda_store.artifacts.oci.layer_processes import LayerWork, written_layers
+from conda_store.artifacts.oci.layer_processes import LayerProcesses
 from conda_store.artifacts.oci.layer_stream import WrittenLayer
+from conda_store.artifacts.oci.layer_work import LayerWork
 from conda_store.artifacts.oci.own_layer import write_own_layer, write_plain_layer
 from conda_store.artifacts.oci.package_layer import PackageLayer
 from conda_store.db import kept_blobs, layers
@@ -102,11 +103,24 @@ class LayerMaker(LayerKeeper):
         self._lock = lock
         self._namespace = namespace
 
-    def base_layers(self, base: BaseImage) -> list[Layer]:
-        known = self._known([layer.key for layer in base.layers])
-        made = {layer.key: self._base_layer(layer) for layer in base.layers if layer.key not in known}
-        found = {**known, **self._add(made)}
-        return [found[layer.key] for layer in base.layers]
+    def layers(self, base: BaseImage, plans: Sequence[LayerPlan]) -> tuple[list[Layer], list[Layer]]:
+        """The layers of a base image, and those of packages; what is not known of them is made."""
+        python = image_python(self._lock)
+        base_layers = {layer.key: layer for layer in base.layers}
+        packages = {plan.key(python): plan for plan in plans}
+        found = self._known([*base_layers, *packages])
+        missing = {key: plan for key, plan in packages.items() if key not in found}
+        if missing:
+            known = len(packages) - len(missing)
+            logger.info("layers to be made", platform=self._lock.platform, count=len(missing), known=known)
+        # the processes start while there is something else to do
+        with LayerProcesses(list(missing.values())) as processes:
+            made = {key: self._base_layer(layer) for key, layer in base_layers.items() if key not in found}
+            if missing:
+                made |= self._package_layers(missing, python, processes)
+        if made:
+            found |= self._add(made)
+        return [found[layer.key] for layer in base.layers], [found[key] for key in packages]
 
     def _base_layer(self, layer: BaseLayer) -> Layer:
         return self._one(lambda file: write_base_layer(layer, file), layer.comment)
@@ -115,18 +129,9 @@ class LayerMaker(LayerKeeper):
         ((_, layer),) = self._stored([self._written(write, comment)])
         return layer
 
-    def package_layers(self, plans: Sequence[LayerPlan]) -> list[Layer]:
-        """The layers of packages: those that are not known are made (see `written_layers`)."""
-        python = image_python(self._lock)
-        keys = [plan.key(python) for plan in plans]
-        known = self._known(keys)
-        missing = {key: plan for key, plan in zip(keys, plans, strict=True) if key not in known}
-        if missing:
-            logger.info("layers to be made", platform=self._lock.platform, count=len(missing), known=len(known))
-            known |= self._add(self._make_layers(missing, python))
-        return [known[key] for key in keys]
-
-    def _make_layers(self, plans: dict[str, LayerPlan], python: ImagePython | None) -> dict[str, Layer]:
+    def _package_layers(
+        self, plans: Mapping[str, LayerPlan], python: ImagePython | None, processes: LayerProcesses
+    ) -> dict[str, Layer]:
         works = {
             key: LayerWork(
                 plan, {package.name: self._directories[package.name] for package in plan.packages}, python, self._file()
@@ -134,7 +139,7 @@ class LayerMaker(LayerKeeper):
             for key, plan in plans.items()
         }
         keys = {work.file: key for key, work in works.items()}
-        with closing(written_layers(works.values())) as written:
+        with closing(processes.written(works.values())) as written:
             made = (MadeLayer(work.file, layer, _comment(work.plan)) for work, layer in written)
             return {keys[item.file]: layer for item, layer in self._stored(made)}
 

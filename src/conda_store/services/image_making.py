@@ -161,8 +161,7 @@ class _Making:
                 hint="Choose another base image, or raise c.CondaStore.image_layer_budget.",
             )
         maker = LayerMaker(self._context, self._lock, self._scratch, self._build.namespace)
-        below = maker.base_layers(base)
-        packages = maker.package_layers(plan_layers(self._lock, budget))
+        below, packages = maker.layers(base, plan_layers(self._lock, budget))
         activation = Activation()
         for layer in packages:
             activation += layer.activation

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Generator, Sequence
 from itertools import count
 from pathlib import Path
 
 import pytest
 
-from conda_store.artifacts.oci.layer_processes import LayerWork, written_layers
+from conda_store.artifacts.oci.layer_processes import LayerProcesses
+from conda_store.artifacts.oci.layer_work import LayerWork
+from conda_store.artifacts.oci.package_layer import PackageLayer
 from conda_store.domain.image import ImagePython, LayerPlan
 from conda_store.domain.lock import CondaPackage
 from conda_store.errors import ArtifactFailed
@@ -25,9 +27,13 @@ def work(cache: Cache, *packages: CondaPackage) -> LayerWork:
     return LayerWork(LayerPlan(packages), cache.directories, PYTHON, cache.root / f"layer-{next(_numbers)}")
 
 
-def written(works: Iterable[LayerWork]) -> dict[str, bytes]:
+def written(works: Sequence[LayerWork]) -> dict[str, bytes]:
     """The layers' bytes by their first package; their digests are right."""
     return {work.plan.packages[0].name: work.file.read_bytes() for work, _ in written_layers(works)}
+
+
+def written_layers(works: Sequence[LayerWork]) -> Generator[tuple[LayerWork, PackageLayer], None, None]:
+    return LayerProcesses([work.plan for work in works]).written(works)
 
 
 def children() -> list[int]:
@@ -101,3 +107,11 @@ def test_who_stops_waits_for_nothing(cache: Cache) -> None:
     layers.close()
     assert children() == []
     assert not works[-1].file.exists()
+
+
+def test_processes_end_with_who_needed_them(cache: Cache) -> None:
+    plans = [LayerPlan((cache.add(name, {"lib/x": b"x"}, size=LARGE),)) for name in ("one", "two")]
+    with pytest.raises(KeyError), LayerProcesses(plans):
+        assert children() != []
+        raise KeyError("something else")
+    assert children() == []

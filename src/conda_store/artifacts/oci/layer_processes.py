@@ -1,87 +1,79 @@
-"""Layers of packages, made by processes of their own, as many as there are processors.
+"""Processes that write layers of packages, as many as there are processors.
 
 In threads, Python's work on tens of thousands of files would hold up the compressing of other layers.
-
-A process is started as `python -m conda_store.artifacts.oci.layer_processes DESCRIPTOR`, reads what to do from the
-connection that it is given, and ends when that is closed: also by the end of whoever started it.
 """
 
 from __future__ import annotations
 
-import gc
 import os
 import subprocess
 import sys
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import Pipe
-from multiprocessing.connection import Connection
-from pathlib import Path
 from queue import SimpleQueue
-from typing import NamedTuple
+from types import TracebackType
 
-from conda_store.artifacts.oci.package_layer import PackageLayer, write_package_layer
-from conda_store.domain.image import ImagePython, LayerPlan
-from conda_store.errors import ArtifactFailed, CondaStoreError
+from conda_store.artifacts.oci.layer_work import LayerWork
+from conda_store.artifacts.oci.package_layer import PackageLayer
+from conda_store.domain.image import LayerPlan
+from conda_store.errors import ArtifactFailed
 
 # bytes of packages; less than that is made sooner than a process has started
 _WORTH_A_PROCESS = 8 << 20
+_SERVE = "from conda_store.artifacts.oci.layer_work import serve; serve({})"
 
 
-class LayerWork(NamedTuple):
-    """A layer to be written to `file`; `directories` are the extracted packages by name."""
+class LayerProcesses:
+    """The processes for the layers of `plans`, none where these are small: a context. They begin to start when it is
+    made, and end with it at once, whatever they are at."""
 
-    plan: LayerPlan
-    directories: Mapping[str, Path]
-    python: ImagePython | None
-    file: Path
+    def __init__(self, plans: Sequence[LayerPlan]) -> None:
+        worth = sum(plan.size for plan in plans) // _WORTH_A_PROCESS
+        count = min(os.cpu_count() or 1, len(plans), worth)
+        self._processes = [_LayerProcess() for _ in range(count)]
 
-    @property
-    def size(self) -> int:
-        """Bytes of its packages, as they are downloaded."""
-        return sum(package.size or 0 for package in self.plan.packages)
+    def __enter__(self) -> LayerProcesses:
+        return self
 
-    def write(self) -> PackageLayer:
-        """
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def written(self, works: Iterable[LayerWork]) -> Generator[tuple[LayerWork, PackageLayer], None, None]:
+        """Write them, the largest first, and tell of each as they come in that order. Closed before its end, it stops
+        at once.
+
         Raises:
-            ArtifactFailed: a package is damaged.
+            ArtifactFailed: a package is damaged, or a process was ended.
         """
-        with self.file.open("wb", buffering=0) as file:
-            return write_package_layer(self.plan, self.directories, self.python, file)
-
-
-def written_layers(works: Iterable[LayerWork]) -> Generator[tuple[LayerWork, PackageLayer], None, None]:
-    """Write them, the largest first. Closed before its end, it stops at once.
-
-    Raises:
-        ArtifactFailed: a package is damaged, or a process was ended.
-    """
-    largest_first = sorted(works, key=lambda work: -work.size)
-    worth = sum(work.size for work in largest_first) // _WORTH_A_PROCESS
-    count = min(os.cpu_count() or 1, len(largest_first), worth)
-    if not count:
-        yield from ((work, work.write()) for work in largest_first)
-        return
-    processes = [_LayerProcess() for _ in range(count)]
-    idle: SimpleQueue[_LayerProcess] = SimpleQueue()
-    for process in processes:
-        idle.put(process)
-
-    def write(work: LayerWork) -> PackageLayer:
-        process = idle.get()
-        try:
-            return process.write(work)
-        finally:
+        largest_first = sorted(works, key=lambda work: -work.plan.size)
+        if not self._processes:
+            yield from ((work, work.write()) for work in largest_first)
+            return
+        idle: SimpleQueue[_LayerProcess] = SimpleQueue()
+        for process in self._processes:
             idle.put(process)
 
-    threads = ThreadPoolExecutor(count, thread_name_prefix="layers")
-    try:
-        yield from zip(largest_first, threads.map(write, largest_first), strict=True)
-    finally:
-        threads.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
+        def write(work: LayerWork) -> PackageLayer:
+            process = idle.get()
+            try:
+                return process.write(work)
+            finally:
+                idle.put(process)
+
+        threads = ThreadPoolExecutor(len(self._processes), thread_name_prefix="layers")
+        try:
+            yield from zip(largest_first, threads.map(write, largest_first), strict=True)
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)
+            self._end()
+            threads.shutdown()
+
+    def _end(self) -> None:
+        for process in self._processes:
             process.end()
-        threads.shutdown()
 
 
 class _LayerProcess:
@@ -89,7 +81,7 @@ class _LayerProcess:
         self._pipe, theirs = Pipe()
         with theirs:
             # -P: nothing is imported from the directory where we happen to be
-            command = [sys.executable, "-P", "-m", __name__, str(theirs.fileno())]
+            command = [sys.executable, "-P", "-c", _SERVE.format(theirs.fileno())]
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
 
     def write(self, work: LayerWork) -> PackageLayer:
@@ -110,24 +102,3 @@ class _LayerProcess:
         """At once: what it has written is in its file, and whoever waits for the rest is told that there is none."""
         self._process.kill()
         self._process.wait()
-
-
-def _serve(pipe: Connection) -> None:
-    while True:
-        try:
-            work: LayerWork = pipe.recv()
-        except EOFError:
-            return
-        try:
-            answer: object = work.write()
-        except (CondaStoreError, OSError) as error:
-            answer = error
-        try:
-            pipe.send(answer)
-        except BrokenPipeError:
-            return
-
-
-if __name__ == "__main__":
-    gc.disable()  # there are no cycles in what is made here, and a process lives for seconds
-    _serve(Connection(int(sys.argv[1])))
