@@ -44,6 +44,17 @@ def test_a_row_has_the_known_keys(filled: dict[str, int], admin: httpx.Client) -
     assert row["description"] == ""
 
 
+def test_the_status_of_the_current_build_is_for_those_who_ask(filled: dict[str, int], admin: httpx.Client) -> None:
+    rows = data(admin.get("/api/v1/environment/", params={"with_status": "true", "sort_by": "name"}))
+    assert {row["name"]: row["current_build_status"] for row in rows} == {
+        **dict.fromkeys(("one", "two", "three", "four", "under_score"), "COMPLETED"),
+        "broken": "FAILED",
+        "waiting": "QUEUED",
+    }
+    failed = data(admin.get("/api/v1/environment/", params={"with_status": "true", "status": "FAILED"}))
+    assert [row["current_build_status"] for row in failed] == ["FAILED"]
+
+
 @pytest.mark.parametrize(
     ("parameters", "expected"),
     [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +25,7 @@ from conda_store.domain.build import BuildStatus
 from conda_store.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from conda_store.client.models import Build
+    from conda_store.client.models import Build, Environment
     from conda_store.client.session import Session
     from conda_store.client.uri import EnvironmentName
 
@@ -176,24 +175,30 @@ def list_environments(
     Where none is completed yet: the first build, with its status.
     """
     with connected(asked) as session:
-        wanted = partial(session.environments, artifact=artifact, packages=packages, namespace=namespace, search=search)
-        environments = list(wanted(status=status))
-        if output == "json":
-            print_json([environment.raw for environment in environments])
-            return
-        # few are not completed: the server finds them, where each of the many would have to be asked for
-        told = {other: f", {other}" for other in BuildStatus if other is not BuildStatus.COMPLETED}
-        states = {found.id: text for other, text in told.items() for found in wanted(status=other)}
-    rows = [
-        (
-            environment.namespace.name,
-            environment.name,
-            f"{environment.current_build_id or ''}{states.get(environment.id, '')}",
-            environment.description,
+        environments = list(
+            session.environments(
+                status=status,
+                artifact=artifact,
+                packages=packages,
+                namespace=namespace,
+                search=search,
+                with_status=output == "table",
+            )
         )
+    if output == "json":
+        print_json([environment.raw for environment in environments])
+        return
+    rows = [
+        (environment.namespace.name, environment.name, _current_build(environment), environment.description)
         for environment in environments
     ]
     print_table("Environments", ("Namespace", "Name", "Build", "Description"), rows)
+
+
+def _current_build(environment: Environment) -> str:
+    """`7`, or `7, FAILED` where it is not completed."""
+    is_told = environment.status not in {None, BuildStatus.COMPLETED}
+    return f"{environment.current_build_id or ''}{f', {environment.status}' if is_told else ''}"
 
 
 @env.command()

@@ -118,23 +118,27 @@ class Namespace:
 
 @dataclass(frozen=True)
 class Environment:
-    """`current_build_id` is the active build, or the first one while it is not finished."""
+    """`current_build_id` is the active build, or the first one while it is not finished; `status` is that build's, None
+    where it was not asked for."""
 
     id: int
     namespace: Namespace
     name: str
     current_build_id: int | None
     description: str
+    status: BuildStatus | None = None
     raw: Row = field(repr=False, compare=False, default_factory=dict)
 
     @staticmethod
     def read(row: Row) -> Environment:
+        status = row.get("current_build_status")
         return Environment(
             int(row["id"]),
             Namespace.read(row["namespace"]),
             str(row["name"]),
             row.get("current_build_id"),
             row.get("description") or "",
+            BuildStatus(status) if status else None,
             row,
         )
 

@@ -167,9 +167,11 @@ class Session:
         packages: Sequence[str] = (),
         namespace: str | None = None,
         search: str | None = None,
+        with_status: bool = False,
     ) -> Iterator[Environment]:
         """Those that fulfil all conditions; status, artifact and packages are of the current build."""
-        parameters = _filters(status, artifact, packages) | {"namespace": namespace, "search": search}
+        others = {"namespace": namespace, "search": search, "with_status": "true" if with_status else None}
+        parameters = _filters(status, artifact, packages) | others
         return self._pages("/api/v1/environment/", parameters, Environment.read)
 
     def environment(self, name: EnvironmentName) -> Environment:

@@ -65,6 +65,7 @@ def _columns(*, is_in_order: bool = False) -> Select[Any]:
     """`is_in_order`: SQLite goes through the namespaces by name, and so has the rows in order; a sum cannot be looked
     up the other way round."""
     home = namespace.c.id + 0 if is_in_order else namespace.c.id
+    current = build.alias()
     return select(
         environment.c.id,
         environment.c.name,
@@ -72,6 +73,10 @@ def _columns(*, is_in_order: bool = False) -> Select[Any]:
         environment.c.description,
         environment.c.activation_floor,
         environment.c.linked_build_id,
+        select(current.c.status)
+        .where(current.c.id == environment.c.current_build_id)
+        .scalar_subquery()
+        .label("status"),
         namespace.c.id.label("namespace_id"),
         namespace.c.name.label("namespace_name"),
         namespace.c.metadata_,
@@ -87,6 +92,7 @@ def _record(row: Any) -> EnvironmentRecord:
         description=row.description,
         activation_floor=row.activation_floor,
         linked_build_id=row.linked_build_id,
+        status=row.status,
     )
 
 

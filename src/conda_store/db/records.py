@@ -21,6 +21,8 @@ class NamespaceRecord:
 
 @dataclass(frozen=True)
 class EnvironmentRecord:
+    """`status` is that of the current build."""
+
     id: int
     namespace: NamespaceRecord
     name: str
@@ -28,6 +30,7 @@ class EnvironmentRecord:
     description: str | None
     activation_floor: int
     linked_build_id: int | None
+    status: BuildStatus | None = None
 
 
 @dataclass(frozen=True)

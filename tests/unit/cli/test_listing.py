@@ -140,30 +140,22 @@ def test_environments_with_all_filters(command: Callable, server, rows: tuple) -
 
 def test_environments_for_people(command: Callable, server, rows: tuple) -> None:
     _, an_environment = rows
-    row = an_environment(description="a \x1b[31mlong " + "text " * 40)
-
-    def answered(request):
-        server.page("kept", [] if "status" in request.query else [row])
-        return server.routes["kept"]
-
-    server.routes["GET /api/v1/environment/"] = answered
+    row = an_environment(description="a \x1b[31mlong " + "text " * 40, current_build_status="COMPLETED")
+    server.page("GET /api/v1/environment/", [row])
     out = command("env", "list", "--namespace", "ns", "--search", "env").out
     assert "│ ns        │ env1 │ 7     │ a �[31mlong text" in out
-    assert server.requests[0].query["search"] == ["env"]
+    (request,) = server.requests
+    assert (request.query["search"], request.query["with_status"]) == (["env"], ["true"])
     # nothing is cut where the output is no terminal
     assert "text " * 39 in out
 
 
 def test_an_environment_whose_only_build_failed_is_told(command: Callable, server, rows: tuple) -> None:
     _, an_environment = rows
-
-    def answered(request):
-        failed = request.query.get("status", ["FAILED"]) == ["FAILED"]
-        server.page("kept", [an_environment()] if failed else [])
-        return server.routes["kept"]
-
-    server.routes["GET /api/v1/environment/"] = answered
+    server.page("GET /api/v1/environment/", [an_environment(current_build_status="FAILED")])
     assert "│ 7, FAILED │" in command("env", "list").out
+    command("env", "list", "--output", "json")
+    assert "with_status" not in server.requests[-1].query, "programs know the keys, and these alone"
 
 
 @pytest.mark.parametrize(

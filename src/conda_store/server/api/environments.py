@@ -70,6 +70,7 @@ def list_environments(
     size: Size = None,
     order: Order = None,
     sort_by: SortBy = None,
+    with_status: Annotated[bool, Query(description="Each row has `current_build_status`, too.")] = False,
 ) -> Response:
     """The environments that the caller may read; all of them where neither `page` nor `size` is given.
 
@@ -79,7 +80,7 @@ def list_environments(
     if page is None and size is None:
         request = PageRequest(1, None, request.sort_by, request.is_descending)
     found = environments.list_environments(call.context, call.actor, wanted, request)
-    rows = [shapes.environment(row, call.actor) for row in found.rows]
+    rows = [shapes.environment(row, call.actor, with_status=with_status) for row in found.rows]
     return rendered_page(rows, found.page, found.size, found.count, headers=SUNSET)
 
 

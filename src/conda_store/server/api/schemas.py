@@ -221,6 +221,7 @@ class EnvironmentShape(BaseModel):
     current_build_id: int | None
     current_build: None = None
     description: str | None
+    current_build_status: BuildStatus | None = None
 
 
 class EnvironmentRowV2(BaseModel):

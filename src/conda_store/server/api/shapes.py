@@ -37,8 +37,9 @@ def namespace_role(record: RoleRecord) -> dict[str, Any]:
     }
 
 
-def environment(record: EnvironmentRecord, actor: Actor) -> dict[str, Any]:
-    """The metadata of its namespace are for those who may read that."""
+def environment(record: EnvironmentRecord, actor: Actor, *, with_status: bool = False) -> dict[str, Any]:
+    """The metadata of its namespace are for those who may read that. Clients know the keys, and these alone: the status
+    of the current build is for those who ask for it."""
     home = namespace(record.namespace)
     if not actor.may(Permission.NAMESPACE_READ, Target(record.namespace.name)):
         home["metadata_"] = None
@@ -49,6 +50,7 @@ def environment(record: EnvironmentRecord, actor: Actor) -> dict[str, Any]:
         "current_build_id": record.current_build_id,
         "current_build": None,
         "description": record.description,
+        **({"current_build_status": record.status} if with_status else {}),
     }
 
 
