@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from conda_store.domain.package_paths import path_entries
+
 _LINKABLE = 0o444
 _EXECUTABLE = 0o111
-_LINKS = {"softlink", "directory"}
+_LINKS = {"softlink", "directory", None}  # None: an old package, which tells of no link that it is one
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,6 @@ def _sealed(name: str, directory: Path, descriptor: int, sha256: str | None) -> 
     own = []
     missing: FileNotFoundError | None = None
     known: set[str] = set()
-    # `files`, which is older than paths.json, tells of no link that it is one
-    links = _LINKS if (directory / "info" / "paths.json").exists() else {None}
     for entry in package_paths(directory):
         path = entry["_path"]
         try:
@@ -114,7 +114,7 @@ def _sealed(name: str, directory: Path, descriptor: int, sha256: str | None) -> 
             continue
         files += 1
         is_own = bool(entry.get("prefix_placeholder"))
-        if stat.S_ISLNK(item.st_mode) and (is_own or entry.get("path_type") not in links):
+        if stat.S_ISLNK(item.st_mode) and (is_own or entry.get("path_type") not in _LINKS):
             raise ReachesOutside(f"its file {path[:200]!r} is a link, and not told to be one")
         if is_own or entry.get("no_link"):
             own.append(path)
@@ -159,19 +159,13 @@ def _require_inside(path: str, descriptor: int, known: set[str]) -> None:
 
 
 def package_paths(directory: Path) -> list[dict[str, Any]]:
-    """The entries of paths.json; of a package from before paths.json what `files` and `has_prefix` say."""
+    """What the package lists as its files.
+
+    Raises:
+        ValueError: that cannot be read.
+    """
     info = directory / "info"
-    if (info / "paths.json").exists():
-        entries: list[dict[str, Any]] = _read_json(info / "paths.json")["paths"]
-        return entries
-    prefixed = set()
-    if (info / "has_prefix").exists():
-        prefixed = {line.split()[-1].strip("\"'") for line in (info / "has_prefix").read_text().splitlines() if line}
-    return [
-        {"_path": path, **({"prefix_placeholder": "yes"} if path in prefixed else {})}
-        for path in (info / "files").read_text().splitlines()
-        if path
-    ]
+    return path_entries(lambda name: (info / name).read_bytes() if (info / name).exists() else None)
 
 
 def link_script(directory: Path) -> str | None:

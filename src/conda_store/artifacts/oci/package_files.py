@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 
 from conda_store.domain.image import IMAGE_PREFIX, Activation, ImagePython
 from conda_store.domain.noarch import path_in_prefix
+from conda_store.domain.package_paths import path_entries
 from conda_store.errors import ArtifactFailed
 
-_OLD_PLACEHOLDER = "/opt/anaconda1anaconda2anaconda3"
 _ENTRY_POINT = re.compile(r"\s*([^\s=]+)\s*=\s*([\w.]+)\s*:\s*([\w.]+)")
 
 
@@ -133,28 +133,11 @@ def _entry_point(text: str) -> EntryPoint:
 
 
 def _entries(directory: Path) -> Iterator[dict[str, Any]]:
-    """The entries of paths.json; of a package from before paths.json what `files` and `has_prefix` say."""
     info = directory / "info"
-    if (info / "paths.json").exists():
-        for entry in json.loads((info / "paths.json").read_bytes())["paths"]:
-            yield {"path_type": "hardlink", **entry}
-        return
-    prefixed = _has_prefix(info / "has_prefix")
-    for path in filter(None, (info / "files").read_text().splitlines()):
-        kind = "softlink" if (directory / path).is_symlink() else "hardlink"
-        yield {"_path": path, "path_type": kind, **prefixed.get(path, {})}
-
-
-def _has_prefix(file: Path) -> dict[str, dict[str, str]]:
-    """Lines of `path`, or `placeholder mode path`, any of them in quotes."""
-    if not file.exists():
-        return {}
-    found = {}
-    for line in filter(None, file.read_text().splitlines()):
-        parts = [part.strip("\"'") for part in re.findall(r'"[^"]*"|\'[^\']*\'|\S+', line)]
-        placeholder, mode, path = parts if len(parts) == 3 else (_OLD_PLACEHOLDER, "text", parts[-1])
-        found[path] = {"prefix_placeholder": placeholder, "file_mode": mode}
-    return found
+    for entry in path_entries(lambda name: (info / name).read_bytes() if (info / name).exists() else None):
+        if "path_type" not in entry:
+            entry["path_type"] = "softlink" if (directory / entry["_path"]).is_symlink() else "hardlink"
+        yield entry
 
 
 def _file(entry: dict[str, Any], site_packages: str | None) -> PackageFile:
