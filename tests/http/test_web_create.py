@@ -6,11 +6,14 @@ import html as escaping
 import json
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
 import yaml
+from sqlalchemy import event
 
+from conda_store.server.web.rendering import LARGEST_PAGE
 from tests.http.service import Service, data
 
 
@@ -104,6 +107,37 @@ def test_who_edits_learns_of_newer_builds(service: Service, developer: httpx.Cli
     news = re.sub(r"<[^>]+>", "", developer.get(path).text)
     assert f"Build {second} of this environment was submitted by system while you were editing" in news
     assert "every" not in news
+
+
+def test_the_build_to_be_edited_is_looked_up_once(service: Service, developer: httpx.Client) -> None:
+    build_id = service.build("team", "helped", "zlib")
+    asked: list[str] = []
+    engine = service.context.database.engine
+
+    def note(*given: Any) -> None:
+        asked.append(given[2])
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        page = developer.get("/create/", params={"build": build_id}).text
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    assert "Edit team / helped" in page
+    assert sum("build.prefix" in statement for statement in asked) == 1
+
+
+def test_namespaces_are_offered_as_far_as_there_is_room(service: Service) -> None:
+    """The one that is asked for comes first, whatever does not fit."""
+    long = [f"many-{'x' * 240}-{number:03}" for number in range(300)]
+    service.make_namespaces(*long)
+    with service.client() as client:
+        assert client.get("/login/", params={"token": "admin"}).status_code == 303
+        page = client.get("/create/", params={"namespace": long[-1]}).text
+    names = re.findall(r"<option[^>]*>([^<]+)</option>", page.partition('id="format"')[0])
+    assert names[0] == long[-1]
+    assert 50 < len(names) < 300
+    assert "More than can be listed here" in page
+    assert len(page.encode()) <= LARGEST_PAGE + 1000
 
 
 def test_ways_out_have_been_tried(service: Service, developer: httpx.Client) -> None:

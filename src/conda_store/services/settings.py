@@ -75,7 +75,8 @@ def update_settings(
     about(", ".join([*changes, *(f"{key} unset" for key in dropped)]))
     with context.database.write() as connection:
         stored.set_layer(connection, checked, namespace, environment)
-        stored.unset(connection, dropped, namespace, environment)
+        if dropped:
+            stored.unset(connection, dropped, namespace, environment)
     return (*checked, *dropped)
 
 

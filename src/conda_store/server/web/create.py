@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from functools import partial
-from itertools import accumulate
 from textwrap import indent
 from typing import Any
 
 import yaml
 from fastapi import APIRouter, Request
-from markupsafe import escape
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -52,9 +50,8 @@ FORMATS = {
     "requirements.txt": "requirements.txt",
 }
 _MOST_PROBLEMS = 50
-# that can be chosen from: how many, and how many bytes of HTML their names take
+# that can be chosen from, where the page has room for them
 _MOST_NAMESPACES = 500
-_NAMESPACE_BYTES = 20_000
 _EXAMPLE = """name: my-environment
 channels:
 {channels}dependencies:
@@ -68,6 +65,7 @@ def get_create(request: Request, call: Caller, namespace: str = "", build: Build
     """Empty, or with the specification of a `build`."""
     fields = {"specification": "" if build is not None else _example(call, namespace), "namespace": namespace}
     others: tuple[str, ...] = ()
+    edited = ""
     if build is not None:
         record, specification, _ = builds.get_build(call.context, call.actor, build)
         newest = specifications.newest_build(call.context, call.actor, record.namespace, record.environment)
@@ -77,7 +75,8 @@ def get_create(request: Request, call: Caller, namespace: str = "", build: Build
         fields["format"] = "conda-lock" if is_lockfile else ""
         fields["name"] = specification.name if is_lockfile else ""
         others = editing.note_editing(call.context, call.actor, record.namespace, record.environment)
-    return _form(request, call, Form(fields, {}), others=others)
+        edited = f"{record.namespace} / {record.environment}"
+    return _form(request, call, Form(fields, {}), edited=edited, others=others)
 
 
 def _example(call: Call, namespace: str) -> str:
@@ -220,6 +219,7 @@ def _form(
     error: CondaStoreError | None = None,
     preview: Preview | None = None,
     suggestions: Sequence[Suggestion] | None = None,
+    edited: str | None = None,
     others: Sequence[str] = (),
 ) -> Response:
     wanted = form.text("namespace") or call.actor.primary_namespace
@@ -232,6 +232,7 @@ def _form(
         formats=FORMATS,
         namespaces=names,
         has_more_namespaces=has_more,
+        most_namespaces=_MOST_NAMESPACES,
         format=form.text("format"),
         name=form.text("name"),
         description=form.lines("description"),
@@ -242,7 +243,7 @@ def _form(
         problems=_problems(error, form),
         is_nameless=isinstance(error, InvalidSpecification) and any(item.is_nameless for item in error.problems),
         build=form.text("build"),
-        edited=_edited(call, form.text("build")),
+        edited=_edited(call, form.text("build")) if edited is None else edited,
         preview=preview,
         suggestions=suggestions,
         is_unsolvable=isinstance(error, Unsolvable),
@@ -276,20 +277,12 @@ def _line(lines: list[str], number: int | None) -> str:
 
 
 def _namespaces(call: Call, wanted: str) -> tuple[list[str], bool]:
-    """Where the caller may create environments, their own first, as many as fit on a page, and what is `wanted` in any
-    case; and whether there are more."""
+    """Where the caller may create environments: what is `wanted` in any case, their own, and the others; and whether
+    there are more."""
     found = namespaces.list_namespaces(call.context, call.actor, PageRequest(1, _MOST_NAMESPACES))
     own = call.actor.primary_namespace
-    names = sorted(
-        (row.name for row in found.rows if previewing.may_create_in(call.actor, row.name)),
-        key=lambda name: (name != own, name),
-    )
-    sizes = accumulate(len(escape(name)) for name in names)
-    shown = [name for name, size in zip(names, sizes, strict=True) if size <= _NAMESPACE_BYTES]
-    has_more = len(shown) < len(names) or found.pages > 1
-    if wanted and wanted not in shown:
-        shown.insert(0, wanted)
-    return shown, has_more
+    names = {row.name for row in found.rows if previewing.may_create_in(call.actor, row.name)} | {wanted} - {""}
+    return sorted(names, key=lambda name: (name != wanted, name != own, name)), found.pages > 1
 
 
 def _policy(call: Call, namespace: str) -> dict[str, Any]:
