@@ -54,7 +54,9 @@ class CondaStore(LoggingConfigurable):
         help="Where artifacts are kept: LocalStorage, a directory. There is no other class yet.",
         config=True,
     )
-    store_directory = Unicode(help="Root directory of the environments.", config=True)
+    store_directory = Unicode(
+        help="Root directory of the environments; no quotes, colons, backslashes or $ in it.", config=True
+    )
     build_directory = Unicode(
         "{store_directory}/{namespace}",
         help="Template of the directory of a namespace's builds; fields: store_directory, namespace.",

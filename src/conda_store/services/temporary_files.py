@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,14 +17,24 @@ from conda_store.errors import ConfigurationError
 
 logger = structlog.get_logger()
 
+# packages have their prefix in shell scripts, in strings of Python and JSON, and in PATH
+_MEANINGFUL = re.compile(r"""["'`$\\:\x00-\x1f\x7f]""")
+
 
 def require_store_directory(deployment: Deployment) -> None:
     """Make the directory of environments where it is missing. A full disk is no reason not to start.
 
     Raises:
-        ConfigurationError: it cannot be made or written to.
+        ConfigurationError: it cannot be made or written to, or environments in it could not be used.
     """
     directory = deployment.store_directory
+    builds = str(deployment.prefix("namespace", "key").parent)
+    if found := _MEANINGFUL.search(builds):
+        raise ConfigurationError(
+            f"environments in {builds!r} could not be used: the character {found[0]!r} breaks their scripts",
+            hint="Set c.CondaStore.store_directory (and build_directory) to a path without quotes, colons, backslashes "
+            "and dollar signs.",
+        )
     try:
         directory.mkdir(parents=True, exist_ok=True)
         why = "" if os.access(directory, os.W_OK | os.X_OK) else "it cannot be written to"

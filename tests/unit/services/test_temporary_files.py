@@ -120,5 +120,13 @@ def test_a_store_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match=f"'{unusable}' cannot be used") as caught:
             require_store_directory(Deployment(unusable))
         assert "c.CondaStore.store_directory" in caught.value.hint
+    for breaking in ('a "quoted" store', "$HOME", "it's", "one:two", "back\\slash", "two\nlines"):
+        with pytest.raises(ConfigurationError, match="breaks their scripts") as caught:
+            require_store_directory(Deployment(tmp_path / breaking))
+        assert "c.CondaStore.store_directory" in caught.value.hint
+        with pytest.raises(ConfigurationError, match="breaks their scripts"):
+            require_store_directory(Deployment(tmp_path, build_directory=f"{tmp_path / breaking}/{{namespace}}"))
+    assert list(tmp_path.iterdir()) == [file]
+    require_store_directory(Deployment(tmp_path / "a b" / "store"))
     require_store_directory(Deployment(tmp_path / "new" / "store"))
     assert (tmp_path / "new" / "store").is_dir()
