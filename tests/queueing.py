@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, cast
 
 from conda_store.builder.fake import FakeBuilder
 from conda_store.builder.package_index import PackageIndex
@@ -17,6 +19,7 @@ from conda_store.domain.access import SYSTEM
 from conda_store.domain.artifact import ArtifactType
 from conda_store.domain.deployment import Deployment
 from conda_store.domain.settings import Settings
+from conda_store.errors import DatabaseFull
 from conda_store.services.context import Context
 from conda_store.services.packing import make_artifact
 from conda_store.services.run_build import run_build
@@ -36,6 +39,26 @@ def opened(url: str, directory: Path) -> Context:
     return Context(
         database, local_blobs(directory / "blobs"), FakeBuilder(), PackageIndex(directory / "index"), deployment
     )
+
+
+class FullDatabase:
+    """A database like another, whose disk may be full."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.is_full = True
+
+    def write(self, **options: bool) -> Any:
+        if self.is_full:
+            raise DatabaseFull("no space left on the disk of the database", hint="Make room.")
+        return self._database.write(**options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
+
+
+def with_database(context: Context, database: FullDatabase) -> Context:
+    return replace(context, database=cast(Database, database))
 
 
 def with_builder(context: Context, builder: Builder) -> Context:

@@ -13,6 +13,7 @@
     ├── NotFound                  absent, or not to be seen (404)
     ├── Conflict                  the present state does not permit it (409)
     ├── Unavailable               try again later (503)
+    │   ├── DatabaseFull          the disk of the database has no room left
     │   └── StorageFailed         the blob store refused or could not be reached
     ├── ArtifactFailed            an archive, installer or other artifact cannot be made of this environment
     ├── ConfigurationError        a program cannot start like this
@@ -172,6 +173,10 @@ class Unavailable(CondaStoreError):
     def __init__(self, message: str, *, hint: str = "", retry_after: int = 5) -> None:
         super().__init__(message, hint=hint)
         self.retry_after = retry_after
+
+
+class DatabaseFull(Unavailable):
+    code = "database-full"
 
 
 class StorageFailed(Unavailable):

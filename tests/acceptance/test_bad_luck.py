@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -17,7 +18,7 @@ import pytest
 from tests.acceptance.holding import held_in
 from tests.acceptance.service import API, Service, serving
 from tests.waiting import wait_for
-from tools.channel.serve import ChannelServer
+from tools.channel.serve import ChannelServer, Fault
 
 SPECIFICATION = "name: env\ndependencies: [two, three]\n"
 
@@ -66,6 +67,33 @@ def test_a_full_disk_ends_the_build_and_not_the_service(tmp_path: Path, large: C
             assert service.http.get(f"{API}/build/{before}/lockfile/").status_code == 200
             service.completed("name: after\ndependencies: [one, two]\n")
             assert "unexpected error" not in service.log(build_id)
+
+
+@needs_mount
+def test_a_full_disk_of_the_database_is_the_reason(tmp_path: Path, large: ChannelServer) -> None:
+    """Nothing can be written of it while it is full; it is told as soon as there is room."""
+    with small_disk(tmp_path / "s" / "data" / "conda-store", 20) as small:
+        elsewhere = {"store_directory": tmp_path / "state", "cache_directory": tmp_path / "cache"}
+        with serving(tmp_path / "s", conda_default_channels=[large.url], max_build_attempts=1, **elsewhere) as service:
+            specification = held_in(large, "downloading")
+            (held_package,) = large.faults
+            large.faults[held_package] = Fault(delay=8)
+            build_id = service.submit(specification)
+            service.in_phase(build_id, "downloading")
+            with closing(sqlite3.connect(small / "conda-store.sqlite", timeout=10)) as database:
+                database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            ballast = small / "ballast"
+            with ballast.open("wb", buffering=0) as filling, suppress(OSError):
+                while True:
+                    filling.write(b"x" * 4096)
+            wait_for("it is noticed", lambda: "ends cannot be written down yet" in service.log_text())
+            service.in_phase(build_id, "downloading")
+            ballast.unlink()
+            build = service.ended(build_id)
+            assert build["status"] == "FAILED"
+            assert "no space left on the disk of the database" in build["status_info"]
+            assert "Make room" in build["status_info"]
+            service.completed("name: after\ndependencies: [one, two]\n")
 
 
 @needs_mount

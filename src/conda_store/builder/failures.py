@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -90,6 +91,10 @@ def fetch_failure(package: CondaPackage | None, cause: str, text: str) -> BuildF
 def says_disk_full(text: str) -> bool:
     """Whether a program's words, in lower case, come to that."""
     return any(mark in text for mark in _NO_SPACE)
+
+
+def is_disk_full(error: OSError) -> bool:
+    return error.errno in {errno.ENOSPC, errno.EDQUOT}
 
 
 def disk_full(path: Path) -> DiskFull:

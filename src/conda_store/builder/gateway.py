@@ -31,6 +31,7 @@ from rattler.networking.fetch_repo_data import CacheAction
 import conda_store
 from conda_store.builder.authentication import client_config
 from conda_store.builder.channels import ABSENT, ChannelState
+from conda_store.builder.failures import disk_full, is_disk_full, says_disk_full
 from conda_store.builder.filtering import FilteredChannel
 from conda_store.builder.forwarding import refused
 from conda_store.builder.guard import described, is_from_rattler
@@ -61,7 +62,11 @@ class Repodata:
         self._seen: dict[tuple[str, str], str] = {}
 
     def follow(self, states: Iterable[ChannelState]) -> None:
-        """From here on what is read of these channels is as new as their states."""
+        """From here on what is read of these channels is as new as their states.
+
+        Raises:
+            DiskFull: there is no room to note them.
+        """
         states = tuple(states)
         unsafe = frozenset(state.url for state in states if not state.has_safe_shards)
         if not unsafe <= self._without_shards:
@@ -150,6 +155,7 @@ class Repodata:
 
         Raises:
             ChannelUnavailable: the repodata cannot be read, or does not arrive in time.
+            DiskFull: there is no room for it.
         """
         try:
             async with asyncio.timeout(limit + self._options.download_timeout):
@@ -166,7 +172,7 @@ class Repodata:
             if type(error).__name__ == "GatewayError":
                 self._forget_everything()  # what was cached may be the cause: a download cut in half
             refusal = refused(str(error), self._options.addresses)
-            raise refusal or _translated(error) from error
+            raise refusal or _translated(error, self._directory) from error
 
     def _forget_old(self, state: ChannelState) -> None:
         for subdir, digest in state.subdirs.items():
@@ -218,15 +224,22 @@ def _holds(record: Path, digest: str) -> bool:
 
 
 def _write(record: Path, digest: str) -> None:
-    record.parent.mkdir(parents=True, exist_ok=True)
     staging = record.with_name(f"{record.name}.{os.getpid()}")
-    staging.write_text(digest)
-    staging.replace(record)
+    try:
+        record.parent.mkdir(parents=True, exist_ok=True)
+        staging.write_text(digest)
+        staging.replace(record)
+    except OSError as error:
+        if is_disk_full(error):
+            raise disk_full(record.parent) from error
+        raise
 
 
-def _translated(error: BaseException) -> Exception:
+def _translated(error: BaseException, cache: Path) -> Exception:
     text = described(error)
     kind = type(error).__name__
+    if says_disk_full(text.lower()):
+        return disk_full(cache)
     if kind == "SolverError":
         return SolverTimeout() if "has been cancelled" in text else SolverSaysNo(str(error))
     if kind != "GatewayError":

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from rattler.networking import Client
 
 from conda_store.builder.activation import write_variables
 from conda_store.builder.conda_meta import clobbered, extracted_directory, finish_conda_meta
-from conda_store.builder.failures import DamagedCache, disk_full
+from conda_store.builder.failures import DamagedCache, disk_full, is_disk_full
 from conda_store.builder.link_scripts import choose_scripts, run_scripts
 from conda_store.builder.linking import Linking
 from conda_store.builder.options import BuilderOptions
@@ -65,7 +64,7 @@ async def install(
     try:
         return await installation.run()
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if is_disk_full(error):
             raise disk_full(Path(error.filename or request.staging)) from error
         raise BuildFailed(f"installing failed: {error}") from error
     finally:

@@ -20,12 +20,15 @@ from sqlalchemy.exc import ArgumentError, InterfaceError, NoSuchModuleError, Ope
 from conda_store.db import audit
 from conda_store.db.kept import Kept, keeping
 from conda_store.domain.audit import current_trail
-from conda_store.errors import ConfigurationError, Unavailable
+from conda_store.errors import ConfigurationError, DatabaseFull, Unavailable
 
 __all__ = ["Changes", "Connection", "Database"]
 
 LOCK_SECONDS = 30
 _WRITERS = 7266327  # the advisory lock of whoever writes
+# the database itself cannot grow, or what its processes share beside it cannot
+_FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}
+_FULL_POSTGRESQL = "53100"
 
 
 class Database:
@@ -147,10 +150,17 @@ def _unavailable() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError, sqlite3.OperationalError) as error:
-        if getattr(getattr(error, "orig", error), "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
+        origin = getattr(error, "orig", error)
+        code = getattr(origin, "sqlite_errorcode", None)
+        if code == sqlite3.SQLITE_ERROR:
             raise  # not the database's fault: no such table, wrong SQL
+        if code in _FULL or getattr(origin, "sqlstate", None) == _FULL_POSTGRESQL:
+            raise DatabaseFull(
+                "no space left on the disk of the database",
+                hint="Make room on the disk that c.CondaStore.database_url is on: deleting builds needs some, too.",
+            ) from error
         raise Unavailable(
-            "the database is busy, full or does not answer", hint="Try again; the service's log tells more."
+            "the database is busy or does not answer", hint="Try again; the service's log tells more."
         ) from error
 
 

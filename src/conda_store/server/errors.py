@@ -27,6 +27,7 @@ STATUSES: dict[type[CondaStoreError], int] = {
     errors.NotFound: 404,
     errors.Conflict: 409,
     errors.Unavailable: 503,
+    errors.DatabaseFull: 503,
     errors.StorageFailed: 503,
     errors.ArtifactFailed: 409,
     errors.ConfigurationError: 500,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
 
 from conda_store.db import builds, leases, logs
+from conda_store.db.environments import LinkChange
 from conda_store.db.leases import Lease
 from conda_store.db.records import BuildRecord
 from conda_store.domain.build import BuildStatus, retry_delay
@@ -14,17 +16,28 @@ from conda_store.errors import BuildFailed, PrefixTooLong
 from conda_store.services.builds import cancelled_text
 from conda_store.services.clearing import discard_prefix
 from conda_store.services.context import Context
-from conda_store.services.logs import keep_log
 from conda_store.services.reporting import stamp
 
 logger = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a job: the symlinks that it set, and the `failure` that could not be written down."""
+
+    activated: tuple[LinkChange, ...] = ()
+    failure: BuildFailed | None = None
 
 
 def give_up(context: Context, lease: Lease, failure: BuildFailed) -> None:
     """End an attempt: CANCELED where somebody asked for that; QUEUED again, for later, where another attempt may help
     and one is left; else FAILED with the reason.
 
-    Without the lease nothing happens: whoever holds it now, or took it to end the build, has the say.
+    Without the lease nothing happens: whoever holds it now, or took it to end the build, has the say. The log stays in
+    the database: the storage may be what failed, and a worker does not wait for it.
+
+    Raises:
+        Unavailable: it cannot be written down now; the lease is held as before.
     """
     if not _clear_up(context, lease):
         return
@@ -48,8 +61,6 @@ def give_up(context: Context, lease: Lease, failure: BuildFailed) -> None:
             text = f"{failure}\nbuild failed {stamp()}\n"
         if held:
             logs.append(connection, lease.build_id, text)
-    if held and delay is None:
-        keep_log(context, lease.build_id)
 
 
 def give_back(context: Context, lease: Lease) -> None:
@@ -62,7 +73,6 @@ def give_back(context: Context, lease: Lease) -> None:
             return
         leases.end(connection, lease, BuildStatus.CANCELED, "canceled while it was building")
         logs.append(connection, lease.build_id, cancelled_text(lease.build_id))
-    keep_log(context, lease.build_id)
 
 
 def _clear_up(context: Context, lease: Lease) -> bool:

@@ -6,7 +6,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -47,7 +47,7 @@ def recover_expired(context: Context) -> None:
         _recover_build(context, lease, "the worker that built it was lost", is_expired=True)
     for artifact in lost:
         logger.warning("lease has run out", artifact_id=artifact.id, owner=artifact.owner)
-        end_lost_artifact(context, artifact, "the worker that made it was lost", is_expired=True)
+        _recover_artifact(context, artifact, "the worker that made it was lost", is_expired=True)
 
 
 def recover_of_this_host(context: Context, prefix: str) -> None:
@@ -63,7 +63,7 @@ def recover_of_this_host(context: Context, prefix: str) -> None:
             _recover_build(context, lease, "the worker that built it was stopped", is_expired=False)
     for artifact in lost:
         if artifact.owner is None or not _is_running(artifact.owner):
-            end_lost_artifact(context, artifact, "the worker that made it was stopped")
+            _recover_artifact(context, artifact, "the worker that made it was stopped", is_expired=False)
 
 
 def _recover_build(context: Context, lease: Lease, reason: str, *, is_expired: bool) -> None:
@@ -76,16 +76,26 @@ def _recover_build(context: Context, lease: Lease, reason: str, *, is_expired: b
             give_up(context, ours, Interrupted(reason))
 
 
+def _recover_artifact(context: Context, artifact: ArtifactRecord, reason: str, *, is_expired: bool) -> None:
+    with _apart("lost artifact cannot be taken up", artifact_id=artifact.id):
+        end_lost_artifact(context, artifact, reason, is_expired=is_expired)
+
+
 def end_lost_artifact(context: Context, artifact: ArtifactRecord, reason: str, *, is_expired: bool = False) -> None:
     """An artifact whose maker is gone: made again, or FAILED after as many attempts as a build has."""
-    with _apart("lost artifact cannot be taken up", artifact_id=artifact.id):
-        with context.database.write() as connection:
-            artifacts.lose(connection, artifact, reason, context.deployment.max_attempts, is_expired=is_expired)
-        remove_abandoned_files(context)
+    with context.database.write() as connection:
+        artifacts.lose(connection, artifact, reason, context.deployment.max_attempts, is_expired=is_expired)
+    remove_abandoned_files(context)
 
 
-def tidy_ended(context: Context) -> None:
-    """Finish what a worker that was lost right after the end of a build has left undone: files and log."""
+def has_untidied(context: Context, at_work: Collection[int]) -> bool:
+    """Whether there are builds for `tidy_ended`, besides those (ids) that somebody is still at."""
+    with context.database.read() as connection:
+        return not set(logs.of_ended_builds(connection)).issubset(at_work)
+
+
+async def tidy_ended(context: Context) -> None:
+    """Do what is left to be done after the end of a build: to set its files aside, and to keep its log."""
     with context.database.read() as connection:
         ended = [builds.get(connection, build_id) for build_id in logs.of_ended_builds(connection)]
     for build in ended:

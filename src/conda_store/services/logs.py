@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import structlog
+
 from conda_store.db import artifacts, builds, logs
 from conda_store.domain.artifact import ArtifactType, blob_key, content_type
+from conda_store.errors import CondaStoreError
 from conda_store.services.context import Context
+
+logger = structlog.get_logger()
 
 
 def keep_log(context: Context, build_id: int) -> None:
@@ -23,3 +28,11 @@ def keep_log(context: Context, build_id: int) -> None:
     with context.database.write() as connection:
         artifacts.add(connection, build_id, ArtifactType.LOGS, key, size=stored.size, sha256=stored.sha256)
         logs.remove(connection, build_id, through=chunks[-1].sequence)
+
+
+def keep_log_if_possible(context: Context, build_id: int) -> None:
+    """What cannot be written now is written by a worker that tidies up (see `housekeeping.tidy_ended`)."""
+    try:
+        keep_log(context, build_id)
+    except (CondaStoreError, OSError) as error:
+        logger.warning("log cannot be kept yet", build_id=build_id, error=str(error))

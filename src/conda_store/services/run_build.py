@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import time
 from pathlib import Path
 
 import structlog
 
 from conda_store.artifacts import conda_lock, environment_yaml
+from conda_store.builder.failures import disk_full, is_disk_full
 from conda_store.builder.ports import Access, Installed, InstallRequest
 from conda_store.db import artifacts, builds, environments, leases, locks, logs, packages, search, specifications
 from conda_store.db.environments import LinkChange
@@ -32,6 +32,7 @@ from conda_store.domain.specification import (
 from conda_store.errors import (
     BuildFailed,
     CondaStoreError,
+    DatabaseFull,
     DiskFull,
     Interrupted,
     PrefixTooLong,
@@ -41,10 +42,10 @@ from conda_store.errors import (
 from conda_store.services.clearing import discard_prefix
 from conda_store.services.context import Context
 from conda_store.services.credentials import guarded_hosts, usable_credentials
-from conda_store.services.ending import give_up
+from conda_store.services.ending import Outcome, give_up
 from conda_store.services.image_making import is_plain
 from conda_store.services.links import update_links
-from conda_store.services.logs import keep_log
+from conda_store.services.logs import keep_log_if_possible
 from conda_store.services.reporting import BuildReporter, stamp
 from conda_store.services.settings import rules_in_force
 from conda_store.services.solving import solve_once, solve_request
@@ -57,10 +58,10 @@ class _LeaseLost(Exception):
     """Somebody else works on the build now, or has ended it."""
 
 
-async def run_build(context: Context, lease: Lease) -> tuple[LinkChange, ...]:
+async def run_build(context: Context, lease: Lease) -> Outcome:
     """Do the work that `lease` gives the right to, and write its end down: COMPLETED, FAILED or queued again.
 
-    Nothing is written once the lease is lost, or while the build is to be cancelled. Returns what was activated.
+    Nothing is written once the lease is lost, or while the build is to be cancelled.
     """
     reporter = BuildReporter(context.database, lease)
     reporter.start()
@@ -71,31 +72,32 @@ async def run_build(context: Context, lease: Lease) -> tuple[LinkChange, ...]:
     except _LeaseLost:
         logger.warning("build is no longer ours", build_id=lease.build_id, attempt=lease.attempt)
     except Exception as error:
-        failure = _failure(error, lease)
+        failure = _failure(error, lease, context.deployment.store_directory)
     finally:
         await reporter.stop()
     if failure is not None:
         try:
             give_up(context, lease, failure)
         except Unavailable as error:
-            # the lease runs out, and whoever notices tries again
             why = {"failure": failure.message, "error": error.message}
             logger.error("end of a build cannot be written", build_id=lease.build_id, **why)
-    return activated
+            return Outcome(activated, failure)
+    keep_log_if_possible(context, lease.build_id)
+    return Outcome(activated)
 
 
-def _failure(error: Exception, lease: Lease) -> BuildFailed:
+def _failure(error: Exception, lease: Lease, store_directory: Path) -> BuildFailed:
     """What is told of an error, and whether to try again."""
     if isinstance(error, BuildFailed):
         return error
+    if isinstance(error, DatabaseFull):
+        return DiskFull(error.message, hint=error.hint)
     if isinstance(error, Unavailable):
         return Interrupted(error.message, hint=error.hint)
     if isinstance(error, CondaStoreError):
         return BuildFailed(error.message, hint=error.hint)
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return DiskFull(
-            f"no space is left on the disk: {error.strerror}", hint="Delete builds that nobody needs, or add disk."
-        )
+    if isinstance(error, OSError) and is_disk_full(error):
+        return disk_full(Path(error.filename or store_directory))
     if isinstance(error, OSError):
         return BuildFailed(f"the operating system refused: {error.strerror or error}")
     logger.error("build ended by an unexpected error", build_id=lease.build_id, attempt=lease.attempt, exc_info=error)
@@ -142,9 +144,7 @@ class _Pipeline:
             self._step("install", started)
             self.reporter.log(f"{installed.files} files, {installed.size / 1e6:.1f} MB\n")
             self._complete(lock, prefix, installed)
-        activated = update_links(self.context)
-        keep_log(self.context, self.build.id)
-        return activated
+        return update_links(self.context)
 
     def _step(self, name: str, started: float) -> None:
         self.reporter.log(f"{name}: completed in {time.monotonic() - started:.3f} s\n")

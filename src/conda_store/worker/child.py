@@ -18,8 +18,10 @@ from multiprocessing.connection import Connection, wait
 import structlog
 
 from conda_store.db.environments import LinkChange
+from conda_store.errors import Interrupted, Unavailable
 from conda_store.services.context import Context
-from conda_store.services.housekeeping import clear, take_out_trash, tidy
+from conda_store.services.ending import Outcome
+from conda_store.services.housekeeping import clear, take_out_trash, tidy, tidy_ended
 from conda_store.services.packages import refresh_index
 from conda_store.services.packing import make_artifact
 from conda_store.services.run_build import run_build
@@ -32,7 +34,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main(prepare: Callable[[], None], make_context: Callable[[], Context], pipe: Connection) -> None:
-    """Do the jobs that come through the pipe, until it is closed; each is answered with what it activated."""
+    """Do the jobs that come through the pipe, until it is closed; each is answered with what came of it."""
     threading.Thread(target=_die_with_worker, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -74,23 +76,26 @@ async def _serve(make_context: Callable[[], Context], pipe: Connection) -> None:
             await context.close()
 
 
-async def _do(context: Context, job: Job) -> tuple[LinkChange, ...]:
-    """Returns what was activated by the way."""
+async def _do(context: Context, job: Job) -> Outcome:
     if isinstance(job, BuildJob):
         return await run_build(context, job.lease)
     if isinstance(job, ArtifactJob):
-        await asyncio.to_thread(make_artifact, context, job.artifact)
-        return ()
+        try:
+            await asyncio.to_thread(make_artifact, context, job.artifact)
+        except Unavailable as error:
+            return Outcome(failure=Interrupted(error.message, hint=error.hint))
+        return Outcome()
     try:
-        return await _CHORES[job.chore](context) or ()
+        return Outcome(await _CHORES[job.chore](context) or ())
     except Exception:
         logger.exception("chore failed", chore=job.chore.value)
-        return ()
+        return Outcome()
 
 
 _CHORES: dict[Chore, Callable[[Context], Awaitable[tuple[LinkChange, ...] | None]]] = {
     Chore.CLEAR: clear,
     Chore.TRASH: take_out_trash,
+    Chore.FINISH: tidy_ended,
     Chore.INDEX: refresh_index,
     Chore.TIDY: tidy,
 }

@@ -30,6 +30,7 @@ class Chore(StrEnum):
 
     CLEAR = "clear"
     TRASH = "trash"
+    FINISH = "finish"
     INDEX = "index"
     TIDY = "tidy"
 

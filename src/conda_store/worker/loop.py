@@ -17,7 +17,7 @@ import structlog
 from conda_store.db import artifacts, builds, leases
 from conda_store.db.environments import LinkChange
 from conda_store.domain.build import BuildStatus
-from conda_store.errors import Interrupted
+from conda_store.errors import BuildFailed, Interrupted, Unavailable
 from conda_store.queue.doorbell import Doorbell
 from conda_store.services import housekeeping
 from conda_store.services.context import Context
@@ -37,6 +37,8 @@ INDEX_SECONDS = 900.0
 CLEAR_SECONDS = 1.0  # what cannot be cleared away must not keep us busy
 TIDY_SECONDS = 3600.0
 PUT_OFF_SECONDS = 60.0
+LOOK_AT_LEASES_SECONDS = 1.0
+LONGEST_SECONDS = 6 * 3600  # of what has no limit of its own and cannot be cancelled: artifacts and chores
 
 
 class Worker:
@@ -60,6 +62,8 @@ class Worker:
         self.announcer = announcer
         self.owner = housekeeping.owner_name(uuid.uuid4().hex[:8])
         self.children: list[Child] = []
+        # what has come to nothing, and could not be written down so far
+        self.untold: list[tuple[Job, BuildFailed]] = []
         self.is_stopping = False
         self._has_forked = False
         self._clock = time.time() - time.monotonic()
@@ -70,6 +74,7 @@ class Worker:
         self._next_index = time.monotonic() + 5 if indexes_channels else float("inf")
         self._next_tidy = time.monotonic() + 5
         self._next_clear = 0.0
+        self._next_finish = 0.0
         self._idle_since = time.monotonic()
 
     # --- life ----------------------------------------------------------------------------------------------
@@ -88,6 +93,9 @@ class Worker:
         """Whatever happens is logged, and the worker goes on: what it has not done is found again in the database."""
         try:
             step()
+        except Unavailable as error:
+            logger.error("worker stumbled", error=error.message)
+            return False
         except Exception:
             logger.exception("worker stumbled")
             return False
@@ -130,8 +138,10 @@ class Worker:
             self._next_sweep = self._quiet_until = now + self.context.deployment.lease.total_seconds()
             self._next_renewal = now
             return
-        housekeeping.recover_expired(self.context)
-        housekeeping.tidy_ended(self.context)
+        self._quiet_until = now + LOOK_AT_LEASES_SECONDS
+        self._tell()
+        if not self.untold:  # else their leases have run out, too, and others would tell another reason
+            housekeeping.recover_expired(self.context)
 
     def _has_clock_jumped(self) -> bool:
         """Whether the time of day has moved by other than the time that has passed: set anew, or the machine slept."""
@@ -145,6 +155,7 @@ class Worker:
         for child in self.children:
             self._carefully(partial(self._give_back, child.job))
         self.children.clear()
+        self._tell()
         self._carefully(partial(clear_temporary_files, self.context.deployment))
         logger.info("worker stopped", owner=self.owner)
 
@@ -159,6 +170,12 @@ class Worker:
 
     def _look(self) -> None:
         waiting = housekeeping.look(self.context)
+        try:
+            self._take(waiting)
+        finally:  # also where nothing can be written: taking out the trash makes room
+            self._do_chores(waiting)
+
+    def _take(self, waiting: housekeeping.Waiting) -> None:
         if waiting.links:
             self._announce(update_links(self.context))
         if (waiting.builds or waiting.artifacts) and not self._has_forked:
@@ -173,7 +190,6 @@ class Worker:
         if waiting.artifacts:
             self._look_for_artifacts(beside_build=True)
             self._look_for_artifacts(beside_build=False)
-        self._do_chores(waiting)
 
     def _look_for_artifacts(self, *, beside_build: bool) -> None:
         while self._has_room(beside_build=beside_build):
@@ -196,6 +212,8 @@ class Worker:
         if waiting.deletions and time.monotonic() >= self._next_clear:
             self._next_clear = time.monotonic() + CLEAR_SECONDS
             self._give(ChoreJob(Chore.CLEAR))
+        elif self._has_untidied():
+            self._give(ChoreJob(Chore.FINISH))
         elif time.monotonic() >= self._next_tidy and not self._is_busy():
             self._next_tidy = time.monotonic() + TIDY_SECONDS
             self._give(ChoreJob(Chore.TIDY))
@@ -204,6 +222,14 @@ class Worker:
             self._give(ChoreJob(Chore.INDEX))
         elif waiting.trash and not self._is_busy():
             self._give(ChoreJob(Chore.TRASH))
+
+    def _has_untidied(self) -> bool:
+        """What cannot be done is tried again later, so that it does not keep us from other chores."""
+        if time.monotonic() < self._next_finish:
+            return False
+        self._next_finish = time.monotonic() + SWEEP_SECONDS
+        at_work = [child.job.lease.build_id for child in self.children if isinstance(child.job, BuildJob)]
+        return housekeeping.has_untidied(self.context, at_work)
 
     def _is_busy(self) -> bool:
         return any(isinstance(child.job, BuildJob | ArtifactJob) for child in self.children)
@@ -232,7 +258,7 @@ class Worker:
         if isinstance(job, BuildJob):
             self._stop_trash()
             logger.info("build claimed", build_id=job.lease.build_id, attempt=job.lease.attempt)
-        child.began = time.monotonic()
+        child.began, child.completed = time.monotonic(), None
         child.give(job)
 
     def _stop_trash(self) -> None:
@@ -249,35 +275,59 @@ class Worker:
         """Notice who of them has finished and who is gone; True when a child is free again."""
         has_finished = False
         for child in told:
+            job = child.job
             try:
-                if child.has_finished():
-                    has_finished = True
-                    self._announce(child.activated)
+                if not child.has_finished():
+                    continue
             except (EOFError, OSError):
                 self._lost(child)
-                has_finished = True
+            else:
+                self._announce(child.outcome.activated)
+                if job is not None and child.outcome.failure is not None:
+                    self._end(job, child.outcome.failure)
+            has_finished = True
         return has_finished
 
     def _lost(self, child: Child) -> None:
         job = child.job
         self._dismiss(child)
         logger.error("process ended without an answer", exitcode=child.process.exitcode)
-        if isinstance(job, BuildJob):
-            reason = f"the process that built it ended (exit status {child.process.exitcode})"
-            give_up(self.context, job.lease, Interrupted(reason))
-        elif isinstance(job, ArtifactJob):
-            reason = f"the process that made it ended (exit status {child.process.exitcode})"
-            housekeeping.end_lost_artifact(self.context, job.artifact, reason)
+        if job is not None:
+            made = "built" if isinstance(job, BuildJob) else "made"
+            self._end(job, Interrupted(f"the process that {made} it ended (exit status {child.process.exitcode})"))
 
     def _end_overdue(self) -> None:
         """End what has run longer than it may."""
         for child in list(self.children):
             job = child.job
-            if not isinstance(job, BuildJob) or job.seconds is None or child.pipe.poll():
+            seconds = job.seconds if isinstance(job, BuildJob) else LONGEST_SECONDS
+            if job is None or seconds is None or time.monotonic() - child.began <= seconds or child.pipe.poll():
                 continue
-            if time.monotonic() - child.began > job.seconds:
-                self._dismiss(child)
-                give_up(self.context, job.lease, took_too_long(job.seconds))
+            self._dismiss(child)
+            logger.error("process ended that took too long", seconds=seconds, job=type(job).__name__)
+            hours = f"it took longer than {LONGEST_SECONDS // 3600} hours"
+            self._end(job, took_too_long(seconds) if isinstance(job, BuildJob) else Interrupted(hours))
+
+    def _end(self, job: Job, failure: BuildFailed) -> None:
+        """Write down that a job has come to nothing."""
+        self.untold.append((job, failure))
+        self._tell()
+        if self.untold:
+            logger.error("ends cannot be written down yet", count=len(self.untold), failure=failure.message)
+
+    def _tell(self) -> None:
+        """Write down what has come to nothing; what cannot be written now is kept for the next time."""
+        untold, self.untold = self.untold, []
+        for job, failure in untold:
+            try:
+                if isinstance(job, BuildJob):
+                    give_up(self.context, job.lease, failure)
+                elif isinstance(job, ArtifactJob):
+                    housekeeping.end_lost_artifact(self.context, job.artifact, failure.message)
+            except Unavailable:
+                self.untold.append((job, failure))
+            except Exception:
+                logger.exception("end cannot be written down")
 
     def _dismiss(self, child: Child) -> None:
         self.children.remove(child)
@@ -305,7 +355,7 @@ class Worker:
             if isinstance(child.job, BuildJob):
                 with self.context.database.write(is_own=True) as connection:
                     standing = leases.renew(connection, child.job.lease, duration)
-                self._obey(child, standing)
+                self._obey(child, child.job, standing)
             elif isinstance(child.job, ArtifactJob):
                 with self.context.database.write(is_own=True) as connection:
                     is_held = artifacts.renew(connection, child.job.artifact, duration)
@@ -318,23 +368,23 @@ class Worker:
             if isinstance(child.job, BuildJob):
                 with self.context.database.read() as connection:
                     standing = leases.standing(connection, child.job.lease)
-                self._obey(child, standing)
+                self._obey(child, child.job, standing)
 
-    def _has_completed(self, job: Job | None) -> bool:
-        """Whether it is this very attempt that has completed its build."""
-        if not isinstance(job, BuildJob):
-            return False
+    def _is_finishing(self, child: Child, lease: leases.Lease) -> bool:
+        """Whether this very attempt has completed its build, and the child may still write the log: for as long as a
+        lease runs, since the storage may hang."""
         with self.context.database.read() as connection:
-            build = builds.get(connection, job.lease.build_id)
-        return build is not None and (build.status, build.attempt) == (BuildStatus.COMPLETED, job.lease.attempt)
+            build = builds.get(connection, lease.build_id)
+        if build is None or (build.status, build.attempt) != (BuildStatus.COMPLETED, lease.attempt):
+            return False
+        child.completed = child.completed or time.monotonic()
+        return time.monotonic() - child.completed < self.context.deployment.lease.total_seconds()
 
-    def _obey(self, child: Child, standing: leases.Standing) -> None:
+    def _obey(self, child: Child, job: BuildJob, standing: leases.Standing) -> None:
         """End a child whose build is cancelled, or is no longer its own."""
         if standing.is_held and not standing.is_cancelled:
             return
-        job = child.job
-        if not standing.is_held and (self._has_completed(job) or child.pipe.poll(0.5)):
+        if not standing.is_held and (self._is_finishing(child, job.lease) or child.pipe.poll(0.5)):
             return  # it ends by itself: it writes the log, or has just answered
         self._dismiss(child)
-        if isinstance(job, BuildJob):
-            give_up(self.context, job.lease, Interrupted("the build was canceled"))
+        self._end(job, Interrupted("the build was canceled"))

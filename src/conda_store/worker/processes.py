@@ -11,8 +11,8 @@ from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
-from conda_store.db.environments import LinkChange
 from conda_store.services.context import Context
+from conda_store.services.ending import Outcome
 from conda_store.worker import child
 from conda_store.worker.jobs import Job
 
@@ -21,16 +21,17 @@ JOBS_OF_A_CHILD = 50
 
 
 class Child:
-    """A process that does one job at a time. `job` is what it is at, None while it waits; `began` is since when, in
-    seconds of the monotonic clock."""
+    """A process that does one job at a time. `job` is what it is at, None while it waits; `began` is since when, and
+    `completed` when it was first seen that its build is complete, in seconds of the monotonic clock."""
 
     def __init__(self, process: BaseProcess, pipe: Connection) -> None:
         self.process = process
         self.pipe = pipe
         self.job: Job | None = None
         self.began = 0.0
+        self.completed: float | None = None
         self.jobs_done = 0
-        self.activated: tuple[LinkChange, ...] = ()
+        self.outcome = Outcome()
 
     @property
     def signs(self) -> tuple[Connection, int]:
@@ -42,7 +43,7 @@ class Child:
         self.pipe.send(job)
 
     def has_finished(self) -> bool:
-        """Whether it has answered since the job was given to it; `activated` is its answer then.
+        """Whether it has answered since the job was given to it; `outcome` is its answer then.
 
         Raises:
             EOFError: it is gone.
@@ -52,7 +53,7 @@ class Child:
             if not was_alive:
                 raise EOFError
             return False
-        self.activated = self.pipe.recv()
+        self.outcome = self.pipe.recv()
         self.jobs_done += 1
         self.job = None
         return True

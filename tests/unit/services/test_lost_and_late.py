@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import pickle
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -22,7 +24,15 @@ from conda_store.domain.artifact import ArtifactState, ArtifactType
 from conda_store.domain.audit import AuditFilter
 from conda_store.domain.build import BuildStatus, Progress
 from conda_store.domain.lock import Lock
-from conda_store.errors import Interrupted, NotFound, PackageUnavailable, SolveTimedOut, StorageFailed, Unavailable
+from conda_store.errors import (
+    DiskFull,
+    Interrupted,
+    NotFound,
+    PackageUnavailable,
+    SolveTimedOut,
+    StorageFailed,
+    Unavailable,
+)
 from conda_store.services import housekeeping
 from conda_store.services.builds import cancel_build, delete_build, rebuild
 from conda_store.services.clearing import purge_deleted
@@ -36,7 +46,19 @@ from conda_store.services.reporting import BuildReporter
 from conda_store.services.run_build import run_build
 from conda_store.services.settings import effective_settings, update_settings
 from conda_store.services.solving import solve_once
-from tests.queueing import LEASE, claimed, found, handed_in, link, log, run, with_builder
+from conda_store.storage.blobs import StoredBlob
+from tests.queueing import (
+    LEASE,
+    FullDatabase,
+    claimed,
+    found,
+    handed_in,
+    link,
+    log,
+    run,
+    with_builder,
+    with_database,
+)
 from tests.told import logged
 
 LOST = Interrupted("its process ended")
@@ -97,7 +119,7 @@ def test_one_that_cannot_be_taken_up_keeps_no_other_from_it(context: Context) ->
     prefix = context.deployment.prefix("ns", found(context, first).key)
     context.deployment.staging(prefix, 1).mkdir(parents=True)
     housekeeping.recover_expired(context)
-    housekeeping.tidy_ended(context)
+    asyncio.run(housekeeping.tidy_ended(context))
     assert {found(context, build_id).status for build_id in (first, second)} == {BuildStatus.QUEUED}
 
 
@@ -310,28 +332,68 @@ def test_what_is_away_for_a_moment_costs_an_attempt_only(context: Context, passi
     assert run(once, build_id).status is BuildStatus.COMPLETED
 
 
-def test_an_end_that_cannot_be_written_is_left_to_the_end_of_the_lease(context: Context) -> None:
-    class Full:
-        is_full = False
+class Fills(FakeBuilder):
+    """Nothing can be written to the database any more once it installs."""
 
-        def write(self, **options: bool) -> Any:
-            if self.is_full:
-                raise Unavailable("the disk is full")
-            return context.database.write(**options)
+    def __init__(self, database: FullDatabase, failure: Exception | None = None) -> None:
+        super().__init__()
+        database.is_full = False
+        self._database = database
+        self._failure = failure
+
+    async def install(self, request: InstallRequest, reporter: Reporter):  # type: ignore[no-untyped-def]
+        self._database.is_full = True
+        if self._failure is not None:
+            raise self._failure
+        return await super().install(request, reporter)
+
+
+@pytest.mark.parametrize(
+    ("raised", "reason"),
+    [
+        (StorageFailed("the storage is full"), "the storage is full"),
+        (OSError(errno.ENOSPC, "No space left", "/disk/file"), "no space left on the disk of /disk/file"),
+        (OSError(errno.EDQUOT, "Quota exceeded"), "no space left on the disk of STORE"),
+        (None, "no space left on the disk of the database"),
+    ],
+)
+def test_an_end_that_cannot_be_written_is_told_to_the_worker(
+    context: Context, raised: Exception | None, reason: str
+) -> None:
+    database = FullDatabase(context.database)
+    full = with_database(with_builder(context, Fills(database, raised)), database)
+    build_id = handed_in(context, "python")
+    outcome = asyncio.run(run_build(full, claimed(context)))
+    outcome = pickle.loads(pickle.dumps(outcome))  # it goes through a pipe
+    assert outcome.activated == ()
+    assert outcome.failure is not None
+    assert outcome.failure.message == reason.replace("STORE", str(context.deployment.store_directory))
+    assert outcome.failure.transient
+    assert isinstance(raised, StorageFailed) or outcome.failure.hint
+    assert found(context, build_id).status is BuildStatus.BUILDING
+
+
+def test_a_log_that_cannot_be_kept_does_not_fail_its_build(context: Context) -> None:
+    class Away:
+        def put(self, key: str, *arguments: object) -> StoredBlob:
+            if key.startswith("logs/"):
+                raise DiskFull("no room is left")
+            return context.blobs.put(key, *arguments)  # type: ignore[arg-type]
 
         def __getattr__(self, name: str) -> Any:
-            return getattr(context.database, name)
+            return getattr(context.blobs, name)
 
-    class Fills(FakeBuilder):
-        async def install(self, request: InstallRequest, reporter: Reporter):  # type: ignore[no-untyped-def]
-            disk.is_full = True
-            raise StorageFailed("the storage is full, too")
-
-    disk = Full()
     build_id = handed_in(context, "python")
-    full = replace(with_builder(context, Fills()), database=cast(Any, disk))
-    assert asyncio.run(run_build(full, claimed(context))) == ()
-    assert found(context, build_id).status is BuildStatus.BUILDING
+    away = replace(context, blobs=cast(Any, Away()))
+    with logged() as told:
+        assert asyncio.run(run_build(away, claimed(context))).failure is None
+    assert [entry["event"] for entry in told] == ["log cannot be kept yet"]
+    assert found(context, build_id).status is BuildStatus.COMPLETED
+    assert housekeeping.has_untidied(context, [])
+    assert not housekeeping.has_untidied(context, [build_id])
+    asyncio.run(housekeeping.tidy_ended(context))
+    assert not housekeeping.has_untidied(context, [])
+    assert "build completed" in log(context, build_id)
 
 
 def test_a_solve_that_took_too_long_is_not_remembered(context: Context) -> None:
@@ -501,6 +563,6 @@ def test_a_log_whose_writer_was_killed_is_tidied_away_and_written_again(context:
     assert (half.exists(), whole.exists()) == (False, True)
     with context.database.write() as connection:
         logs.append(connection, build.id, "late")
-    housekeeping.tidy_ended(context)
+    asyncio.run(housekeeping.tidy_ended(context))
     assert log(context, build.id).endswith("late")
     assert whole.read_text().endswith("late")

@@ -7,30 +7,35 @@ import multiprocessing
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import update
 
-from conda_store.db import builds, environments, leases, logs
+from conda_store.db import artifacts, builds, environments, leases, logs
 from conda_store.db.records import EnvironmentRecord
 from conda_store.db.tables import build as build_table
 from conda_store.domain.access import SYSTEM
+from conda_store.domain.artifact import ArtifactState, ArtifactType
 from conda_store.domain.build import BuildStatus
+from conda_store.errors import DatabaseFull, DiskFull, Interrupted
 from conda_store.queue.doorbell import PollingDoorbell
 from conda_store.services import housekeeping
 from conda_store.services.builds import cancel_build, delete_build
 from conda_store.services.context import Context
+from conda_store.services.ending import Outcome
 from conda_store.services.images import request_image
 from conda_store.services.run_build import run_build
 from conda_store.services.settings import update_settings
 from conda_store.worker.announcing import Announcer
 from conda_store.worker.jobs import ArtifactJob, BuildJob, Chore, ChoreJob, Job
-from conda_store.worker.loop import Worker
+from conda_store.worker.loop import LONGEST_SECONDS, Worker
 from conda_store.worker.processes import Child
-from tests.queueing import found, handed_in, run
+from tests.queueing import FullDatabase, found, handed_in, log, run, with_database
 
 
 class Process:
@@ -75,7 +80,7 @@ class FakeNursery:
                 nursery.jobs.append(job)
                 self.job = job
                 if nursery.do is not None:
-                    theirs.send(nursery.do(job) or ())
+                    theirs.send(nursery.do(job) or Outcome())
 
             def kill(self) -> None:
                 theirs.close()
@@ -101,11 +106,15 @@ def turns(worker: Worker, count: int = 3) -> None:
 
 
 def building(context: Context, job: Job) -> object:
-    """Builds where it is asked for; chores are left."""
-    if not isinstance(job, BuildJob):
-        return ()
+    """Builds and tidies up where it is asked for; other chores are left."""
     answer: list[object] = []
-    thread = threading.Thread(target=lambda: answer.append(asyncio.run(run_build(context, job.lease))))
+    if isinstance(job, BuildJob):
+        work: Coroutine[Any, Any, object] = run_build(context, job.lease)
+    elif job == ChoreJob(Chore.FINISH):
+        work = housekeeping.tidy_ended(context)
+    else:
+        return None
+    thread = threading.Thread(target=lambda: answer.append(asyncio.run(work)))
     thread.start()
     thread.join(30)
     return answer[0]
@@ -229,7 +238,7 @@ def test_a_child_that_ends_without_an_answer_costs_an_attempt(context: Context) 
 
 
 def test_a_child_that_has_completed_its_build_is_let_finish(context: Context) -> None:
-    """It still writes the log, however long that takes."""
+    """It still writes the log, and has as long for that as a lease runs: a storage that hangs keeps no place."""
     build_id = handed_in(context, "python")
     nursery = FakeNursery()
     worker = worker_of(context, nursery)
@@ -243,6 +252,15 @@ def test_a_child_that_has_completed_its_build_is_let_finish(context: Context) ->
     turns(worker)
     assert (child.process.exitcode, child.job) == (None, job)
     assert found(context, build_id).status is BuildStatus.COMPLETED
+    assert child.completed is not None
+    child.completed -= context.deployment.lease.total_seconds()
+    worker._next_renewal = 0
+    turns(worker)
+    assert child.process.exitcode == -9
+    assert found(context, build_id).status is BuildStatus.COMPLETED
+    following = handed_in(context, "python")
+    turns(worker)
+    assert found(context, following).status is BuildStatus.BUILDING
     worker._stop()
 
 
@@ -338,6 +356,120 @@ def test_the_hook_is_told_of_each_activation_once(context: Context) -> None:
     announcer.close()
     assert told == [("ns", "one", first), ("ns", "two", second), ("ns", "one", first)]
     assert found(context, second).status is BuildStatus.COMPLETED
+
+
+# --- full disks and storage that hangs ------------------------------------------------------------------------
+
+
+def test_the_reason_outlives_a_full_disk(context: Context) -> None:
+    """The lease has run out by the time that the end can be written: still it is told what it was."""
+    database = FullDatabase(context.database)
+    database.is_full = False
+    full = with_database(context, database)
+    build_id = handed_in(context, "python")
+
+    def fails(job: Job) -> Outcome:
+        assert isinstance(job, BuildJob)
+        with context.database.write() as connection:
+            leases.renew(connection, job.lease, timedelta(seconds=-1))
+        database.is_full = True
+        return Outcome(failure=DiskFull("no space left on the disk of /srv", hint="Make room."))
+
+    nursery = FakeNursery(fails)
+    worker = worker_of(full, nursery)
+    with pytest.raises(DatabaseFull):
+        turns(worker)  # it looks for further builds, too
+    worker._next_sweep = 0
+    turns(worker)
+    assert found(context, build_id).status is BuildStatus.BUILDING
+    database.is_full = False
+    nursery.do = None
+    worker._next_sweep = 0
+    turns(worker)
+    assert "no space left on the disk of /srv" in log(context, build_id)
+    assert "lost" not in log(context, build_id)
+    assert found(context, build_id).attempt == 2
+    worker._stop()
+
+
+def test_an_artifact_whose_end_cannot_be_written_is_made_again_with_the_reason(context: Context) -> None:
+    build = run(context, handed_in(context, "python"))
+    with context.database.write() as connection:
+        archive = artifacts.find(connection, build.id, ArtifactType.CONDA_PACK)
+        assert archive is not None
+        artifacts.request(connection, archive.id)
+    failure = Interrupted("no space left on the disk of the database")
+    nursery = FakeNursery(lambda _: Outcome(failure=failure))
+    worker = worker_of(context, nursery)
+    turns(worker, 10)
+    with context.database.read() as connection:
+        ended = artifacts.get(connection, archive.id)
+    assert ended is not None
+    assert (ended.state, ended.message) == (ArtifactState.FAILED, failure.message)
+    worker._stop()
+
+
+def test_the_trash_is_taken_out_although_nothing_can_be_written(context: Context) -> None:
+    """Else no room would ever come of it."""
+    handed_in(context, "python")
+    (context.deployment.trash_directory / "old").mkdir(parents=True)
+    nursery = FakeNursery()
+    worker = worker_of(with_database(context, FullDatabase(context.database)), nursery)
+    with pytest.raises(DatabaseFull):
+        turns(worker)
+    assert nursery.jobs == [ChoreJob(Chore.TRASH)]
+    worker._stop()
+
+
+def test_a_worker_waits_for_no_storage(context: Context) -> None:
+    """One that hangs keeps a child, and not all builds."""
+    asked: list[str] = []
+
+    class Hanging:
+        def __getattr__(self, name: str) -> Any:
+            asked.append(name)
+            raise AssertionError(name)
+
+    cancelled, lost = handed_in(context, "python", name="one"), handed_in(context, "python", name="two")
+    nursery = FakeNursery()
+    worker = worker_of(replace(context, blobs=cast(Any, Hanging())), nursery)
+    turns(worker)
+    cancel_build(context, SYSTEM, cancelled)
+    turns(worker)
+    for _ in range(2):
+        for child in worker.children:
+            child.process.kill()
+        turns(worker, 1)
+    worker._next_sweep = worker._next_finish = 0
+    turns(worker)
+    assert found(context, cancelled).status is BuildStatus.CANCELED
+    assert found(context, lost).status is BuildStatus.FAILED
+    assert ChoreJob(Chore.FINISH) in nursery.jobs
+    worker._stop()
+    assert asked == []
+
+
+def test_nothing_holds_a_place_for_ever(context: Context) -> None:
+    build = run(context, handed_in(context, "python"))
+    with context.database.write() as connection:
+        archive = artifacts.find(connection, build.id, ArtifactType.CONDA_PACK)
+        assert archive is not None
+        artifacts.request(connection, archive.id)
+    delete_build(context, SYSTEM, run(context, handed_in(context, "python", name="other")).id)
+    nursery = FakeNursery()
+    worker = worker_of(context, nursery)
+    turns(worker)
+    hanging = list(worker.children)
+    assert {type(child.job) for child in hanging} == {ArtifactJob, ChoreJob}
+    for child in hanging:
+        child.began -= LONGEST_SECONDS + 1
+    turns(worker, 1)
+    assert [child.process.exitcode for child in hanging] == [-9, -9]
+    with context.database.read() as connection:
+        again = artifacts.get(connection, archive.id)
+    assert again is not None
+    assert (again.state, again.attempt) == (ArtifactState.MAKING, 2)
+    worker._stop()
 
 
 def test_a_worker_with_the_number_of_the_one_before_knows_that_it_is_another(context: Context) -> None:
