@@ -28,6 +28,7 @@ import structlog
 import uvicorn
 from sqlalchemy import Connection, insert, select
 
+from conda_store.artifacts.oci.documents import ManifestForm
 from conda_store.builder.fake import FakeBuilder
 from conda_store.builder.package_index.model import IndexedChannel, PackagePage, PackageQuery
 from conda_store.db import migrate
@@ -40,6 +41,7 @@ from conda_store.db.tables import (
     conda_package,
     environment,
     environment_package,
+    image_manifest,
     namespace,
     package_version,
     specification,
@@ -59,6 +61,8 @@ DATABASE = Path(".cache/bench-lists.sqlite")
 NAMESPACES = 100
 PACKAGES = 5000
 PACKAGES_EACH = 50
+# builds that have an image
+IMAGES = 200
 # of a package that every environment has
 POPULAR_VERSIONS = 20
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -75,6 +79,7 @@ LISTS: list[tuple[str, dict[str, str], str]] = [
     ("environments, status", ADMIN, "/api/v1/environment/?page=1&size=100&status=FAILED"),
     ("environments, package", ADMIN, "/api/v1/environment/?page=1&size=100&packages=package-17"),
     ("environments, artifact", ADMIN, "/api/v1/environment/?page=1&size=100&artifact=CONDA_PACK"),
+    ("environments, rare artifact", ADMIN, "/api/v1/environment/?page=1&size=100&artifact=DOCKER_BLOB"),
     ("environments, descending", ADMIN, "/api/v1/environment/?page=1&size=100&order=desc&sort_by=name"),
     ("environments v2", ADMIN, "/api/v2/environment/?limit=100"),
     ("environments v2, by name", ADMIN, "/api/v2/environment/?limit=100&sort_by=namespace,name&cursor={cursor}"),
@@ -87,6 +92,7 @@ LISTS: list[tuple[str, dict[str, str], str]] = [
     ("builds, status", ADMIN, "/api/v1/build/?size=100&status=FAILED"),
     ("builds, package", ADMIN, "/api/v1/build/?size=100&packages=package-17"),
     ("builds, artifact", ADMIN, "/api/v1/build/?size=100&artifact=CONDA_PACK"),
+    ("builds, rare artifact", ADMIN, "/api/v1/build/?size=100&artifact=DOCKER_BLOB"),
     ("packages of a build", ADMIN, "/api/v1/build/{build}/packages/?size=100"),
     ("specifications", ADMIN, "/api/v1/specification/?size=100"),
     ("channels", ADMIN, "/api/v1/channel/?size=100"),
@@ -208,6 +214,13 @@ def _artifacts(builds: int) -> Iterator[dict[str, Any]]:
                    "state": ArtifactState.READY, "size": 1000}  # fmt: skip
 
 
+def _manifests(builds: int) -> Iterator[dict[str, Any]]:
+    for number in range(0, builds, max(builds // IMAGES, 1)):
+        for form in ManifestForm:
+            yield {"build_id": number + 1, "media_type": form.value, "platform": "linux-64", "compression": "gzip",
+                   "digest": f"{number:064x}", "content": bytes(20_000)}  # fmt: skip
+
+
 def _contents(environments: int, builds_each: int, chance: random.Random) -> Iterator[dict[str, Any]]:
     """Of the last build of each environment."""
     for number in range(environments):
@@ -227,6 +240,9 @@ def filled(path: Path, environments: int = ENVIRONMENTS, builds_each: int = BUIL
     migrate.upgrade(database)
     if is_new:
         fill(database, environments, builds_each)
+    with database.write() as connection:
+        if connection.execute(select(image_manifest.c.build_id).limit(1)).first() is None:
+            _many(connection, image_manifest, _manifests(environments * builds_each))
     return database
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from conda_store.artifacts.oci.documents import ManifestForm
+from conda_store.services.images import request_image
 from tests.http.service import Service
 from tests.needed import missing
 
@@ -33,7 +35,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
             service.submit("many", f"env-{number:02}", "zlib")
         while service.work():
             pass
-        service.build("files", "one", "zlib", "numpy=1.26")
+        request_image(service.context, service.build("files", "one", "zlib", "numpy=1.26"), [ManifestForm.OCI.value])
+        assert service.pack() == 1
         service.build("files", "broken", "fail-always")
         yield service
 
@@ -89,6 +92,8 @@ def test_all_environments_come_once(run: Run) -> None:
     [
         (["--status", "FAILED"], 1),
         (["--artifact", "LOCKFILE"], 24),
+        (["--artifact", "DOCKER_MANIFEST"], 1),
+        (["--artifact", "DOCKER_BLOB"], 1),
         (["--package", "numpy"], 1),
         (["--package", "zlib", "--package", "numpy"], 1),
         (["--status", "COMPLETED", "--package", "zlib"], 24),
@@ -113,7 +118,8 @@ def test_tables_are_drawn(run: Run) -> None:
 
 def test_waiting(run: Run) -> None:
     assert run("wait", "files/one", "--timeout", "10", "--interval", "1").returncode == 0
-    assert run("wait", "files/one", "--artifact", "lockfile", "--timeout", "10", "--interval", "1").returncode == 0
+    for artifact in ("lockfile", "docker"):
+        assert run("wait", "files/one", "--artifact", artifact, "--timeout", "10", "--interval", "1").returncode == 0
     failed = run("wait", "files/broken", "--timeout", "10", "--interval", "1")
     assert (failed.returncode, "failed" in failed.stderr) == (1, True)
 

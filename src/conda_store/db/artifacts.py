@@ -9,35 +9,46 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, func, insert, or_, select, update
 
+from conda_store.db.paging import count_of
 from conda_store.db.records import ArtifactRecord
-from conda_store.db.tables import build, build_artifact
+from conda_store.db.tables import build, build_artifact, image_manifest
 from conda_store.domain.artifact import PACKED, ArtifactState, ArtifactType
 from conda_store.domain.build import BuildStatus
 
 
-def has_artifact(build_id: ColumnElement[Any], artifact: ArtifactType) -> ColumnElement[bool]:
-    """A condition: the build offers the artifact, made already or on request."""
-    return exists(
-        select(build_artifact.c.id).where(
-            build_artifact.c.build_id == build_id,
-            build_artifact.c.artifact_type == artifact,
-            build_artifact.c.state != ArtifactState.FAILED,
-        )
-    )
+def has_artifact(connection: Connection, build_id: ColumnElement[Any], artifact: ArtifactType) -> ColumnElement[bool]:
+    """A condition: the build offers the artifact, made already or on request.
+
+    Where few do, these are looked up first; else builds are gone through and asked.
+    """
+    offering, conditions = _offering(artifact)
+    query = select(offering).where(*conditions)
+    if count_of(connection, query.limit(_FEW)) < _FEW:
+        return build_id.in_(query)
+    return exists(query.where(offering == build_id))
 
 
+# rows; to gather so many takes a millisecond
+_FEW = 1000
 # of these a build may have more than one
 _SEVERAL = frozenset({ArtifactType.DOCKER_BLOB, ArtifactType.DOCKER_MANIFEST, ArtifactType.CONTAINER_REGISTRY})
 
 
 def count_with_artifact(artifact: ArtifactType) -> Select[Any]:
     """A query for the number of builds that offer the artifact."""
-    number = func.count(func.distinct(build_artifact.c.build_id)) if artifact in _SEVERAL else func.count()
-    return (
-        select(number)
-        .select_from(build_artifact)
-        .where(build_artifact.c.artifact_type == artifact, build_artifact.c.state != ArtifactState.FAILED)
-    )
+    offering, conditions = _offering(artifact)
+    return select(func.count(func.distinct(offering) if artifact in _SEVERAL else offering)).where(*conditions)
+
+
+def _offering(artifact: ArtifactType) -> tuple[ColumnElement[Any], tuple[ColumnElement[bool], ...]]:
+    """The column of builds in the table that says which of them offer an artifact, and the conditions on its rows.
+
+    Layers and manifests of images have no rows among the artifacts: see `images.parts_of_build`.
+    """
+    if artifact is ArtifactType.DOCKER_BLOB:
+        return image_manifest.c.build_id, ()
+    kind, state = build_artifact.c.artifact_type, build_artifact.c.state
+    return build_artifact.c.build_id, (kind == artifact, state != ArtifactState.FAILED)
 
 
 def _record(row: Any) -> ArtifactRecord:

@@ -133,7 +133,7 @@ def by_key(connection: Connection, key: str) -> BuildRecord | None:
 
 def list_readable(connection: Connection, actor: Actor, wanted: BuildFilter, request: PageRequest) -> Page[BuildRecord]:
     """A page of ids first, by indexes alone, then their rows."""
-    conditions = _conditions(wanted)
+    conditions = _conditions(connection, wanted)
     is_whole = reads_everything(actor) and not wanted.name and not wanted.namespace
     seen = _visible_to_all() if is_whole else build.c.environment_id.in_(_environments(actor, wanted))
     query = select(build.c.id).where(*conditions, seen)
@@ -157,14 +157,14 @@ def by_ids(connection: Connection, ids: Sequence[int]) -> dict[int, BuildRecord]
     return {row.id: record(row) for row in connection.execute(columns().where(build.c.id.in_(ids)))}
 
 
-def _conditions(wanted: BuildFilter) -> list[ColumnElement[bool]]:
+def _conditions(connection: Connection, wanted: BuildFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if wanted.status:
         conditions.append(build.c.status == wanted.status)
     if wanted.environment_id is not None:
         conditions.append(build.c.environment_id == wanted.environment_id)
     if wanted.artifact:
-        conditions.append(has_artifact(build.c.id, wanted.artifact))
+        conditions.append(has_artifact(connection, build.c.id, wanted.artifact))
     if wanted.packages:
         conditions.append(has_all_packages(build.c.id, wanted.packages))
     return conditions

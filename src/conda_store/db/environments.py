@@ -153,7 +153,7 @@ def _filtered(
     if wanted.status:
         query = query.join(build, build.c.id == environment.c.current_build_id).where(build.c.status == wanted.status)
     if wanted.artifact:
-        query = query.where(has_artifact(environment.c.current_build_id, wanted.artifact))
+        query = query.where(has_artifact(connection, environment.c.current_build_id, wanted.artifact))
     if wanted.packages:
         query = query.where(has_all_packages(environment.c.current_build_id, wanted.packages))
     return query.where(*(meets(connection, term, is_common=is_in_order) for term in wanted.terms))

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from conda_store.db.builds import columns, record
-from conda_store.db.records import BuildRecord
+from conda_store.db.records import ArtifactRecord, BuildRecord
 from conda_store.db.tables import build, build_artifact, image_blob, image_manifest, specification
-from conda_store.domain.artifact import ArtifactState, ArtifactType
+from conda_store.domain.artifact import ArtifactState, ArtifactType, image_part_key
 from conda_store.domain.build import BuildStatus
 from conda_store.domain.image import Compression
 
@@ -142,6 +142,20 @@ def digests_of_build(connection: Connection, build_id: int) -> set[str]:
     """The blobs of a build's image."""
     query = select(image_blob.c.digest).where(image_blob.c.build_id == build_id)
     return set(connection.execute(query).scalars())
+
+
+def parts_of_build(connection: Connection, build_id: int) -> tuple[ArtifactRecord, ...]:
+    """The manifests, layers and configurations of a build's image as artifacts. They have no rows as such: an id is
+    the beginning of the digest, 52 bits of it."""
+    manifest, blob = image_manifest.c, image_blob.c
+    manifests = select(manifest.digest, func.length(manifest.content)).where(manifest.build_id == build_id)
+    blobs = select(blob.digest, blob.size).where(blob.build_id == build_id)
+    parts = [(*row, image_part_key(row.digest, is_manifest=True)) for row in connection.execute(manifests)]
+    parts += [(*row, image_part_key(row.digest)) for row in connection.execute(blobs.order_by(blob.digest))]
+    return tuple(
+        ArtifactRecord(int(digest[:13], 16), build_id, ArtifactType.DOCKER_BLOB, key, size=size, sha256=digest)
+        for digest, size, key in parts
+    )
 
 
 def pushed_with(connection: Connection, digests: Sequence[str], beginning: str) -> dict[str, str]:

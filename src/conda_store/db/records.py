@@ -91,12 +91,12 @@ class ArtifactRecord:
     build_id: int
     type: ArtifactType
     key: str
-    state: ArtifactState
-    size: int
-    sha256: str | None
-    message: str | None
-    attempt: int
-    owner: str | None
+    state: ArtifactState = ArtifactState.READY
+    size: int = 0
+    sha256: str | None = None
+    message: str | None = None
+    attempt: int = 0
+    owner: str | None = None
 
 
 @dataclass(frozen=True)

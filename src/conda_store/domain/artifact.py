@@ -47,6 +47,11 @@ _BLOBS: dict[ArtifactType, tuple[str, str, str]] = {
 }
 
 
+def has_blob(artifact: ArtifactType) -> bool:
+    """Whether its key is that of a blob in the storage, which can be kept when the build is deleted."""
+    return artifact in _BLOBS
+
+
 def blob_key(artifact: ArtifactType, build_key: str) -> str:
     """Where the blob of an artifact is stored: `lockfile/<build key>.yml`."""
     folder, suffix, _ = _BLOBS[artifact]
@@ -57,6 +62,11 @@ def image_key(build_key: str, compression: Compression = Compression.GZIP) -> st
     """The key of a build's image as an artifact; its manifests are in the database, under no key of the storage."""
     folder = "docker/manifest" if compression is Compression.GZIP else f"docker/manifest-{compression}"
     return f"{folder}/{build_key}"
+
+
+def image_part_key(digest: str, *, is_manifest: bool = False) -> str:
+    """The key of a manifest, or else of a layer or configuration, as an artifact, by its sha256 in hex."""
+    return f"docker/manifest/sha256:{digest}" if is_manifest else f"docker/blobs/{digest}"
 
 
 def layer_blob_key(digest: str) -> str:

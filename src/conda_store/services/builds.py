@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from conda_store.db import artifacts, builds, leases, logs, packages, quotas, specifications
+from conda_store.db import artifacts, builds, images, leases, logs, packages, quotas, specifications
 from conda_store.db import environments as stored_environments
 from conda_store.db.builds import BuildFilter
 from conda_store.db.packages import PackageFilter
@@ -81,13 +81,13 @@ def place_in_queue(context: Context, actor: Actor, build_id: int) -> Place | Non
 def get_build(
     context: Context, actor: Actor, build_id: int
 ) -> tuple[BuildRecord, SpecificationRecord, tuple[ArtifactRecord, ...]]:
-    """A build with its specification and its artifacts."""
+    """A build with its specification and its artifacts, the parts of its image among them."""
     found = find_build(context, actor, build_id)
     with context.database.read() as connection:
         return (
             found,
             specifications.get(connection, found.specification_id),
-            artifacts.of_build(connection, build_id),
+            artifacts.of_build(connection, build_id) + images.parts_of_build(connection, build_id),
         )
 
 

@@ -11,7 +11,7 @@ from conda_store.builder.removal import set_aside
 from conda_store.db import artifacts, builds, images, logs
 from conda_store.db.builds import DeletedBuild
 from conda_store.db.records import BuildRecord
-from conda_store.domain.artifact import ArtifactType
+from conda_store.domain.artifact import ArtifactType, has_blob
 from conda_store.errors import CondaStoreError
 from conda_store.services.auditing import by_itself
 from conda_store.services.context import Context
@@ -59,9 +59,9 @@ def _purge(context: Context, doomed: DeletedBuild) -> None:
     discard_prefix(context, build)
     with context.database.read() as connection:
         found = artifacts.of_build(connection, build.id)
-    removed = [item for item in found if item.type not in kept]
+    removed = [item for item in found if item.type not in kept or not has_blob(item.type)]
     for item in removed:
-        if item.type is not ArtifactType.DIRECTORY:
+        if has_blob(item.type):
             context.blobs.delete(item.key)
     with by_itself() as note, context.database.write() as connection:
         artifacts.remove(connection, [item.id for item in removed])

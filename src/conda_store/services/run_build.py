@@ -11,9 +11,10 @@ from conda_store.artifacts import conda_lock, environment_yaml
 from conda_store.builder.failures import disk_full, is_disk_full
 from conda_store.builder.ports import Access, Installed, InstallRequest
 from conda_store.db import artifacts, builds, environments, leases, locks, logs, packages, search, specifications
+from conda_store.db.engine import Connection
 from conda_store.db.environments import LinkChange
 from conda_store.db.leases import Lease
-from conda_store.domain.artifact import ArtifactState, ArtifactType, blob_key, content_type
+from conda_store.domain.artifact import ArtifactState, ArtifactType, blob_key, content_type, image_key
 from conda_store.domain.build import MAX_PREFIX_LENGTH, Phase, Progress
 from conda_store.domain.conda_lock import lock_from_document
 from conda_store.domain.image import image_reference
@@ -248,24 +249,26 @@ class _Pipeline:
                 artifacts.add(
                     connection, self.build.id, ArtifactType.YAML, yaml.key, size=yaml.size, sha256=yaml.sha256
                 )
-            wanted = (
-                ArtifactState.REQUESTED if self.context.deployment.packs_on_completion else ArtifactState.ON_REQUEST
-            )
-            for artifact in (ArtifactType.CONDA_PACK, ArtifactType.CONSTRUCTOR_INSTALLER):
-                if artifact in self.settings.build_artifacts and prefix is not None:
-                    key = blob_key(artifact, self.build.key)
-                    artifacts.add(connection, self.build.id, artifact, key, state=wanted)
-            if ArtifactType.CONTAINER_REGISTRY in self.settings.build_artifacts:
-                for key in self._places_in_registries():
-                    artifacts.add(
-                        connection,
-                        self.build.id,
-                        ArtifactType.CONTAINER_REGISTRY,
-                        key,
-                        state=ArtifactState.REQUESTED,
-                    )
+            self._offer(connection, has_prefix=prefix is not None)
             if environments.activate_if_newest(connection, self.build.environment_id, self.build.id):
                 search.index_installed(connection, self.build.environment_id, ours)
+
+    def _offer(self, connection: Connection, *, has_prefix: bool) -> None:
+        """Artifacts that are made on request, or from now on where the deployment wants that."""
+        chosen, build = self.settings.build_artifacts, self.build
+        wanted = ArtifactState.REQUESTED if self.context.deployment.packs_on_completion else ArtifactState.ON_REQUEST
+        for kind in (ArtifactType.CONDA_PACK, ArtifactType.CONSTRUCTOR_INSTALLER):
+            if kind in chosen and has_prefix:
+                artifacts.add(connection, build.id, kind, blob_key(kind, build.key), state=wanted)
+        if ArtifactType.DOCKER_MANIFEST in chosen:
+            key = image_key(build.key)
+            # it may have been asked for, and made, beside the build
+            if artifacts.find(connection, build.id, ArtifactType.DOCKER_MANIFEST, key) is None:
+                artifacts.add(connection, build.id, ArtifactType.DOCKER_MANIFEST, key, state=wanted)
+        if ArtifactType.CONTAINER_REGISTRY in chosen:
+            for key in self._places_in_registries():
+                pushed = ArtifactState.REQUESTED
+                artifacts.add(connection, build.id, ArtifactType.CONTAINER_REGISTRY, key, state=pushed)
 
     def _places_in_registries(self) -> list[str]:
         """The names under which the image is pushed."""

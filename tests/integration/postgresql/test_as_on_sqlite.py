@@ -6,6 +6,7 @@ from tests.unit.db.test_migrations import (  # noqa: F401
     test_upgrading_twice_changes_nothing,
 )
 from tests.unit.services.test_given_roles import *  # noqa: F403
+from tests.unit.services.test_image_parts import *  # noqa: F403
 from tests.unit.services.test_image_sweep import *  # noqa: F403
 from tests.unit.services.test_kept_counts import *  # noqa: F403
 from tests.unit.services.test_lost_and_late import *  # noqa: F403 - whatever is added there is meant

@@ -9,7 +9,10 @@ from sqlalchemy import Connection
 
 from conda_store.db import artifacts, builds, environments, leases, logs
 from conda_store.db.engine import Database
-from conda_store.db.tables import build, environment, namespace, specification
+from conda_store.db.paging import PageRequest
+from conda_store.db.tables import build, environment, image_manifest, namespace, specification
+from conda_store.domain.access import SYSTEM
+from conda_store.domain.artifact import ArtifactType
 from conda_store.domain.build import BuildStatus
 
 ENVIRONMENTS = 1000
@@ -85,3 +88,20 @@ def test_a_link_to_change_among_many_is_found(database: Database) -> None:
     with database.read() as connection:
         (change,) = environments.links_to_change(connection)
     assert (change.environment_id, change.build_id) == (500, 500 * BUILDS_OF_EACH)
+
+
+def test_the_few_builds_that_have_an_image_are_not_looked_for_among_all(database: Database) -> None:
+    fill(database)
+    imaged = range(100, ENVIRONMENTS * BUILDS_OF_EACH, 5000)
+    rows = [{"media_type": "one", "platform": "", "digest": "0" * 64, "content": b"", "build_id": i} for i in imaged]
+    with database.write() as connection:
+        connection.execute(image_manifest.insert(), rows)
+    wanted = builds.BuildFilter(artifact=ArtifactType.DOCKER_BLOB)
+    found: list[int] = []
+
+    def ask(connection: Connection) -> None:
+        page = builds.list_readable(connection, SYSTEM, wanted, PageRequest())
+        found.extend(row.id for row in page.rows)
+
+    assert steps_of(database, ask) < ENVIRONMENTS * BUILDS_OF_EACH // 100
+    assert found == list(imaged)

@@ -241,6 +241,8 @@ class SpecificationShape(BaseModel):
 
 
 class ArtifactShape(BaseModel):
+    """What an image consists of (`DOCKER_BLOB`) has ids of up to 52 bits."""
+
     id: int
     artifact_type: ArtifactType
     key: str
