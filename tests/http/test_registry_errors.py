@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from http.client import HTTPConnection
+from pathlib import Path
 
 import httpx
 import pytest
 
 from conda_store import errors
+from conda_store.auth.opaque import new_token
+from conda_store.auth.providers.base import Authentication
 from conda_store.server.registry.answers import refusal_of
 from tests.http.service import Service
-from tests.http.test_registry import UNKNOWN, bearer, code
+from tests.http.test_registry import UNKNOWN, basic, bearer, code
 
 ROUTES = [
     "/",
@@ -156,6 +159,10 @@ def test_what_is_refused_before_any_route_is_told_in_the_same_form(client: httpx
         (errors.NotFound, 404, "MANIFEST_UNKNOWN"),
         (errors.Conflict, 404, "MANIFEST_UNKNOWN"),
         (errors.ArtifactFailed, 404, "MANIFEST_UNKNOWN"),
+        (errors.ChannelUnavailable, 503, "UNAVAILABLE"),
+        (errors.ConfigurationError, 500, "UNKNOWN"),
+        (errors.DiskFull, 500, "UNKNOWN"),
+        (errors.CondaStoreError, 500, "UNKNOWN"),
     ],
 )
 def test_errors_of_services_in_the_words_of_the_specification(
@@ -181,6 +188,102 @@ def test_what_policies_and_quotas_forbid_is_denied_with_the_reason(service: Serv
     assert service.build_ids() == before
 
 
+# --- the token service ----------------------------------------------------------------------------------------
+
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "body", "status", "expected"),
+    [
+        ("GET", basic("wrong"), b"", 401, "UNAUTHORIZED"),
+        ("GET", basic(""), b"", 401, "UNAUTHORIZED"),
+        ("GET", bearer("wrong"), b"", 401, "UNAUTHORIZED"),
+        ("GET", {"Authorization": "Basic !!!"}, b"", 401, "UNAUTHORIZED"),
+        ("GET", {"Authorization": "Digest x"}, b"", 401, "UNAUTHORIZED"),
+        ("POST", FORM, b"grant_type=password&username=x&password=wrong", 401, "UNAUTHORIZED"),
+        ("POST", FORM, b"grant_type=refresh_token&refresh_token=wrong", 401, "UNAUTHORIZED"),
+        ("POST", FORM, b"password=%ff%00", 401, "UNAUTHORIZED"),
+        ("POST", FORM | basic("wrong"), b"grant_type=password", 401, "UNAUTHORIZED"),
+        ("POST", {"Authorization": "Basic !!!"}, b"", 401, "UNAUTHORIZED"),
+        ("POST", FORM, b"password=" + b"x" * 2000, 413, "SIZE_INVALID"),
+        ("POST", {"Sec-Fetch-Site": "cross-site"}, b"", 403, "DENIED"),
+        ("GET", {"Host": "elsewhere.example"}, b"", 400, "NAME_INVALID"),
+        ("HEAD", {}, b"", 405, ""),
+        ("PUT", {}, b"", 405, "UNSUPPORTED"),
+        ("DELETE", {}, b"", 405, "UNSUPPORTED"),
+        ("BREW", {}, b"", 405, "UNSUPPORTED"),
+    ],
+)
+def test_errors_of_the_token_service(
+    service: Service, method: str, headers: dict[str, str], body: bytes, status: int, expected: str
+) -> None:
+    answer = httpx.request(method, f"http://127.0.0.1:{service.port}/token", headers=headers, content=body, timeout=20)
+    if method == "HEAD":
+        assert (answer.status_code, answer.content) == (status, b"")
+    else:
+        assert code(answer, status) == expected
+    assert ("Allow" in answer.headers) is (status == 405)
+
+
+def test_a_zero_byte_in_the_question_for_a_token(service: Service) -> None:
+    assert code(httpx.get(f"http://127.0.0.1:{service.port}/token?scope=%00"), 400) == "NAME_INVALID"
+
+
+class Guarded(Authentication):
+    """Somebody else has to say who a token is of; `away`: and does not answer."""
+
+    def recognise(self, token: str) -> None:
+        if token == "away":
+            raise errors.Unavailable("the provider does not answer", retry_after=7)
+
+
+def test_tokens_that_somebody_else_has_to_know(tmp_path: Path) -> None:
+    with Service(tmp_path, login=Guarded()) as service, service.client() as client:
+        for path in ("/token", "/v2/"):
+            away = client.get(path, headers=basic("away"))
+            assert code(away, 503) == "UNAVAILABLE"
+            assert away.json()["errors"][0]["message"] == "service unavailable: the provider does not answer"
+            assert away.headers["Retry-After"] == "7"
+        for _ in range(60):
+            assert client.get("/token", headers=basic("wrong")).status_code in {401, 429}
+        for path in ("/token", "/v2/"):
+            often = client.get(path, headers=basic("wrong"))
+            assert code(often, 429) == "TOOMANYREQUESTS"
+            assert int(often.headers["Retry-After"]) > 0
+
+
+# --- what breaks ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("table", "path"),
+    [
+        ("image_manifest", "/v2/default/open/manifests/latest"),
+        ("image_manifest", f"/v2/default/open/manifests/{UNKNOWN}"),
+        ("image_blob", f"/v2/default/open/blobs/{UNKNOWN}"),
+        ("environment", "/v2/default/open/tags/list"),
+        ("environment", f"/v2/default/open/referrers/{UNKNOWN}"),
+        ("token", "/token"),
+        ("token", "/v2/"),
+    ],
+)
+def test_a_crash_is_told_in_the_same_form_and_nothing_of_it(tmp_path: Path, table: str, path: str) -> None:
+    with Service(tmp_path) as service, service.client() as client:
+        service.build("default", "open", "zlib")
+        with service.context.database.write() as connection:
+            connection.exec_driver_sql(f"ALTER TABLE {table} RENAME TO lost")
+        headers = {"X-Request-ID": "abc-1", **(basic(new_token()) if table == "token" else {})}
+        answer = client.get(path, headers=headers)
+        assert code(answer, 500) == "UNKNOWN"
+        assert answer.json()["errors"][0]["message"] == "unknown error: the server failed; its log says why"
+        assert answer.headers["X-Request-ID"] == "abc-1"
+        head = client.head(path, headers=headers)
+        assert (head.status_code, head.content) == (405 if path == "/token" else 500, b"")
+        assert client.get("/api/v1/").status_code == 200
+
+
 def test_what_is_not_of_the_registry_keeps_its_own_form(client: httpx.Client) -> None:
-    for path in ("/api/v1/nothing/", "/v2x/a"):
+    for path in ("/api/v1/nothing/", "/v2x/a", "/tokens", "/token/x"):
         assert set(client.get(client.base_url.copy_with(path=path)).json()) == {"detail"}

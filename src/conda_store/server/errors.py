@@ -56,14 +56,17 @@ def status_of(error: CondaStoreError) -> int:
     return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
 
 
+def retry_after(error: CondaStoreError) -> dict[str, str]:
+    """The header that says when to ask again, in seconds."""
+    return {"Retry-After": str(getattr(error, "retry_after", _RETRY_AFTER))}
+
+
 def rendered(error: CondaStoreError) -> JSON:
     """The error as every route of the API answers it."""
     status = status_of(error)
-    headers: dict[str, str] = {}
-    if status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
     if status in {429, 503}:
-        headers["Retry-After"] = str(getattr(error, "retry_after", _RETRY_AFTER))
+        headers = retry_after(error)
     refused = [asdict(item) for item in error.refusals] if isinstance(error, errors.PolicyViolation) else []
     return refusal(status, error.message, hint=error.hint, headers=headers, refused=refused)
 

@@ -10,8 +10,8 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from conda_store.errors import CondaStoreError, Forbidden, InvalidInput, PolicyViolation, TooManyRequests, Unavailable
-from conda_store.server.errors import keep_reason
+from conda_store.errors import CondaStoreError, Forbidden, InvalidInput, PolicyViolation
+from conda_store.server.errors import keep_reason, retry_after, status_of
 from conda_store.server.parts import parts_of
 from conda_store.server.rendering import JSON
 
@@ -34,6 +34,7 @@ _CODES: dict[str, tuple[int, str]] = {
     "UNSUPPORTED": (405, "The operation is unsupported"),
     "TOOMANYREQUESTS": (429, "too many requests"),
     "UNAVAILABLE": (503, "service unavailable"),
+    "UNKNOWN": (500, "unknown error"),
 }
 
 
@@ -64,30 +65,27 @@ def challenge(request: Request, scope: str = "", error: str = "") -> Refusal:
 
 def refusal_of(error: CondaStoreError) -> Refusal:
     """Errors of services in the specification's codes."""
-    detail = error.message
-    if isinstance(error, Unavailable):
-        return Refusal("UNAVAILABLE", detail, headers={"Retry-After": str(error.retry_after)})
-    if isinstance(error, TooManyRequests):
-        return Refusal("TOOMANYREQUESTS", detail, headers={"Retry-After": str(error.retry_after)})
+    status, detail = status_of(error), error.message
+    if status in {429, 503}:
+        return Refusal("UNAVAILABLE" if status == 503 else "TOOMANYREQUESTS", detail, headers=retry_after(error))
     if isinstance(error, Forbidden):
         return Refusal("DENIED")
     if isinstance(error, PolicyViolation):
         return Refusal("DENIED", detail)
     if isinstance(error, InvalidInput):
         return Refusal("NAME_INVALID", detail)
-    return Refusal("MANIFEST_UNKNOWN", detail)
+    return Refusal("UNKNOWN" if status >= 500 else "MANIFEST_UNKNOWN", detail)
 
 
-class _Route(APIRoute):
-    """A route of the registry: whatever a service raises is answered as the specification wants it."""
+class TokenRoute(APIRoute):
+    """A route of the token service: whatever a service raises is answered as the specification wants it."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
         async def handled(request: Request) -> Response:
             try:
-                if _brings_token(request):
-                    await run_in_threadpool(check_token, request)
+                await self.check(request)
                 return await handle(request)
             except Refusal as refusal:
                 return refusal.answer()
@@ -96,6 +94,17 @@ class _Route(APIRoute):
                 return refusal_of(error).answer()
 
         return handled
+
+    async def check(self, request: Request) -> None:
+        """What is looked at before anything else."""
+
+
+class _Route(TokenRoute):
+    """A route of the registry: besides, no token is let through that is not valid."""
+
+    async def check(self, request: Request) -> None:
+        if _brings_token(request):
+            await run_in_threadpool(check_token, request)
 
 
 def _brings_token(request: Request) -> bool:

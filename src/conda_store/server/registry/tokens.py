@@ -15,10 +15,10 @@ from starlette.responses import Response
 
 from conda_store.auth.credentials import presented_token
 from conda_store.server.parts import parts_of
-from conda_store.server.registry.answers import ANONYMOUS_TOKEN, VERSION, Refusal
+from conda_store.server.registry.answers import ANONYMOUS_TOKEN, VERSION, Refusal, TokenRoute
 from conda_store.server.rendering import JSON
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(route_class=TokenRoute, include_in_schema=False)
 
 _SECONDS = 300
 
@@ -27,7 +27,7 @@ _SECONDS = 300
 def get_token(request: Request) -> Response:
     """A token for the password in `Authorization: Basic`, whatever the user's name is."""
     header = request.headers.get("authorization")
-    return _answer(request, presented_token(None, header) if header else None, is_given=bool(header))
+    return _answer(request, (presented_token(None, header) or "") if header else ANONYMOUS_TOKEN)
 
 
 @router.post("/token")
@@ -37,17 +37,13 @@ async def post_token(request: Request) -> Response:
     kind = form.get("grant_type", ["password"])[0]
     password = form.get("refresh_token" if kind == "refresh_token" else "password", [""])[0]
     if not password:
-        password = presented_token(None, request.headers.get("authorization")) or ""
-    return await run_in_threadpool(_answer, request, password, is_given=bool(password))
+        return await run_in_threadpool(get_token, request)
+    return await run_in_threadpool(_answer, request, password)
 
 
-def _answer(request: Request, password: str | None, *, is_given: bool) -> Response:
-    if is_given and password != ANONYMOUS_TOKEN and not (
-        password and parts_of(request).authenticator.find(request, password)
-    ):  # fmt: skip
-        refusal = Refusal("UNAUTHORIZED", "the password has to be a conda-store token that is valid")
-        return refusal.answer()
-    token = password or ANONYMOUS_TOKEN
+def _answer(request: Request, token: str) -> Response:
+    if token != ANONYMOUS_TOKEN and not (token and parts_of(request).authenticator.find(request, token)):
+        raise Refusal("UNAUTHORIZED", "the password has to be a conda-store token that is valid")
     content = {
         "token": token,
         "access_token": token,
