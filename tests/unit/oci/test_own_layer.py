@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 
@@ -106,6 +108,49 @@ def test_where_packages_collide_the_environment_decides(prefix: Path) -> None:
     assert "conda-meta/winner-1-0.json" not in layer.files
     assert "share/other" not in layer.files
     assert b"of/the/server" not in layer.content
+
+
+def test_what_took_the_place_of_a_packages_file(prefix: Path) -> None:
+    """By a post-link script after the packages were linked, or by pip, whose files may be older than these."""
+    brought = {
+        "lib/kept.py": "kept",
+        "lib/touched.py": "touched",
+        "etc/edited.conf": "edited",
+        "bin/relinked": "relinked",
+        "share/gone": "gone",
+        "gone": "gone",
+        "lib/site-packages/taken.py": "one",
+        "lib/site-packages/same.py": "one",
+        "bin/taken": "one",
+    }
+    paths = [
+        {"_path": path, "path_type": "hardlink", "sha256": hashlib.sha256(text.encode()).hexdigest()}
+        for path, text in brought.items()
+    ]
+    paths.append({"_path": "lib/moved.so", "path_type": "softlink", "sha256": "0" * 64})
+    write(prefix, "conda-meta/replaced-1-0.json", json.dumps({"files": list(brought), "paths_data": {"paths": paths}}))
+    (prefix / "lib/moved.so").symlink_to("kept.py")
+    for path, text in brought.items():
+        write(prefix, path, text)
+        os.utime(prefix / path, (1_500_000_000, 1_500_000_000))
+    for path in ("gone", "share/gone", "bin/relinked"):
+        (prefix / path).unlink()
+    (prefix / "bin/relinked").symlink_to("taken")
+    write(prefix, "etc/edited.conf", "EDITED")
+    write(prefix, "lib/touched.py", "touched")
+    record_of_pip = "lib/site-packages/taken-1.dist-info/RECORD"
+    write(prefix, record_of_pip, "taken.py,,\nsame.py,,\n../../bin/taken,sha256=x,3\n\n")
+    for path in ("lib/site-packages/taken.py", "bin/taken"):
+        write(prefix, path, "two")
+        os.utime(prefix / path, (1_500_000_000, 1_500_000_000))
+    layer = Layer(prefix)
+    there = set(layer.files)
+    assert layer.read("etc/edited.conf") == b"EDITED"
+    assert layer.files["bin/relinked"].linkname == "taken"
+    assert layer.read("lib/site-packages/taken.py") == layer.read("bin/taken") == b"two"
+    assert {path for path in there if path.rpartition("/")[2].startswith(".wh.")} == {".wh.gone", "share/.wh.gone"}
+    assert layer.files[".wh.gone"].size == 0
+    assert not there & {"lib/kept.py", "lib/touched.py", "lib/site-packages/same.py", "lib/moved.so"}
 
 
 def test_activation_scripts_are_run_by_an_entry_point(prefix: Path) -> None:

@@ -2,17 +2,21 @@
 
 Of conda packages alone, that is known beforehand: the history and the variables. Else it is taken from the finished
 prefix: the history, the variables, what pip installed, what post-link scripts wrote, and, where packages brought the
-same path, the file that the installer let win. The prefix of the server becomes that of the image.
+same path, the file that the installer let win. What one of these has put in the place of a package's file counts, and
+so does what it has taken away. The prefix of the server becomes that of the image.
 """
 
 from __future__ import annotations
 
+import csv
+import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Set
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from conda_store.artifacts.installed_records import without_cache_paths
 from conda_store.artifacts.oci.layer_stream import LayerStream, WrittenLayer
@@ -56,8 +60,12 @@ def write_own_layer(prefix: Path, destination: BinaryIO, *, has_scripts: bool) -
     tar = ImageTar(stream)
     tar.add_directory("")
     try:
-        for path in sorted(own_paths(prefix)):
+        own = own_paths(prefix)
+        for path in sorted(own.present):
             _add(tar, prefix, path)
+        for path in sorted(own.removed):
+            folder, separator, name = path.rpartition("/")
+            tar.add_file(f"{folder}{separator}.wh.{name}", b"", mode=0o644, mtime=0)  # image-spec, layer.md: whiteouts
     except OSError as error:
         raise ArtifactFailed(f"the environment cannot be read: {error.strerror}") from error
     return _finished(stream, tar, has_scripts=has_scripts)
@@ -70,27 +78,82 @@ def _finished(stream: LayerStream, tar: ImageTar, *, has_scripts: bool) -> Writt
     return stream.finish()
 
 
-def own_paths(prefix: Path) -> set[str]:
-    """The files and links of an environment that are in no package's layer as they are here."""
-    packaged: set[str] = set()
-    own: set[str] = set()
-    records = prefix / "conda-meta"
-    if not records.is_dir():
+@dataclass
+class OwnPaths:
+    """What an environment has besides the layers of its packages: paths of files and links that are in none of them as
+    they are here, and paths that are in one, and not here."""
+
+    present: set[str] = field(default_factory=set)
+    removed: set[str] = field(default_factory=set)
+
+
+def own_paths(prefix: Path) -> OwnPaths:
+    """
+    Raises:
+        ArtifactFailed: there is no environment.
+        OSError: it cannot be read.
+    """
+    if not (prefix / "conda-meta").is_dir():
         raise ArtifactFailed("there is no environment: it has no conda-meta directory")
-    for record in records.glob("*.json"):
+    own = OwnPaths()
+    packaged: dict[str, str | None] = {}
+    records = list((prefix / "conda-meta").glob("*.json"))
+    for record in records:
         document = json.loads(record.read_bytes())
-        packaged.update(document.get("files", ()))
-        originals = [
-            item["original_path"] for item in document.get("paths_data", {}).get("paths", ()) if "original_path" in item
-        ]
+        paths = document.get("paths_data", {}).get("paths", ())
+        packaged.update(dict.fromkeys(document.get("files", ())))
+        packaged.update({item["_path"]: _digest(item) for item in paths})
+        originals = [item["original_path"] for item in paths if "original_path" in item]
         if originals:
             # the layers hold the records as if nothing had collided
-            own.update(originals, [f"conda-meta/{record.name}"])
-    for path in _files(prefix):
+            own.present.update(originals, [f"conda-meta/{record.name}"])
+    found = set(_files(prefix))
+    for path in found:
         is_record = path.startswith("conda-meta/") and path.endswith(".json")
         if not is_record and (path not in packaged or path.startswith(_CLOBBERS)) and not _is_compiled(path, packaged):
-            own.add(path)
+            own.present.add(path)
+    linked_from = min((record.stat().st_mtime for record in records), default=0.0)
+    own.present |= _replaced(prefix, packaged, found, _written_by_pip(prefix, own.present), linked_from)
+    own.removed = packaged.keys() - found
     return own
+
+
+def _digest(entry: Mapping[str, Any]) -> str | None:
+    """The sha256 of a package's file as it was installed; None of a link."""
+    if entry.get("path_type") == "softlink":
+        return None
+    digest: str | None = entry.get("sha256_in_prefix") or entry.get("sha256")
+    return digest
+
+
+def _written_by_pip(prefix: Path, own: Set[str]) -> set[str]:
+    """What the distributions have installed that no package brought."""
+    written: set[str] = set()
+    for path in own:
+        if path.endswith(".dist-info/RECORD"):
+            site_packages = path.rsplit("/", 2)[0]
+            with (prefix / path).open(encoding="utf-8", errors="replace", newline="") as rows:
+                written.update(os.path.normpath(f"{site_packages}/{row[0]}") for row in csv.reader(rows) if row)
+    return written
+
+
+def _replaced(
+    prefix: Path, packaged: Mapping[str, str | None], found: Set[str], by_pip: Set[str], linked_from: float
+) -> set[str]:
+    """The packaged paths that hold something else now. Files of packages keep the time that they have there, so that
+    only what is younger than the first record, or was written by pip, has to be read."""
+    replaced: set[str] = set()
+    for path, digest in packaged.items():
+        if digest is not None and path in found:
+            file = prefix / path
+            status = file.lstat()
+            if not stat.S_ISREG(status.st_mode):
+                replaced.add(path)
+            elif path in by_pip or status.st_mtime >= linked_from:
+                with file.open("rb") as opened:
+                    if hashlib.file_digest(opened, "sha256").hexdigest() != digest:
+                        replaced.add(path)
+    return replaced
 
 
 def _files(prefix: Path) -> Iterator[str]:
@@ -100,7 +163,7 @@ def _files(prefix: Path) -> Iterator[str]:
             yield os.path.relpath(f"{directory}/{name}", prefix)
 
 
-def _is_compiled(path: str, packaged: set[str]) -> bool:
+def _is_compiled(path: str, packaged: Container[str]) -> bool:
     """Whether it was compiled on the server from a packaged source: Python may do that anywhere, any time."""
     folder, _, name = path.rpartition("/")
     if not folder.endswith("__pycache__") or not name.endswith(".pyc"):
