@@ -112,6 +112,7 @@ def test_a_server_and_a_worker_share_a_configuration(site: Site) -> None:
         site.client() as http,
     ):
         assert str(http.base_url).endswith("/conda-store/")
+        assert http.get(http.base_url.copy_with(path="/v2/")).status_code == 404, "nobody has asked for a registry"
         site.completed(http, "env")
         link = site.directory / "home" / "global" / "envs" / "global-env"
         wait_for("the environment is linked", link.is_symlink)
@@ -139,6 +140,23 @@ def test_standalone_is_both(site: Site) -> None:
         assert known["primary_namespace"] == "global"
     log = site.log("conda-store-server")
     assert [log.count(name) for name in ("of_a_later_release", "no_such_option")] == [1, 1]
+
+
+def test_a_server_is_a_registry_where_it_is_told_to_be(site: Site) -> None:
+    options = (
+        "--standalone",
+        "--CondaStoreServer.enable_registry=True",
+        "--CondaStoreServer.registry_external_url=images.example:5000",
+        "--CondaStore.default_docker_base_image=scratch",
+    )
+    with site.running("conda-store-server", *options), site.client() as http:
+        site.completed(http, "env")
+        manifests = "/v2/global/env/manifests"
+        latest = http.get(http.base_url.copy_with(path=f"{manifests}/latest"))
+        assert latest.status_code == 200, latest.text
+        name, _, tag = http.get("/api/v1/build/1/docker/").text.rpartition(":")
+        assert name == "images.example:5000/global/env"
+        assert http.get(http.base_url.copy_with(path=f"{manifests}/{tag}")).content == latest.content
 
 
 @pytest.mark.parametrize("program", ["conda-store-server", "conda-store-worker"])

@@ -26,6 +26,7 @@ dependencies: [python=3.13, numpy, odd-python, odd-activate, odd-clobber-a, odd-
 variables: {SCIENCE_HOME: here}
 """
 CODE = "import numpy, os, sys; print(numpy.ones(3).sum(), sys.prefix, os.environ['ODD_ACTIVATED'])"
+NO_TOKEN = "unauthorized: authentication required: the password has to be a conda-store token that is valid"
 ZSTD_LAYER = "application/vnd.oci.image.layer.v1.tar+zstd"
 
 
@@ -110,12 +111,30 @@ def files(root: Path) -> dict[str, bytes | str]:
     return found
 
 
+def test_the_blobs_that_a_client_pulls_are_artifacts_of_the_build(service: Service, tmp_path: Path) -> None:
+    build_id = service.completed(SCIENCE.replace("science", "listed"))
+    pulled = copied(service, "default/listed", tmp_path / "image")
+    assert pulled.returncode == 0, pulled.stderr
+    builds = service.http.get("/api/v1/build/?artifact=DOCKER_BLOB").json()["data"]
+    assert build_id in [row["id"] for row in builds]
+    environments = service.http.get("/api/v1/environment/?artifact=DOCKER_BLOB").json()["data"]
+    assert "listed" in [row["name"] for row in environments]
+    listed = service.http.get(f"/api/v1/build/{build_id}/").json()["data"]["build_artifacts"]
+    keys = {item["key"] for item in listed if item["artifact_type"] == "DOCKER_BLOB"}
+    digests = {blob.name for blob in (tmp_path / "image/blobs/sha256").iterdir()}
+    manifest = json.loads((tmp_path / "image/index.json").read_bytes())["manifests"][0]["digest"]
+    parts = digests - {manifest.removeprefix("sha256:")}
+    assert len(parts) > 5
+    assert {f"docker/blobs/{digest}" for digest in parts} | {f"docker/manifest/{manifest}"} <= keys
+
+
 def test_a_private_image_needs_a_token(service: Service, tmp_path: Path) -> None:
     refused = copied(service, "secret/science", tmp_path / "refused")
     assert refused.returncode != 0
     assert "unauthorized" in refused.stderr.lower() or "authentication required" in refused.stderr.lower()
     wrong = copied(service, "secret/science", tmp_path / "wrong", "--src-creds=me:wrong")
     assert wrong.returncode != 0
+    assert NO_TOKEN in wrong.stderr
     token = (service.data / "admin-token").read_text()
     pulled = copied(service, "secret/science", tmp_path / "pulled", f"--src-creds=me:{token}")
     assert pulled.returncode == 0, pulled.stderr
@@ -310,6 +329,9 @@ def test_docker_pulls_a_private_image_once_logged_in(service: Service, docker: s
     image = f"{host(service)}/secret/science"
     variables = {"DOCKER_HOST": docker, "DOCKER_CONFIG": str(tmp_path)}
     assert run("docker", "pull", image, **variables).returncode != 0
+    wrong = run("docker", "login", host(service), "-u", "me", "-p", "wrong", **variables)
+    assert wrong.returncode != 0
+    assert NO_TOKEN in wrong.stderr
     token = (service.data / "admin-token").read_text()
     told("docker", "login", host(service), "-u", "me", "-p", token, **variables)
     told("docker", "pull", image, **variables)

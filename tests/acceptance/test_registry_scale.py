@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.acceptance.clients import LIMIT, told
+from tests.acceptance.clients import LIMIT, docker_daemon, told
 from tests.acceptance.service import Service, serving
 from tests.acceptance.test_registry import copied, host
 from tools.channel.tiny import File, index, write_package
@@ -19,14 +19,15 @@ from tools.channel.tiny import File, index, write_package
 pytestmark = [pytest.mark.acceptance, pytest.mark.channel, pytest.mark.xdist_group("registry_scale")]
 
 OCI = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
-PACKAGES = 100
+PACKAGES = 130
+LAYERS = 125  # the most that Docker takes, and the option
 CLIENTS = 16
 ELF_MACHINES = {"amd64": 62, "arm64": 183}  # e_machine: x86-64, AArch64
 
 
 @pytest.fixture(scope="module")
 def service(real_channel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """Without anything below its environments, for two platforms, over real packages and a hundred small ones."""
+    """Without anything below its environments, for two platforms, over real packages and many small ones."""
     many = tmp_path_factory.mktemp("many")
     for number in range(PACKAGES):
         write_package(many, f"many-{number}", "1.0", files={f"share/many/{number}": f"{number}\n" * 1000})
@@ -40,7 +41,7 @@ def service(real_channel: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
         "conda_default_channels": [real_channel.as_uri(), many.as_uri()],
         "default_docker_base_image": "scratch",
         "conda_solve_platforms": ["linux-64", "linux-aarch64"],
-        "image_layer_budget": 125,
+        "image_layer_budget": LAYERS,
     }
     with serving(tmp_path_factory.mktemp("s"), **options) as service:
         yield service
@@ -106,11 +107,28 @@ def test_many_clients_pull_many_layers_at_once(service: Service, tmp_path: Path)
     manifests = {(tmp_path / str(number) / "manifest.json").read_bytes() for number in range(CLIENTS)}
     assert len(manifests) == 1
     layers = json.loads(manifests.pop())["layers"]
-    assert len(layers) == PACKAGES + 1
+    assert len(layers) == LAYERS
     for number in range(CLIENTS):
         for layer in layers:
             content = (tmp_path / str(number) / layer["digest"][7:]).read_bytes()
             assert hashlib.sha256(content).hexdigest() == layer["digest"][7:]
+
+
+def test_docker_takes_as_many_layers_as_there_may_be(
+    service: Service, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    names = ", ".join(f"many-{number}" for number in range(PACKAGES))
+    service.completed(f"name: most\ndependencies: [{names}]\n")
+    image = f"{host(service)}/default/most"
+    with docker_daemon(tmp_path_factory.mktemp("d")) as address:  # a short path, for its sockets
+        told("docker", "pull", image, DOCKER_HOST=address)
+        layers = told("docker", "image", "inspect", "--format={{len .RootFS.Layers}}", image, DOCKER_HOST=address)
+        assert layers == str(LAYERS)
+        # nothing is run: there is nothing below. That it can be laid out is what has a limit
+        container = told("docker", "create", "--network=none", image, "none", DOCKER_HOST=address)
+        told(
+            "docker", "cp", f"{container}:/opt/conda/share/many", tmp_path_factory.mktemp("copied"), DOCKER_HOST=address
+        )
 
 
 def test_a_pull_goes_on_after_the_server_was_killed(service: Service) -> None:

@@ -101,3 +101,9 @@ def test_an_option_of_an_earlier_server_is_warned_of_once(tmp_path: Path, caplog
         program.part(CondaStoreServer)
 
     assert [record.getMessage().partition(" not ")[0] for record in caplog.records] == ["Config option `log_format`"]
+
+
+@pytest.mark.parametrize("budget", [2, 126])
+def test_an_image_has_no_more_layers_than_docker_takes(budget: int) -> None:
+    with pytest.raises(ConfigurationError, match="image_layer_budget"):
+        read(f"--CondaStore.image_layer_budget={budget}").part(CondaStore)
