@@ -128,6 +128,10 @@ def test_what_took_the_place_of_a_packages_file(prefix: Path) -> None:
         for path, text in brought.items()
     ]
     paths.append({"_path": "lib/moved.so", "path_type": "softlink", "sha256": "0" * 64})
+    paths.append({"_path": "share/empty", "path_type": "directory"})
+    paths.append({"_path": "lib64/kept.py", "path_type": "hardlink", "sha256": "0" * 64})
+    (prefix / "share/empty").mkdir(parents=True)
+    (prefix / "lib64").symlink_to("lib")
     write(prefix, "conda-meta/replaced-1-0.json", json.dumps({"files": list(brought), "paths_data": {"paths": paths}}))
     (prefix / "lib/moved.so").symlink_to("kept.py")
     for path, text in brought.items():

@@ -114,7 +114,8 @@ def own_paths(prefix: Path) -> OwnPaths:
             own.present.add(path)
     linked_from = min((record.stat().st_mtime for record in records), default=0.0)
     own.present |= _replaced(prefix, packaged, found, _written_by_pip(prefix, own.present), linked_from)
-    own.removed = packaged.keys() - found
+    # a directory is there, and what lies behind a link
+    own.removed = {path for path in packaged.keys() - found if not os.path.lexists(prefix / path)}
     return own
 
 
