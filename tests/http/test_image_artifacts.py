@@ -178,6 +178,16 @@ def test_an_image_that_is_offered_is_named_before_anybody_has_pulled_it(offering
     assert json.loads(pulled.content)["layers"]
 
 
+def test_an_image_that_is_offered_is_made_at_once_where_artifacts_are(tmp_path: Path) -> None:
+    with Service(tmp_path, {"packs_on_completion": True}) as service, service.client("admin") as admin:
+        values = {"build_artifacts": ["DOCKER_MANIFEST"]}
+        assert admin.put("/api/v1/setting/", json=values).status_code == 200
+        service.build("default", "one", "zlib")
+        assert image_of(service, 1)[1] is ArtifactState.REQUESTED
+        assert service.pack() == 1
+        assert having(admin, "v1/build") == [1]
+
+
 def test_an_image_that_was_made_beside_its_build_is_not_made_again(offering: Service) -> None:
     build_id = offering.submit("default", "one", "zlib")
     request_image(offering.context, build_id, FORMS)

@@ -150,7 +150,10 @@ def parts_of_build(connection: Connection, build_id: int) -> tuple[ArtifactRecor
     manifest, blob = image_manifest.c, image_blob.c
     manifests = select(manifest.digest, func.length(manifest.content)).where(manifest.build_id == build_id)
     blobs = select(blob.digest, blob.size).where(blob.build_id == build_id)
-    parts = [(*row, image_part_key(row.digest, is_manifest=True)) for row in connection.execute(manifests)]
+    parts = [
+        (*row, image_part_key(row.digest, is_manifest=True))
+        for row in connection.execute(manifests.order_by(manifest.digest))
+    ]
     parts += [(*row, image_part_key(row.digest)) for row in connection.execute(blobs.order_by(blob.digest))]
     return tuple(
         ArtifactRecord(int(digest[:13], 16), build_id, ArtifactType.DOCKER_BLOB, key, size=size, sha256=digest)

@@ -144,14 +144,15 @@ def _replaced(
     """The packaged paths that hold something else now. Files of packages keep the time that they have there, so that
     only what is younger than the first record, or was written by pip, has to be read."""
     replaced: set[str] = set()
+    root = str(prefix)
     for path, digest in packaged.items():
         if digest is not None and path in found:
-            file = prefix / path
-            status = file.lstat()
+            file = f"{root}/{path}"
+            status = os.lstat(file)
             if not stat.S_ISREG(status.st_mode):
                 replaced.add(path)
             elif path in by_pip or status.st_mtime >= linked_from:
-                with file.open("rb") as opened:
+                with open(file, "rb") as opened:  # noqa: PTH123 - tens of thousands of paths are looked at
                     if hashlib.file_digest(opened, "sha256").hexdigest() != digest:
                         replaced.add(path)
     return replaced
