@@ -27,6 +27,10 @@ SCHEMES = ("light", "dark")
 SIZES = {"wide": {"width": 1120, "height": 760}, "narrow": {"width": 390, "height": 760}}
 # pixels of a page, from its top, that a picture shows at most
 _HIGHEST = 1400
+# pictures in a page are there, also those that are loaded when one comes near them
+_LOADED = (
+    """() => Promise.all([...document.images].map(image => { image.loading = 'eager'; return image.decode(); }))"""
+)
 CONFLICT = "name: plots\nchannels:\n  - conda-forge\ndependencies:\n  - clash-numpy=2.4\n  - clash-pandas=1.5\n"
 BROKEN = "name: geo\nchannels:\n  - conda-forge\ndependencies:\n  - python=3.13\n  - gdal >=3.1 <\n  - 5\n"
 SOLVED = "name: science\nchannels:\n  - conda-forge\ndependencies:\n  - python=3.13\n  - numpy=2.5\n  - polars=1.35\n"
@@ -196,6 +200,7 @@ def keep(page: Page, path: Path) -> None:
     """As WebP, which takes a quarter of a PNG; Playwright itself does not write it."""
     size = page.viewport_size
     assert size is not None
+    page.evaluate(_LOADED)
     height = page.evaluate("document.documentElement.scrollHeight")
     clip = {"x": 0, "y": 0, "width": size["width"], "height": min(max(height, 300), _HIGHEST), "scale": 1}
     session = page.context.new_cdp_session(page)

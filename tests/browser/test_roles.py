@@ -115,6 +115,9 @@ def test_packages_and_ways_out_are_taken_with_one_click(kept: Seeded, new_page: 
     page.get_by_role("button", name="Use it").first.click()
     expect(page.get_by_role("heading", name=re.compile("^Preview: 3 packages"))).to_be_visible()
     expect(page.get_by_label("Specification")).to_have_value(re.compile(r"  - clash-a=1\.0\n"))
+    expect(page.get_by_text("It solves:")).to_be_visible()
+    page.get_by_label("Specification").fill("name: chosen\nchannels: [forge]\ndependencies: [zlib]\n")
+    expect(page.get_by_text("It solves:")).to_have_count(0)
 
 
 def test_the_error_in_a_log_is_jumped_to(seeded: Seeded, new_page: NewPage) -> None:

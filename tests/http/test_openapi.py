@@ -26,3 +26,5 @@ def test_the_page_of_routes_loads_nothing_from_elsewhere(anonymous: httpx.Client
         assert answer.headers["content-type"].startswith("text/html")
         assert "/api/v1/build/{build_id}/" in answer.text
         assert not re.search(r"https?://|<script|src=", answer.text)
+        assert "<code>desc</code> for descending" in answer.text
+        assert "`" not in answer.text

@@ -82,6 +82,7 @@ def test_what_would_be_the_next_build_is_said(service: Service, developer: httpx
     assert "team/helped is there already" in part
     assert f"/build/{build_id}/" in part
     assert "alert" not in part
+    assert '<div id="outcome" hx-swap-oob="true"></div>' in part, "what was said of the text before goes"
 
 
 def test_another_name_is_another_environment(service: Service, developer: httpx.Client) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Mapping
 from typing import Any
+
+from conda_store.server.web.shown import ticked
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -40,17 +43,22 @@ def docs_page(document: Mapping[str, Any], openapi_url: str, *, style: str, home
     )
 
 
+def _text(written: str) -> str:
+    """What stands between backticks as code; lines that were broken to be written are one again."""
+    return ticked(re.sub(r"(?<!\n)\n(?=\w)", " ", written))
+
+
 def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
     lines = [f'<h3 class="route"><span class="method">{method}</span> <code>{html.escape(path)}</code></h3>']
     if operation.get("deprecated"):
         lines.append("<p><em>deprecated</em></p>")
     if operation.get("description"):
-        lines.append(f'<p class="described">{html.escape(operation["description"])}</p>')
+        lines.append(f'<p class="described">{_text(operation["description"])}</p>')
     parameters = [item for item in operation.get("parameters", []) if item["in"] == "query"]
     if parameters:
         lines.append("<dl>")
         for item in parameters:
             lines.append(f"<dt><code>{html.escape(item['name'])}</code></dt>")
-            lines.append(f"<dd>{html.escape(item.get('description', ''))}</dd>")
+            lines.append(f"<dd>{_text(item.get('description', ''))}</dd>")
         lines.append("</dl>")
     return "\n".join(lines)
