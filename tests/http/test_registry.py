@@ -198,6 +198,8 @@ def test_tags(registry: httpx.Client) -> None:
     second = registry.get(registry.base_url.join(link[1:].partition(">")[0]))
     assert second.json()["tags"] == tags["tags"][1:]
     assert "Link" not in second.headers
+    none = registry.get("/default/open/tags/list", params={"n": 0})
+    assert (none.json()["tags"], "Link" in none.headers) == ([], False)
     key = next(tag for tag in tags["tags"] if tag != "latest")
     assert (
         registry.get(f"/default/open/manifests/{key}").content == registry.get("/default/open/manifests/latest").content
