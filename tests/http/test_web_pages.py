@@ -185,7 +185,7 @@ def test_an_environment_is_made_rolled_back_and_deleted(service: Service, html: 
     difference = client.get(
         "/environment/team/journey/difference/", params={"before": builds[0], "after": builds[1]}
     ).text
-    assert "<td>zlib</td><td>1.0</td><td>1.1</td><td>up</td>" in difference
+    assert '<td>zlib</td><td data-label="From">1.0</td><td data-label="to">1.1</td><td>up</td>' in difference
     page = follow(client.post(f"/build/{builds[0]}/activate/"), client)
     assert "This build is now the active one." in page
     assert data(client.get("/api/v1/environment/team/journey/"))["current_build_id"] == builds[0]
