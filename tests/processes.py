@@ -1,7 +1,9 @@
-"""Which processes run."""
+"""Which processes run, and what they are at."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -25,3 +27,14 @@ def alive_children(pid: int) -> list[int]:
             if int(fields[1]) == pid and fields[0] != "Z":
                 found += [int(entry.name), *alive_children(int(entry.name))]
     return found
+
+
+def connected_to(port: int, pids: Iterable[int]) -> int | None:
+    """That of the processes that has a connection to a port of 127.0.0.1."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    sockets = {f"socket:[{row[9]}]" for row in rows if row[2] == f"0100007F:{port:04X}" and row[3] == "01"}
+    for pid in pids:
+        with suppress(OSError):  # it has ended, or closed the file
+            if any(str(file.readlink()) in sockets for file in (Path("/proc") / str(pid) / "fd").iterdir()):
+                return pid
+    return None

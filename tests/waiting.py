@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-WAIT_SECONDS = 60.0
+# seconds: a bound for whatever ends by itself, however busy the machine; nobody waits for so long where things go well
+PATIENCE = 120.0
 Value = TypeVar("Value")
 
 
-def wait_for(what: str, get: Callable[[], Value | None], seconds: float = WAIT_SECONDS) -> Value:
+def wait_for(what: str, get: Callable[[], Value | None], seconds: float = PATIENCE) -> Value:
     """The first value of `get` that is true.
 
     Raises:

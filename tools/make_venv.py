@@ -20,8 +20,10 @@ def main(directory: Path, requirements: Path) -> int:
         package = f"python{version}-venv"
         if os.name != "posix" or os.geteuid() != 0 or shutil.which("apt-get") is None:
             return _fail("this Python has no ensurepip", f"install it, on Debian `apt-get install {package}`")
-        subprocess.run(["apt-get", "update", "-qq"], check=True)
-        subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", package], check=True)
+        apt = ["apt-get", "-qq", "-o", "Acquire::Retries=3", "-o", "DPkg::Lock::Timeout=600"]
+        asks_nothing = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        subprocess.run([*apt, "update"], check=True, env=asks_nothing)
+        subprocess.run([*apt, "install", "-y", "--no-install-recommends", package], check=True, env=asks_nothing)
     if not (directory / "bin" / "python").exists():
         subprocess.run([sys.executable, "-m", "venv", str(directory)], check=True)
     pip = [str(directory / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]

@@ -83,8 +83,10 @@ def _programs() -> None:
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         print(f"note: tests that need {', '.join(packages)} will be left out", file=sys.stderr)
         return
-    subprocess.run(["apt-get", "update", "-qq"], check=True)
-    subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages], check=True)
+    apt = ["apt-get", "-qq", "-o", "Acquire::Retries=3", "-o", "DPkg::Lock::Timeout=600"]
+    asks_nothing = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    subprocess.run([*apt, "update"], check=True, env=asks_nothing)
+    subprocess.run([*apt, "install", "-y", "--no-install-recommends", *packages], check=True, env=asks_nothing)
 
 
 def _lighthouse() -> None:

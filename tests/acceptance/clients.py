@@ -15,7 +15,7 @@ import pytest
 from tests.needed import missing
 from tests.waiting import wait_for
 
-LIMIT = 120.0  # seconds for anything that a client does
+LIMIT = 240.0  # seconds for anything that a client does
 
 
 def run(*command: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -57,7 +57,7 @@ def docker_daemon(directory: Path) -> Iterator[str]:
         yield address
     finally:
         daemon.send_signal(signal.SIGTERM)
-        daemon.wait(30)
+        daemon.wait(LIMIT)
         # it leaves mounts behind, on which the removal of the directory would fail
         for left in ("exec/netns/default", "data"):
             run("umount", directory / left)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,8 @@ from pathlib import Path
 import httpx
 
 from tests.conftest import missing
-from tests.waiting import wait_for
+from tests.ports import Port
+from tests.waiting import PATIENCE, wait_for
 
 USER, PASSWORD = "porter", "open sesame"
 _HTPASSWD = "porter:$2b$04$jejL6QpSkMZUVrd43kb.S.zCbquu5x638/PJJNqdHq3KUZqRAOK5G\n"
@@ -31,7 +31,7 @@ class DockerRegistry:
 
     @property
     def http(self) -> httpx.Client:
-        return httpx.Client(base_url=f"http://{self.host}/v2", auth=(USER, PASSWORD), timeout=30)
+        return httpx.Client(base_url=f"http://{self.host}/v2", auth=(USER, PASSWORD), timeout=PATIENCE)
 
     def requests(self, text: str) -> int:
         """How many requests of this kind have been answered."""
@@ -44,9 +44,12 @@ def docker_registry(directory: Path) -> Iterator[DockerRegistry]:
         missing("the program docker-registry")
     directory.mkdir(parents=True)
     (directory / "htpasswd").write_text(_HTPASSWD)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    with Port() as port, _serving(directory, port) as registry:
+        yield registry
+
+
+@contextmanager
+def _serving(directory: Path, port: int) -> Iterator[DockerRegistry]:
     host = f"localhost:{port}"
     config = {
         "version": 0.1,
@@ -69,7 +72,7 @@ def docker_registry(directory: Path) -> Iterator[DockerRegistry]:
         def answers() -> bool:
             assert process.poll() is None, log.read_text()
             try:
-                return httpx.get(f"http://{host}/v2/").status_code == httpx.codes.UNAUTHORIZED
+                return httpx.get(f"http://{host}/v2/", timeout=PATIENCE).status_code == httpx.codes.UNAUTHORIZED
             except httpx.HTTPError:
                 return False
 
@@ -77,4 +80,4 @@ def docker_registry(directory: Path) -> Iterator[DockerRegistry]:
         yield DockerRegistry(host, log, logins)
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from conda_store.domain.artifact import ArtifactType
 from conda_store.domain.build import BuildStatus
 from conda_store.services.context import Context
 from conda_store.services.specifications import Submission, submit
-from tests.waiting import WAIT_SECONDS, wait_for
+from tests.waiting import PATIENCE, wait_for
 from tools.channel.tiny import index, write_package
 
 
@@ -107,12 +108,12 @@ class Store:
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         """As the kernel does it when memory runs out."""
         process.send_signal(signal.SIGKILL)
-        process.wait(10)
+        process.wait(PATIENCE)
         self.processes.remove(process)
 
     def stop(self, process: subprocess.Popen[bytes]) -> None:
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE)
         self.processes.remove(process)
 
     def close(self) -> None:
@@ -131,7 +132,7 @@ class Store:
         assert found is not None
         return found
 
-    def ended(self, build_id: int, seconds: float = WAIT_SECONDS) -> BuildRecord:
+    def ended(self, build_id: int, seconds: float = PATIENCE) -> BuildRecord:
         """The build once it has ended and its log has become a blob."""
 
         def look() -> BuildRecord | None:
@@ -183,6 +184,13 @@ class Store:
                 continue
             found += [path for path in namespace.iterdir() if path.name != "envs" and str(path) not in kept]
         return found
+
+    def is_clean(self) -> None:
+        """Wait until there is no debris."""
+        deadline = time.monotonic() + PATIENCE
+        while found := self.debris():
+            assert time.monotonic() < deadline, found
+            time.sleep(0.02)
 
     def trash(self) -> list[Path]:
         directory = self.context.deployment.trash_directory

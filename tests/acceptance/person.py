@@ -36,5 +36,5 @@ def visit(client: httpx.Client, url: str, steps: int = 8) -> httpx.Response:
 
 
 if __name__ == "__main__":
-    with httpx.Client(follow_redirects=True, timeout=30) as browser:
+    with httpx.Client(follow_redirects=True, timeout=120) as browser:
         visit(browser, sys.argv[1])

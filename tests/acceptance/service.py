@@ -19,24 +19,25 @@ from typing import Any
 import httpx
 
 from conda_store.storage.keys import is_unfinished, stored_path
+from tests.ports import Port
 from tests.processes import alive_children, is_running
-from tests.waiting import WAIT_SECONDS, wait_for
+from tests.waiting import PATIENCE, wait_for
 
 PROGRAM = str(Path(sys.executable).with_name("conda-store"))
 ENDED = {"COMPLETED", "FAILED", "CANCELED"}
 API = "/api/v1"
-_SERVED = re.compile(r"conda-store is served at (http\S+)/")
+_SERVED = re.compile(r"conda-store is served at (http\S+)/\s")
 _QUICK = {
     "storage_threshold": 0,
     "lease_seconds": 12.0,
     "first_retry_delay": 0.1,
     "repodata_check_interval": 0.0,
-    "download_timeout": 5.0,
 }
 
 
 class Service:
-    """All that is kept lies below `directory`. `options` are those of `c.CondaStore`."""
+    """All that is kept lies below `directory`. `options` are those of `c.CondaStore`. However often it is started, it
+    has the same port."""
 
     def __init__(self, directory: Path, *arguments: str, indexes: bool = False, **options: object) -> None:
         self.directory = directory
@@ -56,8 +57,8 @@ class Service:
             "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
         }
         self.process: subprocess.Popen[bytes] | None = None
-        self._family: set[int] = set()
-        self.http = httpx.Client(timeout=30)
+        self._port = Port()
+        self.http = httpx.Client(timeout=PATIENCE)
 
     # --- the process ---------------------------------------------------------------------------------------
 
@@ -71,7 +72,7 @@ class Service:
             for item in (value if isinstance(value, list) else [value])
         ]
         command = [
-            PROGRAM, "serve", "--port=0", f"--CondaStoreWorker.index_channels={self._indexes}",
+            PROGRAM, "serve", f"--port={self._port.number}", f"--CondaStoreWorker.index_channels={self._indexes}",
             "--CondaStoreWorker.concurrency=2", *options, *self._arguments, *further,
         ]  # fmt: skip
         with self.log_file.open("ab") as log:
@@ -81,13 +82,13 @@ class Service:
 
         def served() -> re.Match[str] | None:
             assert self.process is not None and self.process.poll() is None, self.log_text()
-            return _SERVED.search(self.log_file.read_text()[begin:])
+            return _SERVED.search(self.log_file.read_bytes()[begin:].decode())
 
         url = wait_for("the service is up", served)[1]
         token = (self.data / "admin-token").read_text()
         self.http.close()
         self.http = httpx.Client(
-            base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=30, follow_redirects=True
+            base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE, follow_redirects=True
         )
         wait_for("the service answers", self._answers)
 
@@ -118,22 +119,23 @@ class Service:
         family = self.family()
         assert self.process is not None
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(PATIENCE)
         return family
 
-    def stop(self, number: signal.Signals = signal.SIGTERM, seconds: float = 20) -> int:
+    def stop(self, number: signal.Signals = signal.SIGTERM, seconds: float = PATIENCE) -> int:
         """Tell it to end; returns the exit status."""
         assert self.process is not None
         family = self.family() if self.process.poll() is None else set()
         self.process.send_signal(number)
         status = self.process.wait(seconds)
-        wait_for("all its processes end", lambda: not any(map(is_running, family)), 10)
+        wait_for("all its processes end", lambda: not any(map(is_running, family)))
         return status
 
     def close(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.stop()
         self.http.close()
+        self._port.close()
 
     def log_text(self) -> str:
         return self.log_file.read_text()
@@ -155,7 +157,7 @@ class Service:
         found: dict[str, Any] = answer.json()["data"]
         return found
 
-    def ended(self, build_id: int, seconds: float = WAIT_SECONDS) -> dict[str, Any]:
+    def ended(self, build_id: int, seconds: float = PATIENCE) -> dict[str, Any]:
         def look() -> dict[str, Any] | None:
             build = self.build(build_id)
             return build if build["status"] in ENDED else None
@@ -182,9 +184,7 @@ class Service:
 
     # --- the command line ----------------------------------------------------------------------------------
 
-    def command(
-        self, *arguments: str, seconds: float = WAIT_SECONDS, **further: Any
-    ) -> subprocess.CompletedProcess[str]:
+    def command(self, *arguments: str, seconds: float = PATIENCE, **further: Any) -> subprocess.CompletedProcess[str]:
         """`conda-store <arguments>`, as the user who started the server."""
         return subprocess.run(
             [PROGRAM, *arguments],
@@ -222,7 +222,7 @@ class Service:
         return self.rows(query, *values)[0]
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        connection = sqlite3.connect(f"file:{self.data / 'conda-store.sqlite'}?mode=ro", uri=True, timeout=10)
+        connection = sqlite3.connect(f"file:{self.data / 'conda-store.sqlite'}?mode=ro", uri=True, timeout=PATIENCE)
         try:
             return connection.execute(query, values).fetchall()
         finally:
@@ -250,8 +250,8 @@ class Service:
     def is_clean(self) -> None:
         """Wait until nothing is left over, the trash included."""
         trash = self.state / "%trash"
-        wait_for("the trash is taken out", lambda: not trash.exists() or not any(trash.iterdir()), 30)
-        deadline = time.monotonic() + 10
+        wait_for("the trash is taken out", lambda: not trash.exists() or not any(trash.iterdir()))
+        deadline = time.monotonic() + PATIENCE
         while found := self.debris():
             assert time.monotonic() < deadline, found
             time.sleep(0.02)

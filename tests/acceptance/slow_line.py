@@ -7,6 +7,9 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
+from tests.ports import Port
+from tests.waiting import PATIENCE
+
 _PIECE = 1 << 16
 
 
@@ -25,7 +28,8 @@ class Line:
         self._going = threading.Event()
         self._going.set()
         self._hold_at: int | None = None
-        self.port = 0
+        self._port = Port()
+        self.port = self._port.number
         self.received = 0
         self.held = threading.Event()
 
@@ -34,7 +38,6 @@ class Line:
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._listener.bind(("127.0.0.1", self.port))
         self._listener.listen(64)
-        self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def hold_at(self, size: int) -> None:
@@ -54,6 +57,10 @@ class Line:
                     end.shutdown(socket.SHUT_RDWR)
         self._hold_at = None
         self._going.set()
+
+    def close(self) -> None:
+        self.cut()
+        self._port.close()
 
     def _accept(self, listener: socket.socket) -> None:
         with suppress(OSError):
@@ -82,7 +89,7 @@ class Line:
                         self.received += len(piece)
                     if self._hold_at is not None and passed >= self._hold_at:
                         self.held.set()
-                        self._going.wait(60)
+                        self._going.wait(PATIENCE)
                 sink.sendall(piece)
         for end in (source, sink):
             with suppress(OSError):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.needed import missing
+from tests.waiting import PATIENCE
 from tools.channel.serve import ChannelServer
 
 ROOT = Path(__file__).parents[2]
@@ -19,7 +20,13 @@ ROOT = Path(__file__).parents[2]
 def demo(data: Path, alias: str) -> str:
     command = [sys.executable, "-m", "tools.demo", "--once", "--port=0", f"--data={data}", f"--channel-alias={alias}"]
     done = subprocess.run(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=280, check=False
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=PATIENCE * 4,
+        check=False,
     )
     assert done.returncode == 0, done.stdout
     return done.stdout
@@ -58,7 +65,7 @@ def test_a_port_in_use_is_said(tmp_path: Path, real_channel: Path) -> None:
         port = stand_in.url.rpartition(":")[2]
         command = [sys.executable, "-m", "tools.demo", "--once", f"--port={port}", f"--data={tmp_path / 'data'}",
                    f"--channel-alias={stand_in.url}"]  # fmt: skip
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 1
     assert "cannot be listened on" in done.stderr
     assert "Traceback" not in done.stderr

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,8 @@ import pytest
 from tests.acceptance import person
 from tests.acceptance.service import PROGRAM, Service
 from tests.needed import missing
-from tests.waiting import wait_for
+from tests.ports import Port
+from tests.waiting import PATIENCE, wait_for
 
 pytestmark = pytest.mark.xdist_group("identity")
 
@@ -59,11 +59,11 @@ c.JupyterHub.load_roles = [
 """
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-    return port
+@pytest.fixture(scope="module")
+def free_port() -> Iterator[Callable[[], int]]:
+    """Each call gives a port that nobody else gets."""
+    with ExitStack() as held:
+        yield lambda: held.enter_context(Port())
 
 
 @contextmanager
@@ -82,7 +82,7 @@ def running(command: list[str], directory: Path, url: str) -> Iterator[None]:
         def answers() -> bool:
             assert process.poll() is None, (directory / "log").read_text()
             try:
-                return httpx.get(url, timeout=5).status_code < 500
+                return httpx.get(url, timeout=PATIENCE).status_code < 500
             except httpx.HTTPError:
                 return False
 
@@ -91,10 +91,10 @@ def running(command: list[str], directory: Path, url: str) -> Iterator[None]:
     finally:
         process.terminate()
         try:
-            process.wait(30)
+            process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait(10)
+            process.wait(PATIENCE)
 
 
 @contextmanager
@@ -112,7 +112,7 @@ def serving(directory: Path, port: int, *lines: str) -> Iterator[Service]:
 
 @contextmanager
 def browser() -> Iterator[httpx.Client]:
-    with httpx.Client(follow_redirects=True, timeout=30) as client:
+    with httpx.Client(follow_redirects=True, timeout=PATIENCE) as client:
         yield client
 
 
@@ -128,7 +128,7 @@ def who(client: httpx.Client, service: Service, **headers: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, str, Path]]:
+def hub(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> Iterator[tuple[Service, str, Path]]:
     """A conda-store that is a service of a hub; the hub's address and configuration."""
     directory = tmp_path_factory.mktemp("hub")
     ports = {name: free_port() for name in ("port", "hub", "proxy", "own")}
@@ -165,7 +165,7 @@ def test_a_token_of_the_hub_is_known(hub: tuple[Service, str, Path]) -> None:
     service, _, file = hub
     made = subprocess.run(
         [str(BIN / "python"), "-m", "jupyterhub", "token", "alice", "-f", str(file)],
-        cwd=file.parent / "run", capture_output=True, text=True, timeout=60, check=True,
+        cwd=file.parent / "run", capture_output=True, text=True, timeout=PATIENCE, check=True,
     )  # fmt: skip
     token = made.stdout.split()[-1]
     with browser() as client:
@@ -175,7 +175,7 @@ def test_a_token_of_the_hub_is_known(hub: tuple[Service, str, Path]) -> None:
             assert who(client, service, Authorization=f"Bearer {wrong}")["authenticated"] is False
     environment = service.environment | {"CONDA_STORE_AUTH": "token", "CONDA_STORE_TOKEN": token}
     command = [PROGRAM, "--conda-store-url", at(service, ""), "token", "create", "--name", "notebook"]
-    ours = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    ours = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=True)
     with browser() as client:
         assert who(client, service, Authorization=f"Bearer {ours.stdout.strip()}")["name"] == "alice"
 
@@ -184,7 +184,7 @@ def test_a_token_of_the_hub_is_known(hub: tuple[Service, str, Path]) -> None:
 
 
 @pytest.fixture(scope="module")
-def openid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def openid(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> Iterator[Service]:
     directory = tmp_path_factory.mktemp("oidc")
     port, own = free_port(), free_port()
     claims = {"sub": "alice", "preferred_username": "alice", "groups": ["data", "it"]}
@@ -226,7 +226,7 @@ def test_openid_connect(openid: Service) -> None:
 
 
 def test_a_code_and_state_of_another_browser_are_refused(openid: Service) -> None:
-    with browser() as victim, httpx.Client(timeout=30) as attacker:
+    with browser() as victim, httpx.Client(timeout=PATIENCE) as attacker:
         begun = attacker.get(at(openid, "/login/")).headers["location"]
         back = attacker.post(begun, data={"sub": "mallory"}).headers["location"]
         assert victim.get(back).status_code == 401
@@ -247,7 +247,12 @@ def test_the_command_line_logs_in_through_the_browser_and_out_again(openid: Serv
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [PROGRAM, *arguments], env=environment, capture_output=True, text=True, timeout=90, stdin=subprocess.DEVNULL
+            [PROGRAM, *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            stdin=subprocess.DEVNULL,
         )
 
     assert run("whoami").returncode == 1

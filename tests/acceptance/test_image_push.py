@@ -20,7 +20,8 @@ from conda_store.artifacts.oci.remote import Login, Remote, RemoteManifest
 from tests.acceptance.docker_registry import PASSWORD, USER, DockerRegistry, docker_registry
 from tests.acceptance.harness import tiny_channel
 from tests.acceptance.service import API, PROGRAM, Service, serving
-from tests.waiting import wait_for
+from tests.files import files_below
+from tests.waiting import PATIENCE, wait_for
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.channel, pytest.mark.xdist_group("image_push")]
 
@@ -108,7 +109,7 @@ def test_an_image_saved_to_a_directory(service: Service, tmp_path: Path) -> None
     for blob in (layout / "blobs" / "sha256").iterdir():
         assert hashlib.sha256(blob.read_bytes()).hexdigest() == blob.name
     inspected = subprocess.run(
-        ["skopeo", "inspect", f"oci:{layout}:latest"], capture_output=True, text=True, timeout=60, check=False
+        ["skopeo", "inspect", f"oci:{layout}:latest"], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert inspected.returncode == 0, inspected.stderr
     assert json.loads(inspected.stdout)["Digest"] == done.stdout.strip()
@@ -158,7 +159,7 @@ def test_a_login_that_docker_keeps(service: Service, registry: DockerRegistry) -
     variables = {**service.environment, "CONDA_STORE_URL": str(service.http.base_url).rstrip("/")}
     done = subprocess.run(
         command, env={**variables, "REGISTRY_AUTH_FILE": str(registry.logins)}, capture_output=True, text=True,
-        timeout=60, check=False,
+        timeout=PATIENCE, check=False,
     )  # fmt: skip
     assert moved(done) == (4, 4)
 
@@ -246,6 +247,5 @@ def test_a_build_is_pushed_by_the_worker(service: Service, registry: DockerRegis
 
 
 def test_no_secret_is_told(service: Service, registry: DockerRegistry) -> None:
-    for file in service.directory.rglob("*"):
-        if file.is_file() and file.name != "logins.json":
-            assert PASSWORD.encode() not in file.read_bytes(), file
+    for file, content in files_below(service.directory):
+        assert PASSWORD.encode() not in content, file

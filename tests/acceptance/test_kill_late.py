@@ -28,7 +28,7 @@ import base64, hashlib, pathlib, time, zipfile
 METADATA = "Metadata-Version: 2.1\\nName: {name}\\nVersion: 1.0\\n"
 
 def wait(step):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     if step == {step!r}:
         pathlib.Path({reached!r}).touch()
         while pathlib.Path({hold!r}).exists() and time.monotonic() < deadline:
@@ -109,7 +109,7 @@ class Late:
 
     def with_script(self, name: str) -> str:
         script = f"mktemp -d\ntouch {self.reached}\n"
-        script += f"for _ in $(seq 600); do [ -e {self.hold} ] || exit 0; sleep 0.1; done\n"
+        script += f"for _ in $(seq 3000); do [ -e {self.hold} ] || exit 0; sleep 0.1; done\n"
         write_package(self.channel, name, "1.0", files={"share/held.txt": "held\n"}, link_scripts={"post-link": script})
         index(self.channel)
         return f"name: env\ndependencies: [{name}]\n"
@@ -155,7 +155,7 @@ def kill(service: Service, victim: str) -> None:
     else:
         gone = {_job(service, worker)}
         os.kill(*gone, signal.SIGKILL)
-    wait_for("its processes are gone", lambda: not any(map(is_running, gone)), 15)
+    wait_for("its processes are gone", lambda: not any(map(is_running, gone)))
 
 
 def _job(service: Service, worker: int) -> int:

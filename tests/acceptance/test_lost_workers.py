@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.harness import Store, store, tiny_channel
-from tests.processes import alive_children, is_running
-from tests.waiting import wait_for
+from tests.processes import alive_children, connected_to, is_running
+from tests.waiting import PATIENCE, wait_for
 from tools.channel.serve import ChannelServer, Fault
 
 SPECIFICATION = "name: env\ndependencies: [two, three]\n"
@@ -36,18 +36,19 @@ def test_a_killed_process_costs_an_attempt_and_nothing_else(
     descendants = alive_children(worker.pid)
     if victim == "worker":
         opened.kill(worker)
-        wait_for("its children are gone", lambda: not any(is_running(pid) for pid in descendants), 10)
+        wait_for("its children are gone", lambda: not any(is_running(pid) for pid in descendants))
         channel.faults.clear()
         opened.start_worker()
     else:
-        wait_for("the job's process is there", lambda: len(alive_children(worker.pid)) >= 2)
-        os.kill(max(alive_children(worker.pid)), signal.SIGKILL)
+        port = int(channel.url.rpartition(":")[2])
+        job = wait_for("the job is connected", lambda: connected_to(port, alive_children(worker.pid)))
+        os.kill(job, signal.SIGKILL)
         channel.faults.clear()
     build = opened.ended(build_id)
     assert (build.status, build.attempt) == ("COMPLETED", 2), opened.log(build_id)
     assert "attempt 2 of 3" in opened.log(build_id)
     opened.linked_to(build_id, "env")
-    assert opened.debris() == []
+    opened.is_clean()
 
 
 def _held(opened: Store, build_id: int, phase: str) -> bool:
@@ -66,7 +67,7 @@ def test_a_build_whose_workers_all_die_fails_with_the_reason(opened: Store, chan
     assert build.status == "FAILED"
     assert build.status_info is not None and "worker" in build.status_info
     assert opened.active("env") is None
-    assert opened.debris() == []
+    opened.is_clean()
 
 
 def _runs(opened: Store, build_id: int, attempt: int) -> bool:
@@ -100,9 +101,9 @@ def test_kills_at_any_moment_never_break_the_active_environment(tmp_path: Path) 
                 assert build.status == "COMPLETED" or build.status_info
         finally:
             done.set()
-            watcher.join(10)
+            watcher.join(PATIENCE)
         assert broken == []
-        assert opened.debris() == []
+        opened.is_clean()
         wait_for("the trash is taken out", lambda: not opened.trash())
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from tests.acceptance.harness import tiny_channel
 from tests.processes import alive_children, is_running
-from tests.waiting import wait_for
+from tests.waiting import PATIENCE, wait_for
 from tools.channel.serve import ChannelServer
 
 TOKEN = "a-token-that-the-operator-made-up"
@@ -78,16 +78,16 @@ class Site:
         finally:
             family = {process.pid, *alive_children(process.pid)}
             process.send_signal(signal.SIGTERM)
-            process.wait(20)
-            wait_for("all its processes end", lambda: not any(map(is_running, family)), 10)
+            process.wait(PATIENCE)
+            wait_for("all its processes end", lambda: not any(map(is_running, family)))
 
     def client(self) -> httpx.Client:
         def served() -> re.Match[str] | None:
-            return re.search(r"conda-store is served at (http\S+)/", self.log("conda-store-server"))
+            return re.search(r"conda-store is served at (http\S+)/\s", self.log("conda-store-server"))
 
         url = wait_for("the server is up", served)[1]
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        return httpx.Client(base_url=url, headers=headers, follow_redirects=True, timeout=60)
+        return httpx.Client(base_url=url, headers=headers, follow_redirects=True, timeout=PATIENCE)
 
     def completed(self, http: httpx.Client, name: str) -> None:
         """Handed in without a slash and without a namespace, as older programs do."""
@@ -119,7 +119,7 @@ def test_a_server_and_a_worker_share_a_configuration(site: Site) -> None:
         assert (link / "share" / "two" / "0.txt").read_text() == "two 0\n"
         assert stat.S_IMODE(link.stat().st_mode) == 0o555
         worker.send_signal(signal.SIGKILL)
-        worker.wait(10)
+        worker.wait(PATIENCE)
         with site.running("conda-store-worker"):
             site.completed(http, "again")
             temporary = site.directory / "state" / "%temporary"
@@ -162,7 +162,7 @@ def test_a_server_is_a_registry_where_it_is_told_to_be(site: Site) -> None:
 @pytest.mark.parametrize("program", ["conda-store-server", "conda-store-worker"])
 def test_a_configuration_that_is_not_there(tmp_path: Path, program: str) -> None:
     command = [str(Path(sys.executable).with_name(program)), f"--config={tmp_path / 'none.py'}"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert ended.returncode == 1
     assert "none.py" in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -175,7 +175,7 @@ def test_a_store_directory_that_cannot_be_used(tmp_path: Path, program: tuple[st
     command = [str(Path(sys.executable).with_name(program[0])), *program[1:]]
     command += [f"--CondaStore.store_directory={tmp_path / 'file'}"]
     environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path / "data")}
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, env=environment)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, env=environment)
     assert ended.returncode == 1
     assert f"{str(tmp_path / 'file')!r} cannot be used" in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -185,6 +185,6 @@ def test_a_worker_whose_server_is_gone_before_it_has_begun_does_not_begin(tmp_pa
     command = [sys.executable, "-m", "conda_store", "worker", "--die-with-parent=1"]  # not who starts it here
     command += [f"--CondaStore.store_directory={tmp_path}", f"--CondaStore.cache_directory={tmp_path / 'cache'}"]
     command += [f"--CondaStore.database_url=sqlite:///{tmp_path / 'conda-store.sqlite'}"]
-    ended = subprocess.run(command, capture_output=True, timeout=30, check=False)
+    ended = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
     assert ended.returncode == -signal.SIGTERM
     assert not (tmp_path / "conda-store.sqlite").exists()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 from conda_store.domain.access import SYSTEM
@@ -40,24 +39,24 @@ def test_a_running_build_is_cancelled_and_leaves_nothing(opened: Store, channel:
     opened.start_worker()
     build_id = opened.submit(SPECIFICATION.format("two"))
     opened.in_phase(build_id, "downloading")
-    asked = time.monotonic()
     cancel_build(opened.context, SYSTEM, build_id)
     build = opened.ended(build_id)
-    assert build.status == "CANCELED", time.monotonic() - asked
+    assert build.status == "CANCELED"
     assert f"build {build_id} marked as CANCELED due to being canceled from the REST API" in opened.log(build_id)
-    assert opened.debris() == []
+    opened.is_clean()
     channel.faults.clear()
     assert opened.ended(opened.submit(SPECIFICATION.format("two"))).status == "COMPLETED"
 
 
 def test_the_newest_submitted_build_wins_not_the_last_to_end(opened: Store, channel: ChannelServer) -> None:
-    channel.faults["*/two-*"] = Fault(delay=6.0)
+    channel.faults["*/two-*"] = Fault(hang=True)
     opened.start_worker()
     slow = opened.submit(SPECIFICATION.format("two"))
     opened.in_phase(slow, "downloading")
     quick = opened.submit(SPECIFICATION.format("three"))
     assert opened.ended(quick).status == "COMPLETED"
     opened.linked_to(quick, "env")
+    channel.faults.clear()
     slow_build = opened.ended(slow)
     assert slow_build.status == "COMPLETED"
     assert slow_build.ended_on > opened.build(quick).ended_on
@@ -71,11 +70,14 @@ def test_an_explicit_activation_outranks_what_was_submitted_before(opened: Store
     second = rebuild(opened.context, SYSTEM, first)
     opened.ended(second)
     opened.linked_to(second, "env")
-    channel.faults["*/two-*"] = Fault(delay=1.0, times=1)
+    channel.faults["*/two-*"] = Fault(hang=True)
     third = opened.submit(SPECIFICATION.format("two"))
+    opened.in_phase(third, "downloading")
     update_environment(opened.context, SYSTEM, "default", "env", build_id=first)
     opened.linked_to(first, "env")
+    channel.faults.clear()
     assert opened.ended(third).status == "COMPLETED"
+    opened.linked_to(first, "env")
     fourth = opened.submit(SPECIFICATION.format("one"))
     opened.ended(fourth)
     opened.linked_to(fourth, "env")

@@ -262,7 +262,7 @@ def ctr(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ...]]:
         yield command
     finally:
         daemon.terminate()
-        daemon.wait(30)
+        daemon.wait(LIMIT)
 
 
 def test_containerd_runs_an_environment(service: Service, ctr: tuple[str, ...]) -> None:

@@ -62,7 +62,7 @@ def pulled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pulled]:
         line = Line(lambda: service.http.base_url.port or 0)
         line.open()
         yield Pulled(service, line, {layer["size"]: layer["digest"] for layer in layers})
-        line.cut()
+        line.close()
 
 
 def started(*command: str | Path, **variables: str) -> subprocess.Popen[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import structlog
-from playwright.sync_api import Browser, BrowserContext, Page, Request
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
 
 from tests.acceptance.harness import tiny_channel
 from tests.acceptance.service import Service as Process
@@ -17,10 +17,13 @@ from tests.browser.seeded import seed
 from tests.conftest import missing
 from tests.http.longest import DEPLOYMENT, crowd
 from tests.http.service import Service
+from tests.waiting import PATIENCE
 from tools.channel.serve import ChannelServer
 from tools.channel.tiny import write_package
 
-MILLISECONDS = 20_000
+# for builds, too: where things go well nobody waits for so long
+MILLISECONDS = 1000 * PATIENCE
+expect.set_options(timeout=MILLISECONDS)
 
 NewPage = Callable[..., Page]
 

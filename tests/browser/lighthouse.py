@@ -27,7 +27,7 @@ def report(url: str, token: str, categories: Sequence[str]) -> dict[str, Any]:
         "--chrome-flags=--headless=new --no-sandbox --disable-gpu", "--no-enable-error-reporting",
     ]  # fmt: skip
     environment = os.environ | {"CHROME_PATH": chromium}
-    done = subprocess.run(command, check=False, capture_output=True, timeout=120, env=environment, text=True)
+    done = subprocess.run(command, check=False, capture_output=True, timeout=300, env=environment, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     found: dict[str, Any] = json.loads(done.stdout)
     return found

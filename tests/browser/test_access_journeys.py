@@ -12,8 +12,9 @@ from playwright.sync_api import Page, expect
 from conda_store.auth.passwords import make_entry
 from tests.acceptance.service import Service, serving
 from tests.browser.conftest import NewPage
+from tests.browser.following import begun, ended
 from tests.browser.screenshots import make_token
-from tests.browser.test_journeys import MINUTE, create
+from tests.browser.test_journeys import create
 from tools.channel.serve import ChannelServer
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("browser")]
@@ -146,20 +147,20 @@ def test_two_who_edit_hear_of_each_other_before_they_submit(people: Service, new
     expect(grace.locator("#newer")).to_be_empty()
     ada.goto(f"/create/?build={build_id}")
     expect(ada.locator("#newer")).to_contain_text("grace has this environment open for editing, too.")
-    expect(grace.locator("#newer")).to_contain_text("ada has this environment open", timeout=15_000)
+    expect(grace.locator("#newer")).to_contain_text("ada has this environment open")
 
 
 def test_an_editor_finds_creates_watches_activates_and_deletes_nothing(people: Service, new_page: NewPage) -> None:
     page = logged_in(people, new_page, "edith")
     page.goto("/")
     page.get_by_placeholder("Search").press_sequentially("kept")
+    expect(page).to_have_url(re.compile("search=kept"))
     page.get_by_role("link", name="shared / kept").click()
     page.get_by_role("link", name="Edit", exact=True).click()
     expect(page.get_by_label("Namespace")).to_have_value("shared")
     page.get_by_label("Specification").fill("name: kept\ndependencies: [two]\n")
-    page.get_by_role("button", name="Submit").click()
-    expect(page.locator("#build-status")).to_have_text("COMPLETED", timeout=MINUTE)
-    newest = int(page.url.rstrip("/").rsplit("/", 1)[1])
+    newest = begun(page, page.get_by_role("button", name="Submit"))
+    ended(page, "COMPLETED")
     page.get_by_role("link", name="kept").click()
     page.get_by_role("button", name=re.compile("^Activate build")).click()
     expect(page.get_by_text("This build is now the active one.")).to_be_visible()

@@ -10,12 +10,10 @@ from playwright.sync_api import Page, expect
 from conda_store.server.web.shown import size
 from tests.acceptance.service import Service
 from tests.browser.conftest import NewPage
+from tests.browser.following import begun, ended
 from tools.channel.serve import ChannelServer, Fault
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("browser")]
-
-ENDED = re.compile("COMPLETED|FAILED|CANCELED")
-MINUTE = 60_000
 
 
 def login_link(service: Service) -> str:
@@ -35,10 +33,9 @@ def create(page: Page, text: str) -> int:
     """Hand a specification in, and wait on the page of its build until it has ended; the build's id."""
     page.get_by_role("link", name="Create", exact=True).click()
     page.get_by_label("Specification").fill(text)
-    page.get_by_role("button", name="Submit").click()
-    page.wait_for_url(re.compile(r"/build/\d+/"))
-    expect(page.locator("#build-status")).to_have_text(ENDED, timeout=MINUTE)
-    return int(page.url.rstrip("/").rsplit("/", 1)[1])
+    build_id = begun(page, page.get_by_role("button", name="Submit"))
+    ended(page)
+    return build_id
 
 
 def test_from_the_login_link_to_a_deleted_environment(real: Service, new_page: NewPage) -> None:
@@ -82,7 +79,11 @@ def test_as_clients_of_earlier_releases_do_it(real: Service, new_page: NewPage) 
     page.get_by_placeholder("Password").fill((real.data / "admin-token").read_text())
     page.get_by_role("button", name="Sign In").click()
     page.get_by_placeholder("Search").fill("python")
+    # what is typed has the list loaded anew, and so has Enter
+    expect(page).to_have_url(re.compile("search=python"))
+    page.locator("#environments").evaluate("list => { list.dataset.before = 'Enter'; }")
     page.get_by_placeholder("Search").press("Enter")
+    expect(page.locator("#environments[data-before]")).to_have_count(0)
     page.locator("text=filesystem / python-flask-env").click()
     page.get_by_role("link", name=re.compile("^Build ")).first.click()
     expect(page.locator("#build-status")).to_contain_text("COMPLETED")
@@ -98,8 +99,8 @@ def test_a_build_that_fails_says_why_on_its_page(real: Service, new_page: NewPag
     page.get_by_label("Specification").fill("name: impossible\ndependencies: [three]\n")
     page.get_by_role("button", name="Preview").click()
     expect(page.get_by_role("heading", name=re.compile("Preview: 1 package"))).to_be_visible()
-    page.get_by_role("button", name="Submit").click()
-    expect(page.locator("#build-status")).to_have_text("COMPLETED", timeout=MINUTE)
+    begun(page, page.get_by_role("button", name="Submit"))
+    ended(page, "COMPLETED")
 
 
 def test_by_keyboard_alone(real: Service, new_page: NewPage) -> None:
@@ -123,7 +124,7 @@ def test_by_keyboard_alone(real: Service, new_page: NewPage) -> None:
     page.keyboard.insert_text("name: keys\ndependencies: [three]\n")
     reach("button", "Submit")
     page.keyboard.press("Enter")
-    expect(page.locator("#build-status")).to_have_text("COMPLETED", timeout=MINUTE)
+    ended(page, "COMPLETED")
     reach("link", "keys")
     page.keyboard.press("Enter")
     reach("button", f"Activate build {older}")
@@ -140,10 +141,8 @@ def test_without_javascript(real: Service, new_page: NewPage) -> None:
     page.get_by_label("Upload a file").set_input_files(
         {"name": "environment.yaml", "mimeType": "text/yaml", "buffer": b"name: plain\ndependencies: [one]\n"}
     )
-    page.get_by_role("button", name="Submit").click()
-    page.wait_for_url(re.compile(r"/build/\d+/"))
-    build_id = int(page.url.rstrip("/").rsplit("/", 1)[1])
-    assert real.ended(build_id)["status"] == "COMPLETED"
+    begun(page, page.get_by_role("button", name="Submit"))
+    ended(page, "COMPLETED")  # it is loaded anew by itself until then
     page.goto("/")
     page.get_by_placeholder("Search").fill("plain")
     page.get_by_role("button", name="Search").click()
@@ -158,11 +157,11 @@ def test_a_running_build_is_followed_and_cancelled(real: Service, channel: Chann
         page.get_by_role("link", name="Create", exact=True).click()
         page.get_by_label("Specification").fill("name: endless\ndependencies: [slow]\n")
         page.get_by_role("button", name="Submit").click()
-        expect(page.locator("#build-status")).to_have_text("BUILDING", timeout=MINUTE)
-        expect(page.locator("[data-phase=downloading]")).to_have_attribute("aria-current", "step", timeout=MINUTE)
+        expect(page.locator("#build-status")).to_have_text("BUILDING")
+        expect(page.locator("[data-phase=downloading]")).to_have_attribute("aria-current", "step")
         expect(page.locator("#log-text")).to_contain_text("starting build of conda environment")
         page.get_by_role("button", name="Cancel").click()
-        expect(page.locator("#build-status")).to_have_text("CANCELED", timeout=MINUTE)
+        ended(page, "CANCELED")
         expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
     finally:
         channel.faults.clear()
@@ -191,8 +190,8 @@ def test_a_build_that_fails_while_it_installs_leads_with_the_reason(
         assert page.evaluate("getSelection().toString()").endswith("is corrupt: Invalid checksum")
     finally:
         channel.faults.clear()
-    said.get_by_role("button", name="Try again").click()
-    expect(page.locator("#build-status")).to_have_text("COMPLETED", timeout=MINUTE)
+    begun(page, said.get_by_role("button", name="Try again"))
+    ended(page, "COMPLETED")
 
 
 def test_own_and_shared_bytes_are_told_apart(real: Service, new_page: NewPage) -> None:

@@ -9,14 +9,16 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from conda_store.domain.platform import current_platform
 from tests.acceptance.harness import write_wheel
 from tests.acceptance.service import Service, serving
 from tests.browser.conftest import NewPage
+from tests.browser.following import begun, build_of, ended
 from tests.browser.screenshots import make_token
-from tests.browser.test_journeys import MINUTE, logged_in, login_link
+from tests.browser.test_journeys import logged_in, login_link
+from tests.waiting import wait_for
 from tools.channel.serve import ChannelServer, Fault
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("browser")]
@@ -42,6 +44,7 @@ def log_in_elsewhere(page: Page, service: Service, link: str) -> None:
     with page.expect_popup() as opened:
         page.get_by_role("link", name=link).click()
     other = opened.value
+    other.wait_for_load_state()
     other.goto(login_link(service))
     expect(other.get_by_role("link", name="User", exact=True)).to_be_visible()
     other.close()
@@ -65,8 +68,8 @@ def test_a_file_of_each_form_is_dropped_and_built(real: Service, channel: Channe
         if name not in {"environment.yaml", "pixi.toml"}:
             page.get_by_text("Name and description").click()
             page.get_by_label("Name", exact=True).fill("dropped")
-        page.get_by_role("button", name="Submit").click()
-        expect(page.locator("#build-status"), name).to_have_text("COMPLETED", timeout=MINUTE)
+        begun(page, page.get_by_role("button", name="Submit"))
+        ended(page, "COMPLETED")
         expect(page.locator("td:nth-child(2)").get_by_text("two", exact=True), name).to_be_visible()
     page.goto("/create/")
     page.evaluate(DROP, ["environment.yaml", "x" * (11 * 1024 * 1024)])
@@ -94,10 +97,9 @@ def test_a_requirements_file_is_dropped_and_built(tmp_path: Path, real_channel: 
         expect(page.locator(".gutter .wrong")).to_have_text(["1\n", "2\n"])
         page.evaluate(DROP, ["requirements.txt", "# for the reports\nalpha>=1\n"])
         expect(page.locator("#problems")).to_be_empty()
-        page.get_by_role("button", name="Submit").click()
-        expect(page.locator("#build-status")).to_have_text("COMPLETED", timeout=MINUTE)
+        build_id = begun(page, page.get_by_role("button", name="Submit"))
+        ended(page, "COMPLETED")
         expect(page.get_by_role("row").filter(has_text="alpha")).to_contain_text("asked for")
-        build_id = int(page.url.rstrip("/").rsplit("/", 1)[1])
         python = service.prefix(build_id) / "bin" / "python"
         told = subprocess.run([python, "-c", "import alpha; print(alpha.VALUE)"], capture_output=True, text=True)
         assert told.stdout == "1\n", told.stderr
@@ -115,8 +117,13 @@ def test_a_button_sends_its_form_once(real: Service, new_page: NewPage) -> None:
     page.goto("/create/")
     page.get_by_label("Specification").fill("name: once\ndependencies: [one]\n")
     expect(page.locator("#problems")).to_be_empty()
-    page.route("**/create/", lambda route: (page.wait_for_timeout(400), route.continue_()))
-    page.get_by_role("button", name="Submit").dblclick()
+    held: list[Route] = []
+    page.route("**/create/", lambda route: held.append(route))
+    with page.expect_request("**/create/"):
+        page.get_by_role("button", name="Submit").dblclick()
+    wait_for("the form is held", lambda: page.title() and held)
+    for route in held:
+        route.continue_()
     page.wait_for_url(re.compile(r"/build/\d+/"))
     assert [urlsplit(url).path for url in sent if not url.endswith("/check/")] == ["/create/"]
 
@@ -129,10 +136,10 @@ def test_nothing_that_was_typed_is_lost_when_the_login_ends(real: Service, new_p
     page.get_by_label("Specification").fill(text)
     page.context.clear_cookies()
     page.get_by_role("button", name="Submit").click()
-    expect(page.get_by_label("Specification")).to_have_value(text)
     log_in_elsewhere(page, real, "Log in in another window")
-    page.get_by_role("button", name="Submit").click()
-    expect(page.locator("#build-status")).to_have_text("COMPLETED", timeout=MINUTE)
+    expect(page.get_by_label("Specification")).to_have_value(text)
+    begun(page, page.get_by_role("button", name="Submit"))
+    ended(page, "COMPLETED")
 
     page.goto("/environment/default/kept/")
     page.get_by_text("Describe it").click()
@@ -157,14 +164,13 @@ def test_the_back_button_leads_to_what_was_there(real: Service, new_page: NewPag
     page.go_back()
     expect(page.locator(".lead"), "the page tells the truth, not what it was").to_have_text("Said once")
     page.goto(f"/build/{build_id}/")
-    page.get_by_role("button", name="Rebuild").click()
-    expect(page.locator("#build-status")).to_have_text("COMPLETED", timeout=MINUTE)
-    again = page.url
+    again = begun(page, page.get_by_role("button", name="Rebuild"))
+    ended(page, "COMPLETED")
     page.go_back()
-    expect(page.get_by_role("heading", name=f"Build {build_id}")).to_be_visible()
-    page.get_by_role("button", name="Rebuild").click()
-    page.wait_for_url(re.compile(r"/build/\d+/"))
-    assert page.url != again, "a page that was come back to can be used again"
+    expect(page.get_by_role("heading", name=re.compile(rf"^Build {build_id}\b"))).to_be_visible()
+    assert build_of(page) == build_id
+    # a page that was come back to can be used again
+    assert begun(page, page.get_by_role("button", name="Rebuild")) > again > build_id
 
 
 def test_what_is_typed_is_there_when_one_comes_back(real: Service, new_page: NewPage) -> None:
@@ -209,18 +215,17 @@ def test_a_live_log_goes_on_when_the_server_comes_back(
     try:
         build_id = real.submit("name: restarted\ndependencies: [slow]\n")
         page.goto(f"/build/{build_id}/")
-        expect(page.locator("#build-status")).to_have_text("BUILDING", timeout=MINUTE)
+        expect(page.locator("#build-status")).to_have_text("BUILDING")
         # somebody leaves and comes back: the page shows where it is
         page.goto("/")
         page.go_back()
-        expect(page.locator("[data-phase=downloading]")).to_have_attribute("aria-current", "step", timeout=MINUTE)
-        port = real.http.base_url.port
+        expect(page.locator("[data-phase=downloading]")).to_have_attribute("aria-current", "step")
         real.kill()
         expect(page.locator("#progress-text")).to_contain_text("The server does not answer")
     finally:
         channel.faults.clear()
-    real.start(f"--port={port}")
-    expect(page.locator("#build-status")).to_have_text("COMPLETED", timeout=MINUTE)
+    real.start()
+    ended(page, "COMPLETED")
     expect(page.locator("#log-text")).to_contain_text("build completed")
 
 
@@ -232,10 +237,10 @@ def test_two_tabs_see_the_same_build(real: Service, channel: ChannelServer, new_
         other = page.context.new_page()
         for tab in (page, other):
             tab.goto(f"/build/{build_id}/")
-            expect(tab.locator("#build-status")).to_have_text("BUILDING", timeout=MINUTE)
+            expect(tab.locator("#build-status")).to_have_text("BUILDING")
         page.get_by_role("button", name="Cancel").click()
         for tab in (page, other):
-            expect(tab.locator("#build-status")).to_have_text("CANCELED", timeout=MINUTE)
+            ended(tab, "CANCELED")
     finally:
         channel.faults.clear()
 

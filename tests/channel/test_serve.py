@@ -7,10 +7,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from tests.waiting import PATIENCE, wait_for
 from tools.channel.serve import ChannelServer, Fault
 from tools.channel.tiny import index, write_package
 
@@ -26,7 +28,7 @@ def server(tmp_path: Path) -> Iterator[ChannelServer]:
         yield running
 
 
-def get(url: str, method: str = "GET", timeout: float = 5, **headers: str) -> tuple[int, dict[str, str], bytes]:
+def get(url: str, method: str = "GET", timeout: float = PATIENCE, **headers: str) -> tuple[int, dict[str, str], bytes]:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     request = urllib.request.Request(url, headers=named, method=method)
     try:
@@ -116,6 +118,16 @@ def test_delay_and_hang(server: ChannelServer) -> None:
     server.faults["/data.bin"] = Fault(hang=True)
     with pytest.raises(TimeoutError):
         get(f"{server.url}/data.bin", timeout=0.1)
+
+
+def test_who_was_kept_waiting_is_answered_when_the_fault_is_over(server: ChannelServer) -> None:
+    server.faults["/data.bin"] = fault = Fault(hang=True, times=1)
+    with ThreadPoolExecutor(1) as threads:
+        answer = threads.submit(get, f"{server.url}/data.bin")
+        wait_for("it hangs", lambda: fault.times == 0)
+        assert not answer.done()
+        server.faults.clear()
+        assert answer.result()[::2] == (200, CONTENT)
 
 
 def test_authorization(server: ChannelServer) -> None:

@@ -16,6 +16,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from conda_store.domain.pkce import challenge_of
+from tests.waiting import PATIENCE
 
 CLIENT, SECRET = "conda-store", "client-secret"
 
@@ -56,7 +57,7 @@ class Provider:
     ) -> None:
         self._http.shutdown()
         self._http.server_close()
-        self._thread.join(30)
+        self._thread.join(PATIENCE)
 
     def authorize(self, query: Mapping[str, str]) -> str:
         """Where somebody who has logged in is sent back to."""

@@ -35,7 +35,7 @@ from conda_store.services.run_build import run_build
 from conda_store.services.specifications import Submission
 from conda_store.storage import BlobStore, local_blobs
 from tests.queueing import pack
-from tests.waiting import wait_for
+from tests.waiting import PATIENCE, wait_for
 
 TOKENS = {
     "admin": {"primary_namespace": "default", "role_bindings": {"*/*": ["admin"]}},
@@ -100,7 +100,8 @@ class Service:
         listener.bind(("127.0.0.1", 0))
         self.port = listener.getsockname()[1]
         self.url = f"http://localhost:{self.port}{self.options.prefix}"
-        self.app = create_app(self.context, self.options)
+        # however long a test takes, no try of a limited number comes back
+        self.app = create_app(self.context, self.options, clock=lambda: 0.0)
         config = uvicorn.Config(
             self.app,
             http=FileSendingProtocol,
@@ -114,14 +115,14 @@ class Service:
 
     def __enter__(self) -> Service:
         self._thread.start()
-        wait_for("the server's start", lambda: self._server.started, 20)
+        wait_for("the server's start", lambda: self._server.started)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._server.should_exit = True
-        self._thread.join(timeout=20)
+        self._thread.join(PATIENCE)
         assert not self._thread.is_alive()
 
     def waiting_requests(self) -> int:
@@ -139,7 +140,9 @@ class Service:
 
     def client(self, token: str | None = None) -> httpx.Client:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}{self.options.prefix}", headers=headers, timeout=20)
+        return httpx.Client(
+            base_url=f"http://127.0.0.1:{self.port}{self.options.prefix}", headers=headers, timeout=PATIENCE
+        )
 
     def submit(self, namespace: str, name: str, *packages: str, **others: Any) -> int:
         """Queue a build of an environment; its id."""

@@ -121,7 +121,7 @@ def test_nobody_fills_the_disk_with_refusals(service: Service, admin: httpx.Clie
     async def refused(scope: Any, receive: Any, send: Any) -> None:
         note(scope["actor"], scope["action"], is_allowed=False, detail="flood")
 
-    trail = AuditTrail(refused, service.context)
+    trail = AuditTrail(refused, service.context, clock=lambda: 0.0)
 
     def flood(times: int, actor: str, address: str, action: str = "namespace::delete") -> None:
         for number in range(times):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import ClassVar
 
 import httpx
 import jwt
@@ -21,7 +22,7 @@ from conda_store.db import namespaces, roles
 from conda_store.domain.access import Holder, HolderKind, RoleBinding, Way
 from conda_store.domain.roles import Role
 from tests.http.service import Service, data, refused
-from tests.waiting import wait_for
+from tests.waiting import PATIENCE, wait_for
 
 FORMER, PRESENT = "former-secret-" * 4, "present-secret-" * 4
 
@@ -65,11 +66,11 @@ class Slow(Authentication):
 
     has_passwords = True
     together = threading.Barrier(20)
-    tried = 0
+    tried: ClassVar[list[str]] = []
 
     def check_password(self, name: str, password: str) -> AuthenticationToken | None:
-        self.tried += 1
-        self.together.wait(timeout=30)
+        self.tried.append(name)
+        self.together.wait(PATIENCE)
         return None
 
 
@@ -82,7 +83,7 @@ def test_many_tries_at_once_are_counted_before_they_are_made(tmp_path: Path) -> 
 
         statuses = sorted(pool.map(attempt, range(30)))
     assert statuses == [403] * 20 + [429] * 10
-    assert provider.tried == 20
+    assert len(provider.tried) == 20
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
@@ -191,7 +192,7 @@ def test_logins_refused_logins_and_their_ends_are_in_the_audit_log(tmp_path: Pat
             ("team", "log-in", True, "with a token"),
         }
         # refusals are written when their requests have been answered
-        wait_for("all entries", lambda: len(entries(service)) >= len(expected), 20)
+        wait_for("all entries", lambda: len(entries(service)) >= len(expected))
         (until,) = {row[3].partition(", a laptop, ")[2] for row in entries(service) if row[1] == "token::create"}
         assert datetime.strptime(until, "until %Y-%m-%d %H:%M").year >= 2026
         assert {(*row[:3], row[3].partition(", until")[0]) for row in entries(service)} == expected
@@ -358,8 +359,7 @@ def test_nobody_fills_the_database_with_logins(tmp_path: Path) -> None:
     with Service(tmp_path) as service, service.client() as client:
         login = {"username": "", "password": "viewer"}
         statuses = [client.post("/login/", json=login).status_code for _ in range(150)]
-        assert statuses[:100] == [200] * 100
-        assert 429 in statuses
+        assert statuses == [200] * 120 + [429] * 30
         assert client.post("/login/", json=login | {"password": "admin"}).status_code == 200
 
 

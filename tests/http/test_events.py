@@ -17,6 +17,7 @@ from conda_store.domain.build import BuildStatus, Phase, Progress
 from conda_store.services import builds, environments
 from conda_store.services.logs import keep_log
 from tests.http.service import Service, refused
+from tests.waiting import PATIENCE
 
 
 def events(client: httpx.Client, build_id: int, **options: Any) -> Iterator[ServerSentEvent]:
@@ -32,11 +33,14 @@ def text_of(found: list[ServerSentEvent]) -> str:
     return "".join(json.loads(event.data)["text"] for event in found if event.event == "log")
 
 
-def claimed(service: Service) -> Lease:
-    with service.context.database.write() as connection:
-        lease = leases.claim(connection, "worker-1", service.context.deployment.lease)
-    assert lease is not None
-    return lease
+def claimed(service: Service, build_id: int) -> Lease:
+    """A worker takes the build, and all that wait before it."""
+    while True:
+        with service.context.database.write() as connection:
+            lease = leases.claim(connection, "worker-1", service.context.deployment.lease)
+        assert lease is not None
+        if lease.build_id == build_id:
+            return lease
 
 
 def write(service: Service, build_id: int, text: str) -> None:
@@ -53,7 +57,7 @@ def test_progress_and_log_come_while_they_happen(service: Service, admin: httpx.
         "status": "QUEUED", "phase": "queued", "packages_done": 0, "packages_total": 0, "bytes_done": 0,
         "bytes_total": 0, "packages_linked": 0, "remaining": [], "status_info": None,
     }  # fmt: skip
-    lease = claimed(service)
+    lease = claimed(service, build_id)
     assert json.loads(next(found).data)["status"] == "BUILDING"
     write(service, build_id, "first line\n")
     line = next(found)
@@ -93,7 +97,7 @@ def test_after_an_interruption_the_log_goes_on_where_it_was(
     service: Service, admin: httpx.Client, is_kept: bool
 ) -> None:
     build_id = service.submit("events", f"again-{is_kept}", "zlib")
-    lease = claimed(service)
+    lease = claimed(service, build_id)
     write(service, build_id, "one\n")
     write(service, build_id, "two\n")
     seen = ""
@@ -135,7 +139,7 @@ def test_many_may_follow(service: Service) -> None:
     while service.work():
         pass
     for thread in threads:
-        thread.join(timeout=20)
+        thread.join(PATIENCE)
     assert len(texts) == 12
     assert len(set(texts)) == 1
     assert "Executing transaction:" in texts[0]

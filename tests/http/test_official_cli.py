@@ -14,6 +14,7 @@ from conda_store.artifacts.oci.documents import ManifestForm
 from conda_store.services.images import request_image
 from tests.http.service import Service
 from tests.needed import missing
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -53,7 +54,12 @@ def run(program: Path, service: Service, tmp_path: Path) -> Run:
             "CONDA_STORE_TOKEN": token,
         }
         return subprocess.run(
-            [str(program), *arguments], capture_output=True, text=True, timeout=60, cwd=tmp_path, env=environment
+            [str(program), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            cwd=tmp_path,
+            env=environment,
         )
 
     return run
@@ -117,10 +123,10 @@ def test_tables_are_drawn(run: Run) -> None:
 
 
 def test_waiting(run: Run) -> None:
-    assert run("wait", "files/one", "--timeout", "10", "--interval", "1").returncode == 0
+    assert run("wait", "files/one", "--timeout", "60", "--interval", "1").returncode == 0
     for artifact in ("lockfile", "docker"):
-        assert run("wait", "files/one", "--artifact", artifact, "--timeout", "10", "--interval", "1").returncode == 0
-    failed = run("wait", "files/broken", "--timeout", "10", "--interval", "1")
+        assert run("wait", "files/one", "--artifact", artifact, "--timeout", "60", "--interval", "1").returncode == 0
+    failed = run("wait", "files/broken", "--timeout", "60", "--interval", "1")
     assert (failed.returncode, "failed" in failed.stderr) == (1, True)
 
 

@@ -17,6 +17,7 @@ from conda_store.client.transport import Transport
 from conda_store.domain.pkce import challenge_of
 from conda_store.errors import ServerError
 from tests.http.service import Service, data
+from tests.waiting import PATIENCE
 
 VERIFIER = "v" * 43
 
@@ -30,7 +31,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 @pytest.fixture
 def person(service: Service) -> Iterator[httpx.Client]:
     """A browser in which alice is logged in."""
-    with httpx.Client(base_url=service.url, follow_redirects=True, timeout=20) as client:
+    with httpx.Client(base_url=service.url, follow_redirects=True, timeout=PATIENCE) as client:
         client.post("/login/", data={"username": "alice", "password": "password"})
         yield client
 
@@ -59,7 +60,7 @@ def answering(person: httpx.Client, answer: str) -> Callable[[str], None]:
 
 
 def test_in_the_browser(service: Service, person: httpx.Client, transport: Transport) -> None:
-    token = by_browser(transport, answering(person, "allow"), seconds=20)
+    token = by_browser(transport, answering(person, "allow"), seconds=PATIENCE)
     assert is_token(token)
     with service.client(token) as client:
         found = data(client.get("/api/v1/user/"))
@@ -74,7 +75,7 @@ def test_in_the_browser(service: Service, person: httpx.Client, transport: Trans
 
 def test_a_denied_login_gives_nothing(person: httpx.Client, transport: Transport) -> None:
     with pytest.raises(ServerError, match="denied"):
-        by_browser(transport, answering(person, "deny"), seconds=20)
+        by_browser(transport, answering(person, "deny"), seconds=PATIENCE)
 
 
 def test_nobody_answers(transport: Transport) -> None:
@@ -85,8 +86,8 @@ def test_nobody_answers(transport: Transport) -> None:
 def test_an_answer_without_the_state_does_not_count(transport: Transport) -> None:
     def open_page(url: str) -> None:
         target = httpx.URL(url).params["redirect_uri"]
-        assert httpx.get(target, params={"code": "forged", "state": "wrong"}).status_code == 400
-        assert httpx.get(target, params={"code": "forged"}).status_code == 400
+        assert httpx.get(target, params={"code": "forged", "state": "wrong"}, timeout=PATIENCE).status_code == 400
+        assert httpx.get(target, params={"code": "forged"}, timeout=PATIENCE).status_code == 400
 
     with pytest.raises(ServerError, match="nobody allowed"):
         by_browser(transport, open_page, seconds=0.01)
@@ -186,7 +187,7 @@ def test_without_pkce_there_is_no_code(person: httpx.Client) -> None:
 
 
 def test_who_is_not_logged_in_has_to_log_in_first(service: Service) -> None:
-    with httpx.Client(base_url=service.url, follow_redirects=True, timeout=20) as client:
+    with httpx.Client(base_url=service.url, follow_redirects=True, timeout=PATIENCE) as client:
         query = {"redirect_uri": "http://127.0.0.1:9/", "code_challenge": "c" * 43, "code_challenge_method": "S256"}
         page = client.get("/login/authorize/", params=query)
         assert page.url.path == "/login/"

@@ -57,7 +57,7 @@ def test_a_refusal_says_why(service: Service, lines: list[EventDict], method: st
 def refusal(lines: list[EventDict]) -> EventDict:
     """The line is written when the answer has been sent: it may come a little later."""
     (found,) = wait_for(
-        "the refusal in the log", lambda: [line for line in lines if line["event"] == "request refused"], 10
+        "the refusal in the log", lambda: [line for line in lines if line["event"] == "request refused"]
     )
     return found
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from conda_store.artifacts.oci.documents import ManifestForm
 from conda_store.domain.on_demand import Audience
 from conda_store.errors import ArtifactFailed
 from tests.http.service import Service
+from tests.waiting import PATIENCE
 
 OCI, DOCKER = ManifestForm.OCI.value, ManifestForm.DOCKER.value
 UNKNOWN = "sha256:" + "0" * 64
@@ -38,7 +39,7 @@ class Packer:
 
     def __exit__(self, *_: object) -> None:
         self._stopping.set()
-        self._thread.join(20)
+        self._thread.join(PATIENCE)
 
     def _run(self) -> None:
         while not self._stopping.wait(0.02):
@@ -57,7 +58,7 @@ def images(service: Service) -> Iterator[Service]:
 
 @pytest.fixture
 def registry(images: Service) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"http://127.0.0.1:{images.port}/v2", timeout=30) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{images.port}/v2", timeout=PATIENCE) as client:
         yield client
 
 
@@ -305,7 +306,7 @@ def test_many_ask_for_one_image(images: Service) -> None:
     answers: list[str] = []
 
     def pull() -> None:
-        with httpx.Client(base_url=f"http://127.0.0.1:{images.port}/v2", timeout=30) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{images.port}/v2", timeout=PATIENCE) as client:
             answers.append(client.get("/default/wanted/manifests/latest").headers["Docker-Content-Digest"])
 
     before = images.builder.calls["extracted"]
@@ -313,7 +314,7 @@ def test_many_ask_for_one_image(images: Service) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE)
     assert len(answers) == 8
     assert len(set(answers)) == 1
     assert images.builder.calls["extracted"] == before + 1
@@ -322,7 +323,7 @@ def test_many_ask_for_one_image(images: Service) -> None:
 def test_who_waits_too_long_is_told_to_come_again(tmp_path: Path) -> None:
     with Service(tmp_path, packing_wait=0.2) as slow:
         slow.build("default", "slow", "zlib")
-        with httpx.Client(base_url=f"http://127.0.0.1:{slow.port}/v2", timeout=30) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{slow.port}/v2", timeout=PATIENCE) as client:
             response = client.get("/default/slow/manifests/latest")
             assert code(response, 503) == "UNAVAILABLE"
             assert int(response.headers["Retry-After"]) > 0
@@ -436,7 +437,7 @@ def test_many_ask_for_the_same_packages(images: Service) -> None:
     answers: list[str] = []
 
     def pull() -> None:
-        with httpx.Client(base_url=f"http://127.0.0.1:{images.port}/v2", timeout=30) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{images.port}/v2", timeout=PATIENCE) as client:
             answers.append(on_demand(client, "wanted.ge.2/by.ne.1/many").headers["Docker-Content-Digest"])
 
     before = images.builder.calls["install"]
@@ -444,7 +445,7 @@ def test_many_ask_for_the_same_packages(images: Service) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE)
     assert len(answers) == 8
     assert len(set(answers)) == 1
     assert images.builder.calls["install"] == before + 1
@@ -498,7 +499,7 @@ def test_an_image_as_of_a_day(images: Service, registry: httpx.Client) -> None:
     assert (then.status_code, now.status_code) == (200, 200), then.text
     assert then.content != now.content
     assert tagged("at-2021-01-31").content == then.content
-    for tag in ("at-2021-02-31", f"at-{datetime.now(UTC).date()}", "at-2999-01-01"):
+    for tag in ("at-2021-02-31", f"at-{(datetime.now(UTC) + timedelta(days=1)).date()}", "at-2999-01-01"):
         assert code(tagged(tag), 400) == "NAME_INVALID"
     assert code(tagged("at-2021"), 404) == "MANIFEST_UNKNOWN"
     # the packages of the builder without packages are of September 2020
@@ -523,7 +524,7 @@ def test_who_may_name_packages(tmp_path: Path, audience: Audience, statuses: dic
     with (
         Service(tmp_path, deployment={"on_demand_for": audience}) as service,
         Packer(service),
-        httpx.Client(base_url=f"http://127.0.0.1:{service.port}/v2", timeout=30) as client,
+        httpx.Client(base_url=f"http://127.0.0.1:{service.port}/v2", timeout=PATIENCE) as client,
     ):
         for token, status in statuses.items():
             answer = on_demand(client, f"zlib/{token}", token)
@@ -541,7 +542,7 @@ def test_how_much_may_be_asked_for_in_an_hour(tmp_path: Path) -> None:
     with (
         Service(tmp_path, deployment={"on_demand_for": Audience.ANYBODY, "on_demand_per_hour": 2}) as service,
         Packer(service),
-        httpx.Client(base_url=f"http://127.0.0.1:{service.port}/v2", timeout=30) as client,
+        httpx.Client(base_url=f"http://127.0.0.1:{service.port}/v2", timeout=PATIENCE) as client,
     ):
         assert [on_demand(client, name, "anonymous").status_code for name in ("a", "b")] == [200, 200]
         refused = on_demand(client, "c", "anonymous")

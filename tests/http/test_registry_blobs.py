@@ -24,7 +24,7 @@ from conda_store.services.image_making import sweep
 from conda_store.services.images import request_image
 from conda_store.storage import BlobStore
 from tests.http.service import Service
-from tests.waiting import wait_for
+from tests.waiting import PATIENCE, wait_for
 
 ACCEPT = {"Accept": ManifestForm.OCI.value}
 LARGE = 50 << 20
@@ -33,7 +33,7 @@ LARGE = 50 << 20
 def packed(service: Service, name: str, *packages: str) -> list[dict[str, str]]:
     """The layers of an environment's image."""
     service.build("default", name, *packages)
-    with httpx.Client(base_url=f"http://127.0.0.1:{service.port}/v2/default/{name}", timeout=20) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{service.port}/v2/default/{name}", timeout=PATIENCE) as client:
         assert client.get("/manifests/latest", headers=ACCEPT).status_code == 503
         assert service.pack() == 1
         layers: list[dict[str, str]] = client.get("/manifests/latest", headers=ACCEPT).json()["layers"]
@@ -52,7 +52,7 @@ def test_where_the_storage_signs_urls_the_client_is_sent_there(tmp_path: Path) -
     blobs = BlobStore(MemoryStore(), signer=signer)
     with Service(tmp_path, blobs=blobs, packing_wait=0.05) as service:
         layer = packed(service, "signed", "zlib")[0]
-        with httpx.Client(base_url=f"http://127.0.0.1:{service.port}/v2/default", timeout=20) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{service.port}/v2/default", timeout=PATIENCE) as client:
             for method in ("GET", "HEAD"):
                 answer = client.request(method, f"/signed/blobs/{layer['digest']}")
                 assert answer.status_code == 307
@@ -67,11 +67,13 @@ def test_where_the_storage_signs_urls_the_client_is_sent_there(tmp_path: Path) -
 def test_a_server_in_front_sends_layers(tmp_path: Path) -> None:
     with Service(tmp_path, accel_redirect="/kept/", packing_wait=0.05) as service:
         digest = packed(service, "handed", "zlib")[0]["digest"]
-        answer = httpx.get(f"http://127.0.0.1:{service.port}/v2/default/handed/blobs/{digest}")
+        answer = httpx.get(f"http://127.0.0.1:{service.port}/v2/default/handed/blobs/{digest}", timeout=PATIENCE)
         assert (answer.status_code, answer.content) == (200, b"")
         assert answer.headers["X-Accel-Redirect"] == f"/kept/{layer_blob_key(digest[7:])}"
         assert answer.headers["Docker-Content-Digest"] == digest
-        unknown = httpx.get(f"http://127.0.0.1:{service.port}/v2/default/handed/blobs/sha256:{'0' * 64}")
+        unknown = httpx.get(
+            f"http://127.0.0.1:{service.port}/v2/default/handed/blobs/sha256:{'0' * 64}", timeout=PATIENCE
+        )
         assert (unknown.status_code, "X-Accel-Redirect" in unknown.headers) == (404, False)
 
 
@@ -79,7 +81,7 @@ def test_without_the_registry_there_is_none(tmp_path: Path) -> None:
     with Service(tmp_path, enable_registry=False) as service:
         service.build("default", "open", "zlib")
         for path in ("/v2/", "/v2/default/open/manifests/latest"):
-            assert httpx.get(f"http://127.0.0.1:{service.port}{path}").status_code == 404
+            assert httpx.get(f"http://127.0.0.1:{service.port}{path}", timeout=PATIENCE).status_code == 404
 
 
 def open_sockets() -> int:
@@ -92,7 +94,7 @@ def leave(service: Service, path: str, *, once: Callable[[], bool] = lambda: Tru
     request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
     with ExitStack() as clients:
         for _ in range(30):
-            client = clients.enter_context(socket.create_connection(("127.0.0.1", service.port), timeout=20))
+            client = clients.enter_context(socket.create_connection(("127.0.0.1", service.port), timeout=PATIENCE))
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             client.sendall(request)
             if answered:
@@ -164,7 +166,7 @@ def test_who_waits_is_answered_when_the_server_ends(tmp_path: Path) -> None:
         with Service(tmp_path) as service:
             service.build("default", "slow", "zlib")
             queued = service.submit("default", "queued", "zlib")
-            ask = partial(httpx.get, timeout=30)
+            ask = partial(httpx.get, timeout=PATIENCE)
             image = threads.submit(ask, f"http://127.0.0.1:{service.port}/v2/default/slow/manifests/latest")
             events = threads.submit(ask, f"http://127.0.0.1:{service.port}/api/v1/build/{queued}/events/")
             wait_for("both wait", lambda: service.waiting_requests() == 2)
@@ -187,7 +189,7 @@ def test_who_waits_for_a_build_that_is_given_up_is_told(tmp_path: Path, end: tup
     """And who asks again has it built again, once for all."""
     with Service(tmp_path) as service, service.client("admin") as admin, ThreadPoolExecutor() as threads:
         name = f"http://127.0.0.1:{service.port}/v2/conda-store-dynamic/one/two/manifests/latest"
-        ask = partial(httpx.get, name, headers={**ACCEPT, "Authorization": "Bearer admin"}, timeout=30)
+        ask = partial(httpx.get, name, headers={**ACCEPT, "Authorization": "Bearer admin"}, timeout=PATIENCE)
         asked = [threads.submit(ask) for _ in range(4)]
         wait_for("all wait", lambda: service.waiting_for_making() == 4 and service.build_ids() == [1])
         assert admin.request(*end).status_code == 200

@@ -15,6 +15,7 @@ from conda_store.auth.providers.base import Authentication
 from conda_store.server.registry.answers import refusal_of
 from tests.http.service import Service
 from tests.http.test_registry import UNKNOWN, basic, bearer, code
+from tests.waiting import PATIENCE
 
 ROUTES = [
     "/",
@@ -42,7 +43,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture
 def client(service: Service) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"http://127.0.0.1:{service.port}/v2", timeout=20, headers=bearer("admin")) as client:
+    with httpx.Client(
+        base_url=f"http://127.0.0.1:{service.port}/v2", timeout=PATIENCE, headers=bearer("admin")
+    ) as client:
         yield client
 
 
@@ -124,7 +127,7 @@ def refused(client: httpx.Client, path: str, status: int, expected: str) -> None
     """The error, for GET and HEAD alike; the path goes out as it is written here."""
     answers = {}
     for method in ("GET", "HEAD"):
-        connection = HTTPConnection("127.0.0.1", client.base_url.port, timeout=20)
+        connection = HTTPConnection("127.0.0.1", client.base_url.port, timeout=PATIENCE)
         connection.request(method, path, headers={"Authorization": client.headers["Authorization"]})
         answer = connection.getresponse()
         answers[method] = httpx.Response(answer.status, headers=answer.getheaders(), content=answer.read())

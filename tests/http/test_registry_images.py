@@ -18,6 +18,7 @@ from conda_store.domain.artifact import layer_blob_key
 from conda_store.services.images import request_image
 from tests.http.service import Service
 from tests.http.test_registry import Packer, bearer, code
+from tests.waiting import PATIENCE
 
 OCI = {"Accept": ManifestForm.OCI.value}
 
@@ -42,7 +43,7 @@ def layout(root: Path, layers: str) -> Path:
 @contextmanager
 def registry(service: Service) -> Iterator[httpx.Client]:
     url = f"http://127.0.0.1:{service.port}/v2"
-    with Packer(service), httpx.Client(base_url=url, timeout=30, headers=OCI) as client:
+    with Packer(service), httpx.Client(base_url=url, timeout=PATIENCE, headers=OCI) as client:
         yield client
 
 
@@ -111,7 +112,7 @@ def test_the_sha256_of_a_specification_means_its_newest_completed_build(tmp_path
         for build_id in builds:
             request_image(service.context, build_id, list(OCI.values()))
         assert service.pack() == 3
-        with httpx.Client(base_url=f"http://127.0.0.1:{service.port}/v2", timeout=30, headers=OCI) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{service.port}/v2", timeout=PATIENCE, headers=OCI) as client:
             assert source(client, rows[builds[0]][1]) == str(builds[2])
             assert source(client, rows[builds[1]][1]) == str(builds[1])
             assert source(client, rows[builds[0]][2]) == str(builds[0])
@@ -132,13 +133,13 @@ def test_packages_by_name_that_take_long_are_built_for_all_that(tmp_path: Path) 
     with Service(tmp_path, packing_wait=0.1) as service:
         url = f"http://127.0.0.1:{service.port}/v2/conda-store-dynamic/a/b/manifests/latest"
         for _ in range(2):
-            answer = httpx.get(url, headers=OCI | bearer("admin"))
+            answer = httpx.get(url, headers=OCI | bearer("admin"), timeout=PATIENCE)
             assert code(answer, 503) == "UNAVAILABLE"
             assert int(answer.headers["Retry-After"]) > 0
         assert service.build_ids() == [1]
         assert service.work() == 1
         assert service.pack() == 1
-        assert httpx.get(url, headers=OCI | bearer("admin")).status_code == 200
+        assert httpx.get(url, headers=OCI | bearer("admin"), timeout=PATIENCE).status_code == 200
 
 
 # --- doors ----------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from conda_store.artifacts.oci.documents import INDEX_TYPES, ManifestForm
 from conda_store.domain.on_demand import Audience
 from tests.http.service import Service
 from tests.http.test_registry import Packer, code, digest_of
+from tests.waiting import PATIENCE
 
 OCI = ManifestForm.OCI.value
 GZIP_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
@@ -28,7 +29,9 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]
         service.build("default", "like-zstd", "zlib")
         with (
             Packer(service),
-            httpx.Client(base_url=f"http://127.0.0.1:{service.port}/v2", timeout=30, headers={"Accept": OCI}) as client,
+            httpx.Client(
+                base_url=f"http://127.0.0.1:{service.port}/v2", timeout=PATIENCE, headers={"Accept": OCI}
+            ) as client,
         ):
             yield client
 
@@ -83,7 +86,9 @@ def test_there_is_no_manifest_of_docker_in_zstd(registry: httpx.Client) -> None:
 def test_nobody_is_offered_it_unless_the_server_is_told_to(tmp_path: Path) -> None:
     with Service(tmp_path) as service:
         service.build("default", "open", "zlib")
-        with httpx.Client(base_url=f"http://127.0.0.1:{service.port}/v2", headers={"Accept": OCI}) as client:
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{service.port}/v2", headers={"Accept": OCI}, timeout=PATIENCE
+        ) as client:
             assert code(client.get("/default/open/manifests/latest-zstd"), 404) == "MANIFEST_UNKNOWN"
 
 
@@ -94,7 +99,10 @@ def test_an_index_is_of_images_in_zstd(tmp_path: Path) -> None:
             assert admin.put("/api/v1/setting/default/", json=values).status_code == 200
         service.build("default", "both", "zlib")
         headers = {"Accept": f"{OCI}, {INDEX_TYPES[ManifestForm.OCI]}"}
-        with Packer(service), httpx.Client(base_url=f"http://127.0.0.1:{service.port}/v2", timeout=30) as client:
+        with (
+            Packer(service),
+            httpx.Client(base_url=f"http://127.0.0.1:{service.port}/v2", timeout=PATIENCE) as client,
+        ):
             index = client.get("/default/both/manifests/latest-zstd", headers=headers).json()
             assert [item["platform"]["architecture"] for item in index["manifests"]] == ["amd64", "arm64"]
             for item in index["manifests"]:

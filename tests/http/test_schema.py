@@ -11,6 +11,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import status_code_conformance
 
 from tests.http.service import Service
+from tests.waiting import PATIENCE
 
 EXAMPLES = 8
 SETTINGS = settings(
@@ -44,7 +45,7 @@ def test_every_operation_answers_as_described(asked: Service, role: str | None) 
         @SETTINGS
         @given(case=operation.as_strategy())
         def ask(case: schemathesis.Case) -> None:
-            answer = case.call(headers=headers, timeout=20, allow_redirects=False)
+            answer = case.call(headers=headers, timeout=PATIENCE, allow_redirects=False)
             try:
                 # 503 with Retry-After is an answer: what is asked for is being made
                 is_later = answer.status_code == 503 and "retry-after" in answer.headers

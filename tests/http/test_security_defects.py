@@ -19,6 +19,7 @@ from conda_store.domain.access import Actor, Target
 from conda_store.domain.roles import Permission
 from conda_store.server.options import ServerOptions
 from tests.http.service import Service, data, refused
+from tests.waiting import PATIENCE
 
 TOKENS = {
     "admin": {"primary_namespace": "default", "role_bindings": {"*/*": ["admin"]}},
@@ -45,7 +46,7 @@ def names(client: httpx.Client) -> set[str]:
 def test_s1_anonymous_never_becomes_authenticated(anonymous: httpx.Client) -> None:
     refused(anonymous.post("/api/v1/token/"), 401)
     answer = anonymous.get("/token")  # of the registry: it stands for nobody
-    with httpx.Client(base_url=anonymous.base_url) as client:
+    with httpx.Client(base_url=anonymous.base_url, timeout=PATIENCE) as client:
         client.headers["Authorization"] = f"Bearer {answer.json()['token']}"
         assert data(client.get("/api/v1/permission/"))["authenticated"] is False
         refused(client.post("/api/v1/token/"), 401)

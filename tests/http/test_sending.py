@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 from conda_store.db import builds
 from conda_store.domain.artifact import ArtifactType, blob_key
 from tests.http.service import Service
+from tests.waiting import PATIENCE
 
 SIZE = 20 << 20  # more than any buffer on the way holds
 
@@ -37,7 +37,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, 
 
 
 def connection_to(service: Service) -> http.client.HTTPConnection:
-    return http.client.HTTPConnection("127.0.0.1", service.port, timeout=20)
+    return http.client.HTTPConnection("127.0.0.1", service.port, timeout=PATIENCE)
 
 
 def test_several_answers_on_one_connection(served: tuple[Service, str, bytes]) -> None:
@@ -58,16 +58,14 @@ def test_several_answers_on_one_connection(served: tuple[Service, str, bytes]) -
 def test_clients_that_go_away_or_stand_still_keep_nobody_waiting(served: tuple[Service, str, bytes]) -> None:
     service, path, content = served
     request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
-    still = [socket.create_connection(("127.0.0.1", service.port), timeout=20) for _ in range(20)]
+    still = [socket.create_connection(("127.0.0.1", service.port), timeout=PATIENCE) for _ in range(20)]
     for number, one in enumerate(still):
         one.sendall(request)
         if number % 2:
             one.recv(1000)
             one.close()
-    began = time.monotonic()
-    assert httpx.get(f"http://127.0.0.1:{service.port}{path}", timeout=20).content == content
-    assert httpx.get(f"http://127.0.0.1:{service.port}/api/v1/", timeout=20).status_code == 200
-    assert time.monotonic() - began < 20
+    assert httpx.get(f"http://127.0.0.1:{service.port}{path}", timeout=PATIENCE).content == content
+    assert httpx.get(f"http://127.0.0.1:{service.port}/api/v1/", timeout=PATIENCE).status_code == 200
     for one in still:
         one.close()
 
@@ -93,7 +91,7 @@ def test_a_file_that_is_shorter_than_it_was_ends_the_connection(tmp_path: Path) 
         service.context.blobs.put(blob, bytes(SIZE))
         file = service.context.blobs.local_path(blob)
         assert file is not None
-        with socket.create_connection(("127.0.0.1", service.port), timeout=20) as slow:
+        with socket.create_connection(("127.0.0.1", service.port), timeout=PATIENCE) as slow:
             slow.sendall(f"GET /storage/{blob} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             received = len(slow.recv(1 << 16))
             with file.open("r+b") as shrunk:

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from tests.http.service import Service, data
+from tests.waiting import PATIENCE
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def test_a_prefix_stands_before_everything(tmp_path: Path) -> None:
         moved = client.get("/api/v1/build?page=1/")
         assert moved.headers["location"] == f"http://127.0.0.1:{service.port}/conda-store/api/v1/build/?page=1"
         assert client.get("/openapi.json").status_code == 200
-        assert httpx.get(f"http://127.0.0.1:{service.port}/api/v1/").status_code == 404
-        assert httpx.get(f"http://127.0.0.1:{service.port}/").headers["location"] == "/conda-store/"
+        assert httpx.get(f"http://127.0.0.1:{service.port}/api/v1/", timeout=PATIENCE).status_code == 404
+        assert httpx.get(f"http://127.0.0.1:{service.port}/", timeout=PATIENCE).headers["location"] == "/conda-store/"
         icon = client.get("/favicon.ico", follow_redirects=True)
         assert (icon.status_code, icon.headers["content-type"]) == (200, "image/svg+xml")

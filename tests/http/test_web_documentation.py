@@ -12,6 +12,8 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
+from tests.waiting import PATIENCE
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -74,7 +76,7 @@ def test_tables_and_code_are_rendered(anonymous: httpx.Client) -> None:
 
 def test_the_documentation_is_part_of_the_wheel(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    subprocess.run(command, check=True, cwd=ROOT, capture_output=True, timeout=60)
+    subprocess.run(command, check=True, cwd=ROOT, capture_output=True, timeout=PATIENCE)
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {"conda_store/documentation/index.md", "conda_store/documentation/images/flow.svg"} <= names

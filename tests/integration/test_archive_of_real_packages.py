@@ -11,6 +11,7 @@ from conda_store.artifacts.archive import write_archive
 from conda_store.artifacts.installer import installer_chunks
 from conda_store.domain.lock import CondaPackage, PlatformLock
 from conda_store.domain.platform import Platform, current_platform
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.channel
 
@@ -77,7 +78,7 @@ def science(installation: Installation, tmp_path_factory: pytest.TempPathFactory
         "--quiet",
         "--root-user-action=ignore",
     ]
-    subprocess.run([prefix / "bin/python", *pip, source], check=True, timeout=120)
+    subprocess.run([prefix / "bin/python", *pip, source], check=True, timeout=PATIENCE)
     return prefix, lock
 
 
@@ -103,7 +104,7 @@ def run_in(target: Path, command: str) -> str:
         check=True,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
     ).stdout
 
 
@@ -186,7 +187,7 @@ def test_an_environment_without_python(installation: Installation, tmp_path: Pat
             )
         )
     target = tmp_path / "a place" / "tools"
-    subprocess.run(["dash", installer, "-b", "-p", target], check=True, env={}, timeout=120)
+    subprocess.run(["dash", installer, "-b", "-p", target], check=True, env={}, timeout=PATIENCE)
     (tmp_path / "first").rename(tmp_path / "hidden")
     assert own_traces(target, str(tmp_path / "first").encode()) == []
     assert run_in(target, "which jq; echo '{\"a\": 1}' | jq .a").splitlines() == [f"{target}/bin/jq", "1"]

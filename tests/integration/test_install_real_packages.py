@@ -189,7 +189,10 @@ def test_noarch_modules_are_compiled_once(site):
         assert (installed.files, installed.size) == totals(site.root / name)
     prefix = site.root / "two"
     done = subprocess.run(
-        [prefix / "bin/python", "-v", "-c", "import flask, jinja2, click"], capture_output=True, text=True, timeout=60
+        [prefix / "bin/python", "-v", "-c", "import flask, jinja2, click"],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
     )
     assert done.returncode == 0
     assert f"{prefix}/lib/python3.13/site-packages/flask/__pycache__/app.cpython-313.pyc matches" in done.stderr
@@ -250,7 +253,7 @@ def test_cancelling_kills_uv_and_what_it_started(site, tmp_path):
 
     asyncio.run(asyncio.wait_for(cancel(), LIMIT))
     pid = int(marker.read_text())
-    wait_for("the end of the build backend", lambda: not is_running(pid), 10)
+    wait_for("the end of the build backend", lambda: not is_running(pid))
     assert not (site.root / "cancelled").exists()
     assert not (site.root / ".cancelled").exists()
 

@@ -30,7 +30,7 @@ Answer = tuple[int, dict[str, str], bytes]
 class Fault:
     """What goes wrong with the answer to a request. Several may be set at once.
 
-    delay: seconds before the answer. hang: never answer (until the server stops).
+    delay: seconds before the answer. hang: no answer until the fault is taken away (or the server stops).
     status: this status instead of the file. body: these bytes instead of the file, of this content_type.
     truncate: close the connection after so many bytes of the body.
     corrupt: offset of one byte to change (negative: from the end). no_etag: leave the ETag out.
@@ -108,7 +108,7 @@ class ChannelServer:
     def take_fault(self, path: str) -> Fault:
         """The fault for this request, counted down; one without any effect if there is none."""
         with self._lock:
-            for pattern, fault in self.faults.items():
+            for pattern, fault in list(self.faults.items()):
                 if fault.times == 0 or not (pattern == path or fnmatch.fnmatchcase(path, pattern)):
                     continue
                 if fault.times is not None:
@@ -116,9 +116,16 @@ class ChannelServer:
                 return fault
         return Fault()
 
-    def wait(self, seconds: float | None) -> None:
+    def wait(self, seconds: float) -> None:
         """Sleep, but no longer than the server lives."""
         self._stopping.wait(seconds)
+
+    def wait_for_end_of(self, fault: Fault) -> bool:
+        """Until the fault is taken away; False where the server stops before."""
+        while any(item is fault for item in list(self.faults.values())):
+            if self._stopping.wait(0.02):
+                return False
+        return True
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -143,8 +150,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, path: str) -> None:
         fault = self.channel.take_fault(path)
-        if fault.hang:
-            self.channel.wait(None)
+        if fault.hang and not self.channel.wait_for_end_of(fault):
             self.close_connection = True
             return
         if fault.delay:

@@ -78,7 +78,7 @@ def _match_spec(part: str) -> str:
     return part
 
 
-def parse_until(tag: str) -> str | None:
+def parse_until(tag: str, today: date | None = None) -> str | None:
     """The day that a tag like `at-2026-01-31` names; None for other tags.
 
     Raises:
@@ -91,6 +91,6 @@ def parse_until(tag: str) -> str | None:
         day = date.fromisoformat(match[1])
     except ValueError:
         raise InvalidInput(f"the tag {tag!r} names no day", hint="A day looks like at-2026-01-31.") from None
-    if day >= datetime.now(UTC).date():
+    if day >= (today or datetime.now(UTC).date()):
         raise InvalidInput(f"the day of the tag {tag!r} is not over yet", hint="Ask for `latest`.")
     return match[1]

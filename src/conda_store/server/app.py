@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
@@ -71,11 +72,14 @@ _PREPARE_DELAY = 0.5  # seconds, for those who wait for the first answer
 ROUTERS = (*API, blobs.router, metrics.router, *LOGIN, *pages.ROUTERS, *REGISTRY)
 
 
-def create_app(context: Context, options: ServerOptions | None = None) -> FastAPI:
-    """The application; it closes the context when it ends."""
+def create_app(
+    context: Context, options: ServerOptions | None = None, *, clock: Callable[[], float] = time.monotonic
+) -> FastAPI:
+    """The application; it closes the context when it ends. `clock` tells seconds: how often something may be tried goes
+    by it."""
     options = options or ServerOptions()
     watcher = Watcher(context.database)
-    attempts = Attempts()
+    attempts = Attempts(clock)
     parts = Parts(
         context,
         options,
@@ -99,7 +103,7 @@ def create_app(context: Context, options: ServerOptions | None = None) -> FastAP
     app.state.parts = parts
     errors.install(app)
     _add_routes(app, options)
-    _add_middleware(app, options, context)
+    _add_middleware(app, options, context, clock)
     app.router.default = SlashRedirect(app.router, pages.not_found if options.enable_ui else None)
     return app
 
@@ -164,7 +168,7 @@ def _add_routes(app: FastAPI, options: ServerOptions) -> None:
         return HTMLResponse(docs_page.docs_page(document, url, style=style, home=f"{options.prefix}/"))
 
 
-def _add_middleware(app: FastAPI, options: ServerOptions, context: Context) -> None:
+def _add_middleware(app: FastAPI, options: ServerOptions, context: Context, clock: Callable[[], float]) -> None:
     """The last one added is asked first."""
     api = f"{options.prefix}/api/"
     app.add_middleware(QuerySlash, path=api)
@@ -185,7 +189,7 @@ def _add_middleware(app: FastAPI, options: ServerOptions, context: Context) -> N
     if options.enable_registry:
         app.add_middleware(RegistryForm)
     app.add_middleware(SecurityHeaders)
-    app.add_middleware(AuditTrail, context=context)
+    app.add_middleware(AuditTrail, context=context, clock=clock)
     app.add_middleware(RequestLog)
     if options.behind_proxy:
         app.add_middleware(BehindProxy, count=options.proxies)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 
 from starlette.requests import HTTPConnection
@@ -15,16 +15,16 @@ from conda_store.errors import TooManyRequests
 _LONGEST_NAME = 255
 
 
-@dataclass(frozen=True)
 class Attempts:
     """Logins that fail are counted by address and by name, tokens that are made by whose they are, and those that only
-    the provider can know, and does not, by address."""
+    the provider can know, and does not, by address. `clock` tells seconds."""
 
-    by_address: RateLimit = field(default_factory=lambda: RateLimit(60, 300))
-    by_name: RateLimit = field(default_factory=lambda: RateLimit(20, 300))
-    tokens: RateLimit = field(default_factory=lambda: RateLimit(120, 60))
-    devices: RateLimit = field(default_factory=lambda: RateLimit(20, 300))
-    unknown: RateLimit = field(default_factory=lambda: RateLimit(60, 300))
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.by_address = RateLimit(60, 300, clock=clock)
+        self.by_name = RateLimit(20, 300, clock=clock)
+        self.tokens = RateLimit(120, 60, clock=clock)
+        self.devices = RateLimit(20, 300, clock=clock)
+        self.unknown = RateLimit(60, 300, clock=clock)
 
     def count_login(self, request: HTTPConnection, name: str = "") -> None:
         """Count a login before it is tried, so that many at once are not tried uncounted; see `forgive`.

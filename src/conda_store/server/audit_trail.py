@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -18,14 +21,14 @@ logger = structlog.get_logger()
 
 class AuditTrail:
     """Begins the trail, and writes down at the end what was refused: of each so much that nobody fills the disk with
-    it, which the server's log tells of. What was allowed is always written."""
+    it, which the server's log tells of. What was allowed is always written. `clock` tells seconds."""
 
-    def __init__(self, app: ASGIApp, context: Context) -> None:
+    def __init__(self, app: ASGIApp, context: Context, clock: Callable[[], float] = time.monotonic) -> None:
         self._app = app
         self._context = context
-        self._of_each = RateLimit(100, 600)
-        self._of_strangers = RateLimit(2000, 3600)
-        self._warnings = RateLimit(1, 60)
+        self._of_each = RateLimit(100, 600, clock=clock)
+        self._of_strangers = RateLimit(2000, 3600, clock=clock)
+        self._warnings = RateLimit(1, 60, clock=clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -21,10 +19,11 @@ from conda_store.db import migrate
 from conda_store.db.engine import Database
 from conda_store.services.context import Context
 from tests.needed import missing
+from tests.ports import Port
 from tests.queueing import opened
+from tests.waiting import PATIENCE, wait_for
 
 _NUMBERS = count(1)
-_START_SECONDS = 60
 
 
 def _program(name: str) -> Path:
@@ -48,16 +47,14 @@ def server() -> Iterator[str]:
         [_program("initdb"), "-D", data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C"],
         user=user, cwd="/", check=True, stdout=subprocess.DEVNULL,
     )  # fmt: skip
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = Port()
     with (directory / "log").open("wb") as log:
         process = subprocess.Popen(
-            [_program("postgres"), "-D", data, "-p", str(port), "-c", "listen_addresses=127.0.0.1",
+            [_program("postgres"), "-D", data, "-p", str(port.number), "-c", "listen_addresses=127.0.0.1",
              "-c", f"unix_socket_directories={directory}", "-c", "fsync=off"],
             user=user, cwd="/", stdout=log, stderr=log,
         )  # fmt: skip
-    url = f"postgresql+psycopg://postgres@127.0.0.1:{port}"
+    url = f"postgresql+psycopg://postgres@127.0.0.1:{port.number}"
     try:
         _await(url)
         template = Database(f"{url}/template1")
@@ -66,21 +63,22 @@ def server() -> Iterator[str]:
         yield url
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(30)
+        process.wait(PATIENCE)
+        port.close()
         shutil.rmtree(directory, ignore_errors=True)
 
 
 def _await(url: str) -> None:
     engine = create_engine(f"{url}/postgres")
-    deadline = time.monotonic() + _START_SECONDS
-    while True:
+
+    def answers() -> bool:
         try:
             with engine.connect():
-                break
+                return True
         except OperationalError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
+            return False
+
+    wait_for("PostgreSQL answers", answers)
     engine.dispose()
 
 

@@ -12,6 +12,7 @@ import httpx
 from conda_store.auth.passwords import make_entry
 from tests.acceptance.harness import tiny_channel
 from tests.acceptance.service import Service, serving
+from tests.waiting import PATIENCE
 from tools.channel.serve import ChannelServer
 
 PEOPLE = ("grace", "ada")
@@ -27,7 +28,7 @@ c.RBACAuthorizationBackend.admin_users = {{"grace", "ada"}}
 @contextmanager
 def logged_in(service: Service, name: str) -> Iterator[httpx.Client]:
     """The browser of somebody."""
-    with httpx.Client(base_url=service.http.base_url, headers={"Accept": "text/html"}, timeout=30) as client:
+    with httpx.Client(base_url=service.http.base_url, headers={"Accept": "text/html"}, timeout=PATIENCE) as client:
         answer = client.post("/login/", data={"username": name, "password": f"password-of-{name}"})
         assert answer.status_code == 303, answer.text
         yield client

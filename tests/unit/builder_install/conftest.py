@@ -24,10 +24,8 @@ from conda_store.builder.ports import Installed, InstallRequest
 from conda_store.domain.lock import CondaPackage, PlatformLock
 from conda_store.domain.platform import Platform
 from tests.recording import Recorder
+from tests.waiting import PATIENCE
 from tools.channel.tiny import write_package
-
-# no test waits longer for anything
-LIMIT = 60.0
 
 
 class Site:
@@ -69,7 +67,7 @@ class Site:
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:
-    return asyncio.run(asyncio.wait_for(work, LIMIT))
+    return asyncio.run(asyncio.wait_for(work, PATIENCE))
 
 
 def locked(channel: Path, path: Path) -> CondaPackage:

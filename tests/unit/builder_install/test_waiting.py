@@ -12,10 +12,8 @@ from conda_store.builder.claims import Claims
 from conda_store.builder.install import install
 from conda_store.errors import PackageNotFound
 from tests.unit.builder_install.other_process import start
-from tests.waiting import wait_for
+from tests.waiting import PATIENCE, wait_for
 from tools.channel.serve import ChannelServer, Fault
-
-LIMIT = 30.0
 
 
 @pytest.fixture
@@ -82,7 +80,7 @@ def test_two_processes_fetch_each_package_once(site, served, measure):
     processes = [start(site.root, site.packages, f"environment-{number}") for number in range(2)]
     for process in processes:
         with process:
-            assert process.wait(timeout=LIMIT) == 0
+            assert process.wait(timeout=PATIENCE) == 0
             assert process.stdout.read().endswith("end\n")
     assert served.count("*.conda") == 3
     assert measure(site.store / "environment-0") == measure(site.store / "environment-1")

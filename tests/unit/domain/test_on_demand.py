@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
-from conda_store.domain.on_demand import Wanted, is_on_demand, parse_image_name
+from conda_store.domain.on_demand import Wanted, is_on_demand, parse_image_name, parse_until
 from conda_store.domain.platform import Platform
 from conda_store.errors import InvalidInput
 
@@ -39,3 +41,10 @@ def test_what_asks_for_nothing(name: str) -> None:
 @pytest.mark.parametrize("name", ["conda-store-dynamic", "conda-store-dynamics/a", "default/conda-store-dynamic"])
 def test_other_names(name: str) -> None:
     assert not is_on_demand(name)
+
+
+def test_a_day_can_be_asked_for_when_it_is_over() -> None:
+    assert parse_until("at-2026-01-31", today=date(2026, 2, 1)) == "2026-01-31"
+    for today in (date(2026, 1, 31), date(2026, 1, 30)):
+        with pytest.raises(InvalidInput, match="not over yet"):
+            parse_until("at-2026-01-31", today)

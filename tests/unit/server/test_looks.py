@@ -91,7 +91,7 @@ def test_nobody_looks_when_nobody_waits(tmp_path: Path) -> None:
             for task in waiting:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(1)  # a look that has begun ends
             seen = made.looks
             await asyncio.sleep(1.5)  # longer than it takes until somebody looks again
             assert made.looks == seen

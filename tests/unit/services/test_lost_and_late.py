@@ -60,6 +60,7 @@ from tests.queueing import (
     with_database,
 )
 from tests.told import logged
+from tests.waiting import PATIENCE
 
 LOST = Interrupted("its process ended")
 
@@ -423,10 +424,10 @@ def test_a_solve_whose_solver_was_lost_is_taken_on(context: Context) -> None:
 
     class Hanging(FakeBuilder):
         async def solve(self, request: SolveRequest, reporter: Reporter) -> Lock:
-            await asyncio.sleep(60)
+            await asyncio.sleep(600)
             raise AssertionError
 
-    assert asyncio.run(asyncio.wait_for(lost_and_asked_again(), 20)).platforms
+    assert asyncio.run(asyncio.wait_for(lost_and_asked_again(), PATIENCE)).platforms
 
 
 # --- links --------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from conda_store.db import environments
 from conda_store.services.context import Context
 from conda_store.worker.watcher import submit_all, watch
 from tests.told import logged
-from tests.waiting import wait_for
+from tests.waiting import PATIENCE, wait_for
 
 
 class Stale(type(Path())):  # type: ignore[misc]
@@ -70,7 +70,7 @@ def following(context: Context, directory: Path) -> Iterator[None]:
         yield
     finally:
         stop.set()
-        watcher.join(20)
+        watcher.join(PATIENCE)
     assert not watcher.is_alive()
 
 
@@ -87,8 +87,6 @@ def test_a_name_that_is_no_text_does_not_keep_others_from_being_followed(context
 def test_files_are_followed_until_told_to_stop(context: Context, tmp_path: Path) -> None:
     specification(tmp_path / "one", "first")
     with following(context, tmp_path / "one"):
-        deadline = time.monotonic() + 20
-        while "later" not in names(context) and time.monotonic() < deadline:
-            specification(tmp_path / "one", "later")  # again, since following may only be about to begin
-            time.sleep(0.2)
+        specification(tmp_path / "one", "later")  # also where following is only about to begin
+        wait_for("the later file", lambda: "later" in names(context))
         assert names(context) == {"first", "later"}
