@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OFFICIAL := .cache/official-cli/.ready
 unexport PYTHONDONTWRITEBYTECODE
+# the tests of a file run in one process and in their order, whatever the others do; those that take long come first
+BY_FILE := --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test quick check bench screenshots audit setup lock clean
 
@@ -13,7 +15,7 @@ demo: $(READY)
 
 test: setup check
 	$(BIN)/python -m pytest tests/unit tests/contract tests/architecture tests/channel -n 2 -q
-	$(BIN)/python -m pytest tests/http tests/integration tests/acceptance tests/browser -n 2 --dist loadgroup -q
+	$(BIN)/python -m pytest tests/browser tests/acceptance tests/integration tests/http -n 2 $(BY_FILE) -q
 
 # what can be had in seconds, without the channel of real packages
 quick: $(READY) check

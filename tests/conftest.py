@@ -20,15 +20,6 @@ ROOT = Path(__file__).parent.parent
 REAL_CHANNEL = ROOT / ".cache" / "test-channel"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `--dist loadgroup` the tests of a file run in one process, in their order, unless they say otherwise: which
-    of them share a service is not to depend on how long others take."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(ROOT).as_posix()))
-
-
 @pytest.fixture(scope="session")
 def real_channel() -> Path:
     """A channel of real packages: Pythons 3.11 and 3.13, two versions of numpy, pandas, ipykernel, and odd ones."""

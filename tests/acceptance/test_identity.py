@@ -20,8 +20,6 @@ from tests.needed import missing
 from tests.ports import Port
 from tests.waiting import PATIENCE, wait_for
 
-pytestmark = pytest.mark.xdist_group("identity")
-
 IDENTITY = Path(__file__).parents[2] / ".cache" / "identity"
 BIN = IDENTITY / "venv" / "bin"
 HUB_TOKEN = "0123456789abcdef" * 4

@@ -23,7 +23,7 @@ from tests.acceptance.service import API, PROGRAM, Service, serving
 from tests.files import files_below
 from tests.waiting import PATIENCE, wait_for
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.channel, pytest.mark.xdist_group("image_push")]
+pytestmark = [pytest.mark.acceptance, pytest.mark.channel]
 
 OCI = "application/vnd.oci.image.manifest.v1+json"
 SPECIFICATION = "name: {}\ndependencies: [{}]\n"

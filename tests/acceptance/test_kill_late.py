@@ -19,7 +19,6 @@ from tests.waiting import wait_for
 from tools.channel.serve import ChannelServer
 from tools.channel.tiny import index, write_package
 
-pytestmark = pytest.mark.xdist_group("late")
 VICTIMS = ["job", "worker", "server"]
 # uv asks for the metadata while it solves, and for the wheel while it installs
 BACKEND = """

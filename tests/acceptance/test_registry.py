@@ -17,7 +17,7 @@ from tests.acceptance.service import Service, serving
 from tests.conftest import ROOT, missing
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.channel, pytest.mark.xdist_group("registry")]
+pytestmark = [pytest.mark.acceptance, pytest.mark.channel]
 
 BASE = ROOT / ".cache" / "base-image.tar"
 SCIENCE = """

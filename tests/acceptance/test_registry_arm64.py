@@ -17,7 +17,7 @@ from tests.acceptance.test_registry import BASE, copied
 from tests.acceptance.test_registry_scale import ELF_MACHINES, elf_machine
 from tests.conftest import ROOT, missing
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.channel, pytest.mark.xdist_group("registry_arm64")]
+pytestmark = [pytest.mark.acceptance, pytest.mark.channel]
 
 ARM64 = ROOT / ".cache" / "arm64"
 EMULATOR = "qemu-aarch64-static"

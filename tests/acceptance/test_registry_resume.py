@@ -17,7 +17,7 @@ from tests.acceptance.slow_line import Line
 from tests.waiting import wait_for
 from tools.channel.tiny import File, index, write_package
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.channel, pytest.mark.xdist_group("registry_resume")]
+pytestmark = [pytest.mark.acceptance, pytest.mark.channel]
 
 LARGE, SMALL = 32_000_000, 9_600_000  # bytes, which cannot be compressed
 RECEIVED = 20_000_000

@@ -16,7 +16,7 @@ from tests.acceptance.service import Service, serving
 from tests.acceptance.test_registry import copied, host
 from tools.channel.tiny import File, index, write_package
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.channel, pytest.mark.xdist_group("registry_scale")]
+pytestmark = [pytest.mark.acceptance, pytest.mark.channel]
 
 OCI = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
 PACKAGES = 130

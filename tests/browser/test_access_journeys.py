@@ -17,7 +17,7 @@ from tests.browser.screenshots import make_token
 from tests.browser.test_journeys import create
 from tools.channel.serve import ChannelServer
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.acceptance
 
 PASSWORDS = {
     "grace": "a-long-password",

@@ -13,7 +13,7 @@ from tests.browser.conftest import NewPage
 from tests.browser.following import begun, ended
 from tools.channel.serve import ChannelServer, Fault
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.acceptance
 
 
 def login_link(service: Service) -> str:

@@ -8,7 +8,7 @@ from tests.browser.lighthouse import DIRECTORY, lacking, report, scores
 from tests.conftest import missing
 from tests.http.service import Service
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.acceptance
 
 LEAST = 95
 

@@ -8,7 +8,7 @@ from tests.browser.conftest import NewPage
 from tests.http.longest import paths
 from tests.http.service import Service
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.acceptance
 
 OUTSIDE = """[...document.querySelectorAll("button, .button, input, select, textarea")]
     .filter((item) => item.offsetParent && item.getBoundingClientRect().right > innerWidth)

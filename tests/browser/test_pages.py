@@ -16,7 +16,7 @@ from tests.browser.screenshots import BROKEN, CONFLICT, VIEWER, building, confir
 from tests.http.service import Service
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.acceptance
 
 NOON = datetime(2026, 6, 1, 12)
 Seeded = tuple[Service, dict[str, int]]

@@ -11,7 +11,7 @@ from tests.browser.conftest import NewPage
 from tests.browser.screenshots import pages
 from tests.http.service import Service
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.acceptance
 
 Seeded = tuple[Service, dict[str, int]]
 

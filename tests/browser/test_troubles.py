@@ -21,7 +21,7 @@ from tests.browser.test_journeys import logged_in, login_link
 from tests.waiting import wait_for
 from tools.channel.serve import ChannelServer, Fault
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.acceptance
 
 PIXI = """[workspace]
 name = "dropped"
