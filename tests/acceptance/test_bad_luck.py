@@ -18,7 +18,7 @@ import pytest
 from tests.acceptance.holding import held_in
 from tests.acceptance.service import API, Service, serving
 from tests.waiting import PATIENCE, wait_for
-from tools.channel.serve import ChannelServer, Fault
+from tools.channel.serve import ChannelServer
 
 SPECIFICATION = "name: env\ndependencies: [two, three]\n"
 
@@ -75,17 +75,15 @@ def test_a_full_disk_of_the_database_is_the_reason(tmp_path: Path, large: Channe
     with small_disk(tmp_path / "s" / "data" / "conda-store", 20) as small:
         elsewhere = {"store_directory": tmp_path / "state", "cache_directory": tmp_path / "cache"}
         with serving(tmp_path / "s", conda_default_channels=[large.url], max_build_attempts=1, **elsewhere) as service:
-            specification = held_in(large, "downloading")
-            (held_package,) = large.faults
-            large.faults[held_package] = Fault(delay=8)
-            build_id = service.submit(specification)
+            build_id = service.submit(held_in(large, "downloading"))
             service.in_phase(build_id, "downloading")
-            with closing(sqlite3.connect(small / "conda-store.sqlite", timeout=10)) as database:
+            with closing(sqlite3.connect(small / "conda-store.sqlite", timeout=PATIENCE)) as database:
                 database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             ballast = small / "ballast"
             with ballast.open("wb", buffering=0) as filling, suppress(OSError):
                 while True:
                     filling.write(b"x" * 4096)
+            large.faults.clear()
             wait_for("it is noticed", lambda: "ends cannot be written down yet" in service.log_text())
             service.in_phase(build_id, "downloading")
             ballast.unlink()
