@@ -47,7 +47,7 @@ def private(tmp_path: Path) -> Iterator[ChannelServer]:
         server.faults["/simple/alpha/"] = Fault(body=page, content_type="text/html", hang=True, times=1)
         server.faults["*.conda"] = Fault(hang=True, times=1)
         server.faults["*.whl"] = Fault(hang=True, times=1)
-        server.faults["/simple/alpha*"] = Fault(body=page, content_type="text/html")
+        server.faults["/simple/alpha[/]"] = Fault(body=page, content_type="text/html")
         yield server
 
 
