@@ -16,16 +16,20 @@ def is_running(pid: int) -> bool:
 
 
 def alive_children(pid: int) -> list[int]:
-    """The processes that descend from one, that are not zombies."""
-    found = []
+    """The processes that descend from one, that are not zombies. The list is read once: looks may follow each other
+    quickly."""
+    children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
-            try:
+            with suppress(OSError):  # it has ended
                 fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
-            except OSError:
-                continue
-            if int(fields[1]) == pid and fields[0] != "Z":
-                found += [int(entry.name), *alive_children(int(entry.name))]
+                if fields[0] != "Z":
+                    children.setdefault(int(fields[1]), []).append(int(entry.name))
+    found: list[int] = []
+    wanted = [pid]
+    while wanted:
+        wanted = [child for parent in wanted for child in children.get(parent, ())]
+        found += wanted
     return found
 
 

@@ -286,8 +286,8 @@ def test_activated_while_another_is_built(service: Service, large: ChannelServer
     assert service.http.put(f"{API}/environment/default/held/", json={"build_id": third}).status_code == 400
     assert service.http.put(f"{API}/environment/default/held/", json={"build_id": first}).status_code == 200
     service.linked_to(first, "held")
-    large.faults.clear()
     service.http.put(f"{API}/build/{third}/cancel/")
     service.ended(third)
+    large.faults.clear()
     service.linked_to(first, "held")
     service.is_clean()
