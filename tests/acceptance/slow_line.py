@@ -1,4 +1,4 @@
-"""A line between a client and a server: it can be held in the middle of an answer, and cut off."""
+"""A line between a client and a server: it can be held in the middle of an answer, and be down for a while."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from tests.ports import Port
 from tests.waiting import PATIENCE
 
 _PIECE = 1 << 16
@@ -22,23 +21,20 @@ class Line:
 
     def __init__(self, target: Callable[[], int]) -> None:
         self._target = target
-        self._listener: socket.socket | None = None
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
+        self._up = threading.Event()
         self._going = threading.Event()
         self._going.set()
         self._hold_at: int | None = None
-        self._port = Port()
-        self.port = self._port.number
+        self.port: int = self._listener.getsockname()[1]
         self.received = 0
         self.held = threading.Event()
+        threading.Thread(target=self._accept, daemon=True).start()
 
     def open(self) -> None:
-        self._listener = socket.socket()
-        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._listener.bind(("127.0.0.1", self.port))
-        self._listener.listen(64)
-        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+        self._up.set()
 
     def hold_at(self, size: int) -> None:
         self.held.clear()
@@ -46,11 +42,8 @@ class Line:
         self._hold_at = size
 
     def cut(self) -> None:
-        """Whoever is connected is so no more, and nobody can connect."""
-        if self._listener is not None:
-            self._listener.shutdown(socket.SHUT_RDWR)  # closing alone would leave it to the thread that accepts
-            self._listener.close()
-            self._listener = None
+        """Whoever is connected is so no more, and who connects waits until it is open again."""
+        self._up.clear()
         with self._lock:
             for end in self._open:
                 with suppress(OSError):
@@ -60,15 +53,17 @@ class Line:
 
     def close(self) -> None:
         self.cut()
-        self._port.close()
+        self._listener.shutdown(socket.SHUT_RDWR)  # closing alone would leave it to the thread that accepts
+        self._listener.close()
 
-    def _accept(self, listener: socket.socket) -> None:
+    def _accept(self) -> None:
         with suppress(OSError):
             while True:
-                client, _ = listener.accept()
+                client, _ = self._listener.accept()
                 threading.Thread(target=self._pass_on, args=(client,), daemon=True).start()
 
     def _pass_on(self, client: socket.socket) -> None:
+        self._up.wait(PATIENCE)
         with client, suppress(OSError), socket.create_connection(("127.0.0.1", self._target())) as server:
             with self._lock:
                 self._open |= {client, server}
