@@ -16,6 +16,7 @@ from conda_store.domain.image import Compression
 from conda_store.services.clearing import purge_deleted
 from conda_store.services.images import request_image
 from tests.http.service import Service, data
+from tests.waiting import PATIENCE
 
 FORMS = tuple(form.value for form in ManifestForm)
 
@@ -46,7 +47,7 @@ def parts(admin: httpx.Client, build_id: int) -> dict[str, int]:
 def served(service: Service, name: str, *forms: str, tag: str = "latest") -> set[str]:
     """The keys that the parts of an image have, found by pulling it."""
     keys: set[str] = set()
-    with httpx.Client(base_url=f"http://127.0.0.1:{service.port}/v2/{name}/manifests", timeout=20) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{service.port}/v2/{name}/manifests", timeout=PATIENCE) as client:
         for form in forms:
             manifest = client.get(f"/{tag}", headers={"Accept": form})
             assert manifest.headers["Content-Type"] == form

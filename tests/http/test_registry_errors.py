@@ -222,7 +222,9 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 def test_errors_of_the_token_service(
     service: Service, method: str, headers: dict[str, str], body: bytes, status: int, expected: str
 ) -> None:
-    answer = httpx.request(method, f"http://127.0.0.1:{service.port}/token", headers=headers, content=body, timeout=20)
+    answer = httpx.request(
+        method, f"http://127.0.0.1:{service.port}/token", headers=headers, content=body, timeout=PATIENCE
+    )
     if method == "HEAD":
         assert (answer.status_code, answer.content) == (status, b"")
     else:
