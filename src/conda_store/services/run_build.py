@@ -240,6 +240,9 @@ class _Pipeline:
         self.reporter.flush()
         with self.context.database.write() as connection:
             if not leases.complete(connection, self.lease, size=installed.size, shared_size=installed.shared_size):
+                if yaml is not None and leases.hold(connection, self.lease):
+                    # canceled; where another worker has it, the blob may be that one's
+                    self.context.blobs.delete(yaml.key)
                 raise Interrupted("the build was canceled, or given to another worker, as it ended")
             logs.append(connection, self.build.id, f"build completed {stamp()}\n")
             packages.set_packages(connection, self.build.id, ours.conda if ours else ())

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from conda_store.builder.fake import FakeBuilder
-from conda_store.builder.ports import SolveRequest
+from conda_store.builder.ports import Installed, InstallRequest, Reporter, SolveRequest
 from conda_store.db import artifacts, audit, builds, leases
 from conda_store.domain.access import SYSTEM
 from conda_store.domain.artifact import ArtifactState, ArtifactType
@@ -121,6 +121,28 @@ def test_a_cancelled_build_cannot_complete(context: Context) -> None:
         assert leases.standing(connection, lease).is_cancelled
     give_up(context, lease, Interrupted("its process was ended"))
     assert found(context, build_id).status is BuildStatus.CANCELED
+
+
+class Cancelling(FakeBuilder):
+    """Somebody cancels the build when all that is left is to say that it is complete."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__()
+        self._context = context
+
+    async def install(self, request: InstallRequest, reporter: Reporter) -> Installed:
+        installed = await super().install(request, reporter)
+        cancel_build(self._context, SYSTEM, 1)
+        return installed
+
+
+def test_a_build_that_is_cancelled_as_it_ends_leaves_nothing(context: Context) -> None:
+    builder = Cancelling(context)
+    late = Context(context.database, context.blobs, builder, context.packages, context.deployment)
+    build = run(late, handed_in(late, "python"))
+    assert build.id == 1 and build.status is BuildStatus.CANCELED
+    assert list(context.blobs.list("yaml")) == []
+    assert not context.deployment.prefix(build.namespace, build.key).exists()
 
 
 def test_an_ended_build_cannot_be_cancelled(context: Context) -> None:
