@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, insert, or_, select, update
@@ -40,7 +41,9 @@ class BuildFilter:
     namespace: str | None = None
 
 
+@cache
 def columns() -> Select[Any]:
+    """Put together once, since that takes longer than asking."""
     return (
         select(build, namespace.c.name.label("namespace_name"), environment.c.name.label("environment_name"))
         .join(environment, environment.c.id == build.c.environment_id)

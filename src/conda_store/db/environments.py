@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, insert, or_, select, update
@@ -61,9 +62,10 @@ class EnvironmentFilter:
     terms: tuple[SearchTerm, ...] = ()
 
 
+@cache
 def _columns(*, is_in_order: bool = False) -> Select[Any]:
-    """`is_in_order`: SQLite goes through the namespaces by name, and so has the rows in order; a sum cannot be looked
-    up the other way round."""
+    """Put together once, since that takes longer than asking. `is_in_order`: SQLite goes through the namespaces by
+    name, and so has the rows in order; a sum cannot be looked up the other way round."""
     home = namespace.c.id + 0 if is_in_order else namespace.c.id
     current = build.alias()
     return select(
