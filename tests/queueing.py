@@ -113,3 +113,13 @@ def log(context: Context, build_id: int) -> str:
 
 def link(context: Context, name: str = "env") -> Path:
     return context.deployment.store_directory / "ns" / "envs" / name
+
+
+def archive_asked_for(context: Context) -> int:
+    """A build that has completed, and whose archive somebody has asked for: the artifact's id."""
+    build = run(context, handed_in(context, "python"))
+    with context.database.write() as connection:
+        archive = artifacts.find(connection, build.id, ArtifactType.CONDA_PACK)
+        assert archive is not None
+        artifacts.request(connection, archive.id)
+    return archive.id

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import httpx
@@ -17,6 +14,7 @@ import pytest
 
 from tests.acceptance.holding import held_in
 from tests.acceptance.service import API, Service, serving
+from tests.disks import small_disk
 from tests.waiting import PATIENCE, wait_for
 from tools.channel.serve import ChannelServer
 
@@ -32,22 +30,6 @@ def service(tmp_path_factory: pytest.TempPathFactory, large_channel: ChannelServ
 # --- full disks -----------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def small_disk(directory: Path, mebibytes: int) -> Iterator[Path]:
-    directory.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "conda-store-test", directory], check=True)
-    try:
-        yield directory
-    finally:
-        subprocess.run(["umount", "--lazy", directory], check=True)
-
-
-needs_mount = pytest.mark.skipif(
-    sys.platform != "linux" or os.geteuid() != 0, reason="only root mounts a file system of a given size"
-)
-
-
-@needs_mount
 @pytest.mark.parametrize("full", ["environments", "packages", "everything"])
 def test_a_full_disk_ends_the_build_and_not_the_service(tmp_path: Path, large: ChannelServer, full: str) -> None:
     with small_disk(tmp_path / "small", 30) as small:
@@ -69,7 +51,6 @@ def test_a_full_disk_ends_the_build_and_not_the_service(tmp_path: Path, large: C
             assert "unexpected error" not in service.log(build_id)
 
 
-@needs_mount
 def test_a_full_disk_of_the_database_is_the_reason(tmp_path: Path, large: ChannelServer) -> None:
     """Nothing can be written of it while it is full; it is told as soon as there is room."""
     with small_disk(tmp_path / "s" / "data" / "conda-store", 20) as small:
@@ -94,7 +75,6 @@ def test_a_full_disk_of_the_database_is_the_reason(tmp_path: Path, large: Channe
             service.completed("name: after\ndependencies: [one, two]\n")
 
 
-@needs_mount
 def test_an_archive_for_which_there_is_no_room(tmp_path: Path, large: ChannelServer) -> None:
     with small_disk(tmp_path / "small", 60) as small:
         options = {"store_directory": small / "state", "cache_directory": tmp_path / "cache"}

@@ -1,7 +1,5 @@
 """A directory of blobs on a file system that fills up."""
 
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,20 +7,14 @@ import pytest
 
 from conda_store.errors import DiskFull
 from conda_store.storage import local_blobs
+from tests.disks import small_disk
 
 
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 4 MiB."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting needs root")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
+    with small_disk(tmp_path / "disk", 4) as disk:
+        yield disk
 
 
 @pytest.mark.parametrize("chunks", [6, 60])

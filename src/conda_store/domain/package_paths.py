@@ -23,7 +23,8 @@ def path_entries(read: Callable[[str], bytes | None]) -> list[dict[str, Any]]:
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             raise ValueError("its info/paths.json is no list of files")
         for entry in entries:
-            entry.setdefault("path_type", "hardlink")
+            if not isinstance(entry.setdefault("path_type", "hardlink"), str):
+                raise ValueError("its info/paths.json has a path_type that is no text")
         return entries
     if (names := read("files")) is None:
         raise ValueError("it has neither info/paths.json nor info/files")

@@ -11,19 +11,15 @@ from pathlib import Path
 import pytest
 
 from conda_store.errors import DiskFull
+from tests import disks
 from tests.unit.builder.conftest import Bench
 from tools.channel.serve import ChannelServer
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    if os.geteuid() != 0:
-        pytest.skip("only the superuser mounts")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], check=True, timeout=20)
-    yield disk
-    subprocess.run(["umount", "--lazy", str(disk)], check=True, timeout=20)
+    with disks.small_disk(tmp_path / "disk", 1) as disk:
+        yield disk
 
 
 def test_a_solve_whose_cache_is_full(conda_forge: Path, small_disk: Path) -> None:

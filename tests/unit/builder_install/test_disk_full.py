@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,17 +11,13 @@ import pytest
 
 from conda_store.builder.package_cache import PackageCache
 from conda_store.errors import DiskFull
+from tests import disks
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    if os.geteuid() != 0:
-        pytest.skip("only the superuser mounts")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], check=True, timeout=20)
-    yield disk
-    subprocess.run(["umount", "--lazy", str(disk)], check=True, timeout=20)
+    with disks.small_disk(tmp_path / "disk", 2) as disk:
+        yield disk
 
 
 @pytest.mark.parametrize("what", ["cache", "store"])

@@ -40,6 +40,7 @@ def test_of_an_old_package_nothing_tells_which_are_links() -> None:
         {"paths_json": "{}"},
         {"paths_json": '{"paths": {}}'},
         {"paths_json": '{"paths": ["a"]}'},
+        {"paths_json": '{"paths": [{"_path": "a", "path_type": null}]}'},
         {"paths_json": "nonsense"},
         {"files": "\xff"},
     ],

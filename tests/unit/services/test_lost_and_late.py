@@ -50,6 +50,7 @@ from conda_store.storage.blobs import StoredBlob
 from tests.queueing import (
     LEASE,
     FullDatabase,
+    archive_asked_for,
     claimed,
     found,
     handed_in,
@@ -88,11 +89,8 @@ def test_a_worker_that_renews_late_keeps_its_build_from_the_sweep(context: Conte
 
 
 def test_an_artifact_whose_maker_renews_late_stays_its_own(context: Context) -> None:
-    build = run(context, handed_in(context, "python"))
+    archive_asked_for(context)
     with context.database.write() as connection:
-        wanted = artifacts.find(connection, build.id, ArtifactType.CONDA_PACK)
-        assert wanted is not None
-        artifacts.request(connection, wanted.id)
         making = artifacts.claim(connection, "maker", LEASE)
         assert making is not None
         assert not artifacts.lose(connection, making, "lost", 2, is_expired=True)

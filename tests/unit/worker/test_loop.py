@@ -20,7 +20,7 @@ from conda_store.db import artifacts, builds, environments, leases, logs
 from conda_store.db.records import EnvironmentRecord
 from conda_store.db.tables import build as build_table
 from conda_store.domain.access import SYSTEM
-from conda_store.domain.artifact import ArtifactState, ArtifactType
+from conda_store.domain.artifact import ArtifactState
 from conda_store.domain.build import BuildStatus
 from conda_store.errors import DatabaseFull, DiskFull, Interrupted
 from conda_store.queue.doorbell import PollingDoorbell
@@ -35,7 +35,7 @@ from conda_store.worker.announcing import Announcer
 from conda_store.worker.jobs import ArtifactJob, BuildJob, Chore, ChoreJob, Job
 from conda_store.worker.loop import LONGEST_SECONDS, Worker
 from conda_store.worker.processes import Child
-from tests.queueing import FullDatabase, found, handed_in, log, run, with_database
+from tests.queueing import FullDatabase, archive_asked_for, found, handed_in, log, run, with_database
 
 
 class Process:
@@ -393,17 +393,13 @@ def test_the_reason_outlives_a_full_disk(context: Context) -> None:
 
 
 def test_an_artifact_whose_end_cannot_be_written_is_made_again_with_the_reason(context: Context) -> None:
-    build = run(context, handed_in(context, "python"))
-    with context.database.write() as connection:
-        archive = artifacts.find(connection, build.id, ArtifactType.CONDA_PACK)
-        assert archive is not None
-        artifacts.request(connection, archive.id)
+    archive_id = archive_asked_for(context)
     failure = Interrupted("no space left on the disk of the database")
     nursery = FakeNursery(lambda _: Outcome(failure=failure))
     worker = worker_of(context, nursery)
     turns(worker, 10)
     with context.database.read() as connection:
-        ended = artifacts.get(connection, archive.id)
+        ended = artifacts.get(connection, archive_id)
     assert ended is not None
     assert (ended.state, ended.message) == (ArtifactState.FAILED, failure.message)
     worker._stop()
@@ -450,11 +446,7 @@ def test_a_worker_waits_for_no_storage(context: Context) -> None:
 
 
 def test_nothing_holds_a_place_for_ever(context: Context) -> None:
-    build = run(context, handed_in(context, "python"))
-    with context.database.write() as connection:
-        archive = artifacts.find(connection, build.id, ArtifactType.CONDA_PACK)
-        assert archive is not None
-        artifacts.request(connection, archive.id)
+    archive_id = archive_asked_for(context)
     delete_build(context, SYSTEM, run(context, handed_in(context, "python", name="other")).id)
     nursery = FakeNursery()
     worker = worker_of(context, nursery)
@@ -466,7 +458,7 @@ def test_nothing_holds_a_place_for_ever(context: Context) -> None:
     turns(worker, 1)
     assert [child.process.exitcode for child in hanging] == [-9, -9]
     with context.database.read() as connection:
-        again = artifacts.get(connection, archive.id)
+        again = artifacts.get(connection, archive_id)
     assert again is not None
     assert (again.state, again.attempt) == (ArtifactState.MAKING, 2)
     worker._stop()
