@@ -16,7 +16,7 @@ from conda_store.db.engine import Database
 from conda_store.db.leases import Lease
 from conda_store.db.records import BuildRecord
 from conda_store.domain.access import SYSTEM
-from conda_store.domain.artifact import ArtifactType
+from conda_store.domain.artifact import BLOBS, ArtifactState, ArtifactType
 from conda_store.domain.deployment import Deployment
 from conda_store.domain.settings import Settings
 from conda_store.errors import DatabaseFull
@@ -123,3 +123,15 @@ def archive_asked_for(context: Context) -> int:
         assert archive is not None
         artifacts.request(connection, archive.id)
     return archive.id
+
+
+def stored(context: Context) -> set[str]:
+    """The keys of all blobs."""
+    return {blob.key for blob in context.blobs.list("")}
+
+
+def known(context: Context, build_id: int) -> set[str]:
+    """The keys of the blobs that a build is written down to have."""
+    with context.database.read() as connection:
+        of_build = artifacts.of_build(connection, build_id)
+    return {item.key for item in of_build if item.type in BLOBS and item.state is ArtifactState.READY}

@@ -249,10 +249,14 @@ def has_deleted(connection: Connection) -> bool:
     return connection.execute(query.limit(1)).first() is not None
 
 
-def set_purged(connection: Connection, build_id: int, now: datetime) -> bool:
-    """Whether nobody else has done it before."""
-    is_left = (build.c.id == build_id) & build.c.purged_on.is_(None)
-    return connection.execute(update(build).where(is_left).values(purged_on=now, size=0)).rowcount == 1
+def hold(connection: Connection, build_id: int) -> bool:
+    """Whether the build is there and has not been cleared up; until the transaction ends nobody can."""
+    query = select(build.c.id).where(build.c.id == build_id, build.c.purged_on.is_(None)).with_for_update()
+    return connection.execute(query).first() is not None
+
+
+def set_purged(connection: Connection, build_id: int, now: datetime) -> None:
+    connection.execute(update(build).where(build.c.id == build_id).values(purged_on=now, size=0))
 
 
 def remove_emptied(connection: Connection) -> tuple[tuple[str, str | None], ...]:

@@ -38,6 +38,9 @@ PACKED = (
     ArtifactType.CONTAINER_REGISTRY,
 )
 
+# stored as soon as the lock is known
+MADE_OF_LOCK = (ArtifactType.LOCKFILE, ArtifactType.YAML)
+
 _BLOBS: dict[ArtifactType, tuple[str, str, str]] = {
     ArtifactType.LOGS: ("logs", ".log", "text/plain; charset=utf-8"),
     ArtifactType.LOCKFILE: ("lockfile", ".yml", "application/json"),
@@ -45,11 +48,8 @@ _BLOBS: dict[ArtifactType, tuple[str, str, str]] = {
     ArtifactType.CONDA_PACK: ("archive", ".tar.gz", "application/gzip"),
     ArtifactType.CONSTRUCTOR_INSTALLER: ("installer", ".sh", "application/octet-stream"),
 }
-
-
-def has_blob(artifact: ArtifactType) -> bool:
-    """Whether its key is that of a blob in the storage, which can be kept when the build is deleted."""
-    return artifact in _BLOBS
+# their keys are those of blobs in the storage, which can be kept when the build is deleted
+BLOBS = tuple(_BLOBS)
 
 
 def blob_key(artifact: ArtifactType, build_key: str) -> str:

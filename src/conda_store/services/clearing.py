@@ -11,7 +11,7 @@ from conda_store.builder.removal import set_aside
 from conda_store.db import artifacts, builds, images, logs
 from conda_store.db.builds import DeletedBuild
 from conda_store.db.records import BuildRecord
-from conda_store.domain.artifact import ArtifactType, has_blob
+from conda_store.domain.artifact import BLOBS, MADE_OF_LOCK, ArtifactType, blob_key
 from conda_store.errors import CondaStoreError
 from conda_store.services.auditing import by_itself
 from conda_store.services.context import Context
@@ -21,14 +21,20 @@ from conda_store.services.settings import effective_settings
 logger = structlog.get_logger()
 
 
-def discard_prefix(context: Context, build: BuildRecord) -> None:
-    """Take away whatever attempts at this build have left: its prefix and its staging directories."""
+def discard_leftovers(context: Context, build: BuildRecord) -> None:
+    """Take away whatever attempts at this build have left: its prefix, its staging directories, and what was stored
+    when the attempt ended before it could be written down."""
     prefix = context.deployment.prefix(build.namespace, build.key)
     found = [prefix, *(context.deployment.staging(prefix, attempt) for attempt in range(1, build.attempt + 1))]
     if build.prefix and Path(build.prefix) != prefix:
         found.append(Path(build.prefix))
     for path in found:
         set_aside(path, context.deployment.trash_directory)
+    with context.database.read() as connection:
+        known = {item.key for item in artifacts.of_build(connection, build.id)}
+    for key in (blob_key(kind, build.key) for kind in MADE_OF_LOCK):
+        if key not in known:
+            context.blobs.delete(key)
 
 
 def purge_deleted(context: Context) -> None:
@@ -56,17 +62,20 @@ def _purge(context: Context, doomed: DeletedBuild) -> None:
     kept: tuple[str, ...] = ()
     if not doomed.is_environment_deleted:
         kept = effective_settings(context.database, context.deployment).build_artifacts_kept_on_deletion
-    discard_prefix(context, build)
+    discard_leftovers(context, build)
     with context.database.read() as connection:
         found = artifacts.of_build(connection, build.id)
-    removed = [item for item in found if item.type not in kept or not has_blob(item.type)]
-    for item in removed:
-        if has_blob(item.type):
-            context.blobs.delete(item.key)
+    for kind in BLOBS:
+        if kind not in kept:
+            # also where it was stored and could not be written down
+            context.blobs.delete(blob_key(kind, build.key))
+    removed = [item for item in found if item.type not in kept or item.type not in BLOBS]
     with by_itself() as note, context.database.write() as connection:
+        if not builds.hold(connection, build.id) or artifacts.of_build(connection, build.id) != found:
+            return  # cleared up by another worker, or to be looked at again
         artifacts.remove(connection, [item.id for item in removed])
         images.remove(connection, build.id)
         if ArtifactType.LOGS not in kept:
             logs.remove(connection, build.id)
-        if builds.set_purged(connection, build.id, datetime.now(UTC)):
-            note("build::purge", build.namespace, build.environment, detail=f"build {build.id}")
+        builds.set_purged(connection, build.id, datetime.now(UTC))
+        note("build::purge", build.namespace, build.environment, detail=f"build {build.id}")

@@ -40,7 +40,7 @@ from conda_store.errors import (
     Unavailable,
     Unsolvable,
 )
-from conda_store.services.clearing import discard_prefix
+from conda_store.services.clearing import discard_leftovers
 from conda_store.services.context import Context
 from conda_store.services.credentials import guarded_hosts, usable_credentials
 from conda_store.services.ending import Outcome, give_up
@@ -50,7 +50,6 @@ from conda_store.services.logs import keep_log_if_possible
 from conda_store.services.reporting import BuildReporter, stamp
 from conda_store.services.settings import rules_in_force
 from conda_store.services.solving import solve_once, solve_request
-from conda_store.storage.blobs import StoredBlob
 
 logger = structlog.get_logger()
 
@@ -131,7 +130,7 @@ class _Pipeline:
         if self.lease.attempt > 1:
             self.reporter.log(f"attempt {self.lease.attempt} of {self.context.deployment.max_attempts}\n")
         prefix = self._prefix()
-        discard_prefix(self.context, self.build)
+        discard_leftovers(self.context, self.build)
         started = time.monotonic()
         lock = await self._lock()
         self._step("lock", started)
@@ -182,16 +181,30 @@ class _Pipeline:
         return await solve_once(self.context, request, self.reporter)
 
     def _keep_lock(self, lock: Lock) -> None:
-        """The lock is to be had while the packages are still being installed."""
-        body = conda_lock.render(lock, self.specification.sha256)
-        key = blob_key(ArtifactType.LOCKFILE, self.build.key)
-        stored = self.context.blobs.put(key, body, content_type(ArtifactType.LOCKFILE))
+        """The lock, and the environment as pinned by it, are to be had while the packages are still being installed."""
+        bodies = {ArtifactType.LOCKFILE: conda_lock.render(lock, self.specification.sha256)}
+        if (pinned := self._pinned(lock)) is not None:
+            bodies[ArtifactType.YAML] = pinned
+        keys = {kind: blob_key(kind, self.build.key) for kind in bodies}
+        blobs = self.context.blobs
+        stored = {kind: blobs.put(keys[kind], body, content_type(kind)) for kind, body in bodies.items()}
         plain = is_plain(lock, self.context.deployment)
         with self.context.database.write() as connection:
             digest = locks.store(connection, lock)
             if not leases.note(connection, self.lease, {"lock_digest": digest, "has_plain_image": plain}):
+                if not builds.hold(connection, self.build.id):
+                    for key in keys.values():
+                        blobs.delete(key)
                 raise _LeaseLost
-            artifacts.add(connection, self.build.id, ArtifactType.LOCKFILE, key, size=stored.size, sha256=stored.sha256)
+            for kind, blob in stored.items():
+                artifacts.add(connection, self.build.id, kind, blob.key, size=blob.size, sha256=blob.sha256)
+
+    def _pinned(self, lock: Lock) -> bytes | None:
+        """The pinned YAML; None where it is not wanted, or nothing is installed here."""
+        ours = lock.on(current_platform())
+        if ours is None or ArtifactType.YAML not in self.settings.build_artifacts:
+            return None
+        return environment_yaml.render(lock, ours.platform, self.specification)
 
     def _install_request(self, lock: Lock, prefix: Path) -> InstallRequest:
         platform = current_platform()
@@ -220,38 +233,17 @@ class _Pipeline:
             credentials=self.credentials,
         )
 
-    def _put_yaml(self, lock: Lock) -> StoredBlob | None:
-        """The pinned YAML as a blob; None where it is not wanted or cannot be made, which does not fail the build."""
-        ours = lock.on(current_platform())
-        if ours is None or ArtifactType.YAML not in self.settings.build_artifacts:
-            return None
-        key = blob_key(ArtifactType.YAML, self.build.key)
-        try:
-            body = environment_yaml.render(lock, ours.platform, self.specification)
-            return self.context.blobs.put(key, body, content_type(ArtifactType.YAML))
-        except (CondaStoreError, OSError) as error:
-            self.reporter.log(f"the pinned environment.yaml could not be made: {error}\n")
-            return None
-
     def _complete(self, lock: Lock, prefix: Path | None, installed: Installed) -> None:
         """COMPLETED, with packages, artifacts and activation, in one transaction."""
         ours = lock.on(current_platform())
-        yaml = self._put_yaml(lock)
         self.reporter.flush()
         with self.context.database.write() as connection:
             if not leases.complete(connection, self.lease, size=installed.size, shared_size=installed.shared_size):
-                if yaml is not None and leases.hold(connection, self.lease):
-                    # canceled; where another worker has it, the blob may be that one's
-                    self.context.blobs.delete(yaml.key)
                 raise Interrupted("the build was canceled, or given to another worker, as it ended")
             logs.append(connection, self.build.id, f"build completed {stamp()}\n")
             packages.set_packages(connection, self.build.id, ours.conda if ours else ())
             if prefix is not None:
                 artifacts.add(connection, self.build.id, ArtifactType.DIRECTORY, str(prefix), size=installed.size)
-            if yaml is not None:
-                artifacts.add(
-                    connection, self.build.id, ArtifactType.YAML, yaml.key, size=yaml.size, sha256=yaml.sha256
-                )
             self._offer(connection, has_prefix=prefix is not None)
             if environments.activate_if_newest(connection, self.build.environment_id, self.build.id):
                 search.index_installed(connection, self.build.environment_id, ours)

@@ -29,7 +29,7 @@ from conda_store.services.links import update_links
 from conda_store.services.run_build import run_build
 from conda_store.services.solving import solve_once
 from conda_store.services.specifications import submit_watched
-from tests.queueing import LEASE, claimed, found, handed_in, link, log, run
+from tests.queueing import LEASE, claimed, found, handed_in, known, link, log, run, stored
 
 
 def test_a_build_leaves_prefix_lock_yaml_and_log(context: Context) -> None:
@@ -141,7 +141,7 @@ def test_a_build_that_is_cancelled_as_it_ends_leaves_nothing(context: Context) -
     late = Context(context.database, context.blobs, builder, context.packages, context.deployment)
     build = run(late, handed_in(late, "python"))
     assert build.id == 1 and build.status is BuildStatus.CANCELED
-    assert list(context.blobs.list("yaml")) == []
+    assert stored(context) == known(context, build.id)
     assert not context.deployment.prefix(build.namespace, build.key).exists()
 
 
