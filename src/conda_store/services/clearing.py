@@ -21,15 +21,18 @@ from conda_store.services.settings import effective_settings
 logger = structlog.get_logger()
 
 
-def discard_leftovers(context: Context, build: BuildRecord) -> None:
-    """Take away whatever attempts at this build have left: its prefix, its staging directories, and what was stored
-    when the attempt ended before it could be written down."""
+def discard_prefix(context: Context, build: BuildRecord) -> None:
+    """Take away whatever attempts at this build have left: its prefix and its staging directories."""
     prefix = context.deployment.prefix(build.namespace, build.key)
     found = [prefix, *(context.deployment.staging(prefix, attempt) for attempt in range(1, build.attempt + 1))]
     if build.prefix and Path(build.prefix) != prefix:
         found.append(Path(build.prefix))
     for path in found:
         set_aside(path, context.deployment.trash_directory)
+
+
+def delete_unrecorded(context: Context, build: BuildRecord) -> None:
+    """Remove the blobs that an attempt had stored when it ended before it could write them down."""
     with context.database.read() as connection:
         known = {item.key for item in artifacts.of_build(connection, build.id)}
     for key in (blob_key(kind, build.key) for kind in MADE_OF_LOCK):
@@ -62,7 +65,7 @@ def _purge(context: Context, doomed: DeletedBuild) -> None:
     kept: tuple[str, ...] = ()
     if not doomed.is_environment_deleted:
         kept = effective_settings(context.database, context.deployment).build_artifacts_kept_on_deletion
-    discard_leftovers(context, build)
+    discard_prefix(context, build)
     with context.database.read() as connection:
         found = artifacts.of_build(connection, build.id)
     for kind in BLOBS:

@@ -14,7 +14,7 @@ from conda_store.db.records import BuildRecord
 from conda_store.domain.build import BuildStatus, retry_delay
 from conda_store.errors import BuildFailed, PrefixTooLong
 from conda_store.services.builds import cancelled_text
-from conda_store.services.clearing import discard_leftovers
+from conda_store.services.clearing import discard_prefix
 from conda_store.services.context import Context
 from conda_store.services.reporting import stamp
 
@@ -88,6 +88,6 @@ def _clear_up(context: Context, lease: Lease) -> bool:
 def discard_if_possible(context: Context, build: BuildRecord) -> None:
     """What cannot be taken away is told, and keeps no build from its end."""
     try:
-        discard_leftovers(context, build)
+        discard_prefix(context, build)
     except OSError as error:
         logger.error("leftovers of a build cannot be taken away", build_id=build.id, error=str(error))

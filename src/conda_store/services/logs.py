@@ -1,4 +1,4 @@
-"""The log of a build that has ended becomes a blob."""
+"""What a build that has ended is to have in the storage: its log, and nothing that an attempt left behind."""
 
 from __future__ import annotations
 
@@ -6,20 +6,25 @@ import structlog
 
 from conda_store.db import artifacts, builds, logs
 from conda_store.domain.artifact import ArtifactType, blob_key, content_type
+from conda_store.domain.build import BuildStatus
 from conda_store.errors import CondaStoreError
+from conda_store.services.clearing import delete_unrecorded
 from conda_store.services.context import Context
 
 logger = structlog.get_logger()
 
 
 def keep_log(context: Context, build_id: int) -> None:
-    """Write the log as a blob and forget its chunks; safe to be done twice, by several at once."""
+    """Write the log as a blob and forget its chunks; safe to be done twice, by several at once. Of a build that has not
+    completed, blobs that could not be written down are removed before."""
     with context.database.read() as connection:
         build = builds.get(connection, build_id)
         chunks = logs.after(connection, build_id, 0)
         kept = artifacts.find(connection, build_id, ArtifactType.LOGS)
     if build is None or not build.status.has_ended or not chunks:
         return
+    if build.status is not BuildStatus.COMPLETED:
+        delete_unrecorded(context, build)
     text = "".join(chunk.text for chunk in chunks)
     if kept is not None:  # these came late
         text = context.blobs.get(kept.key).decode(errors="replace") + text

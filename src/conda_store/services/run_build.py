@@ -40,7 +40,7 @@ from conda_store.errors import (
     Unavailable,
     Unsolvable,
 )
-from conda_store.services.clearing import discard_leftovers
+from conda_store.services.clearing import discard_prefix
 from conda_store.services.context import Context
 from conda_store.services.credentials import guarded_hosts, usable_credentials
 from conda_store.services.ending import Outcome, give_up
@@ -130,7 +130,7 @@ class _Pipeline:
         if self.lease.attempt > 1:
             self.reporter.log(f"attempt {self.lease.attempt} of {self.context.deployment.max_attempts}\n")
         prefix = self._prefix()
-        discard_leftovers(self.context, self.build)
+        discard_prefix(self.context, self.build)
         started = time.monotonic()
         lock = await self._lock()
         self._step("lock", started)

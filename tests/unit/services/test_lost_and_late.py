@@ -437,6 +437,7 @@ def test_what_a_killed_attempt_had_stored_goes_with_its_end(context: Context, fo
     cancel_build(context, SYSTEM, build_id)
     give_up(context, lease, LOST)
     assert found(context, build_id).status is BuildStatus.CANCELED
+    asyncio.run(housekeeping.tidy_ended(context))
     assert stored(context) == known(context, build_id)
 
 
