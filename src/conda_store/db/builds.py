@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, insert, or_, select, update
 
 from conda_store.db.artifacts import count_with_artifact, has_artifact
 from conda_store.db.kept import once
@@ -113,9 +113,14 @@ def create(
     return build_id
 
 
+_OF_LIVE_ENVIRONMENT = columns().where(environment.c.deleted_on.is_(None))
+_GET = _OF_LIVE_ENVIRONMENT.where(build.c.id == bindparam("wanted"))
+_BY_KEY = _OF_LIVE_ENVIRONMENT.where(build.c.key == bindparam("wanted"))
+
+
 def get(connection: Connection, build_id: int) -> BuildRecord | None:
     """A build of an environment that still exists; deleted builds included."""
-    row = connection.execute(columns().where(build.c.id == build_id, environment.c.deleted_on.is_(None))).one_or_none()
+    row = connection.execute(_GET, {"wanted": build_id}).one_or_none()
     return record(row) if row else None
 
 
@@ -130,7 +135,7 @@ def glances(connection: Connection, build_ids: Sequence[int]) -> tuple[BuildGlan
 
 
 def by_key(connection: Connection, key: str) -> BuildRecord | None:
-    row = connection.execute(columns().where(build.c.key == key, environment.c.deleted_on.is_(None))).one_or_none()
+    row = connection.execute(_BY_KEY, {"wanted": key}).one_or_none()
     return record(row) if row else None
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, insert, or_, select, update
 
 from conda_store.db.artifacts import has_artifact
 from conda_store.db.kept import once
@@ -98,14 +98,17 @@ def _record(row: Any) -> EnvironmentRecord:
     )
 
 
+_FIND = _columns().where(
+    namespace.c.name == bindparam("namespace_name"),
+    environment.c.name == bindparam("environment_name"),
+    environment.c.deleted_on.is_(None),
+    namespace.c.deleted_on.is_(None),
+)
+
+
 def find(connection: Connection, namespace_name: str, name: str) -> EnvironmentRecord | None:
-    query = _columns().where(
-        namespace.c.name == namespace_name,
-        environment.c.name == name,
-        environment.c.deleted_on.is_(None),
-        namespace.c.deleted_on.is_(None),
-    )
-    row = connection.execute(query).one_or_none()
+    names = {"namespace_name": namespace_name, "environment_name": name}
+    row = connection.execute(_FIND, names).one_or_none()
     return _record(row) if row else None
 
 

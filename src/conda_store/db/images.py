@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
 
 from conda_store.db.builds import columns, record
 from conda_store.db.records import ArtifactRecord, BuildRecord
@@ -92,11 +92,33 @@ def needs_prefix(connection: Connection, build_id: int) -> None:
     connection.execute(update(build).where(build.c.id == build_id).values(has_plain_image=False))
 
 
-_MANIFEST = (
-    image_manifest.c.digest,
-    image_manifest.c.media_type,
-    image_manifest.c.content,
-    image_manifest.c.platform,
+# clients ask these all the time: putting them together each time would take longer than their answer
+_MANIFEST = select(
+    image_manifest.c.digest, image_manifest.c.media_type, image_manifest.c.content, image_manifest.c.platform
+)
+_IN_FORMS = _MANIFEST.where(
+    image_manifest.c.build_id == bindparam("wanted"),
+    image_manifest.c.media_type.in_(bindparam("media_types", expanding=True)),
+    image_manifest.c.compression == bindparam("compression"),
+)
+_BY_DIGEST = (
+    _MANIFEST.join(build, build.c.id == image_manifest.c.build_id)
+    .where(
+        image_manifest.c.digest == bindparam("wanted"),
+        build.c.environment_id == bindparam("environment_id"),
+        build.c.deleted_on.is_(None),
+    )
+    .limit(1)
+)
+_BLOB_SIZE = (
+    select(image_blob.c.size)
+    .join(build, build.c.id == image_blob.c.build_id)
+    .where(
+        image_blob.c.digest == bindparam("wanted"),
+        build.c.environment_id == bindparam("environment_id"),
+        build.c.deleted_on.is_(None),
+    )
+    .limit(1)
 )
 
 
@@ -104,37 +126,20 @@ def manifests_of_build(
     connection: Connection, build_id: int, media_types: Sequence[str], compression: Compression = Compression.GZIP
 ) -> tuple[ManifestRecord, ...]:
     """The manifests and indexes of a build's image in these forms."""
-    query = select(*_MANIFEST).where(
-        image_manifest.c.build_id == build_id,
-        image_manifest.c.media_type.in_(media_types),
-        image_manifest.c.compression == compression,
-    )
-    return tuple(ManifestRecord(*row) for row in connection.execute(query))
+    values = {"wanted": build_id, "media_types": list(media_types), "compression": compression}
+    return tuple(ManifestRecord(*row) for row in connection.execute(_IN_FORMS, values))
 
 
 def manifest_by_digest(connection: Connection, environment_id: int, digest: str) -> ManifestRecord | None:
     """A manifest of one of the environment's builds."""
-    query = (
-        select(*_MANIFEST)
-        .join(build, build.c.id == image_manifest.c.build_id)
-        .where(
-            image_manifest.c.digest == digest, build.c.environment_id == environment_id, build.c.deleted_on.is_(None)
-        )
-        .limit(1)
-    )
-    row = connection.execute(query).one_or_none()
+    row = connection.execute(_BY_DIGEST, {"wanted": digest, "environment_id": environment_id}).one_or_none()
     return ManifestRecord(*row) if row else None
 
 
 def blob_size(connection: Connection, environment_id: int, digest: str) -> int | None:
     """The size of a blob of one of the environment's images; None where it belongs to none of them."""
-    query = (
-        select(image_blob.c.size)
-        .join(build, build.c.id == image_blob.c.build_id)
-        .where(image_blob.c.digest == digest, build.c.environment_id == environment_id, build.c.deleted_on.is_(None))
-        .limit(1)
-    )
-    size: int | None = connection.execute(query).scalar_one_or_none()
+    values = {"wanted": digest, "environment_id": environment_id}
+    size: int | None = connection.execute(_BLOB_SIZE, values).scalar_one_or_none()
     return size
 
 
