@@ -81,6 +81,7 @@ class _Installation:
     client: Client
     seals: dict[str, Seal] = field(default_factory=dict)
     is_linking: bool = False
+    is_in_place: bool = False
     is_complete: bool = False
 
     @property
@@ -107,6 +108,7 @@ class _Installation:
             if not scripts:
                 apply_ownership(request.staging, ownership, own_files)
         request.staging.rename(request.prefix)
+        self.is_in_place = True
         if scripts:
             await run_scripts(request.prefix, scripts, reporter)
             await asyncio.to_thread(apply_ownership, request.prefix, ownership, None)
@@ -213,7 +215,8 @@ class _Installation:
         return Progress(phase, packages_done=count, packages_total=count, packages_linked=count)
 
     async def clear(self) -> None:
-        """Rename away whatever is at staging and prefix.
+        """Rename away whatever is at staging, and the prefix where it is ours: else it is another attempt's, which was
+        begun since this one seemed to be lost.
 
         A transaction that was cut short goes on for a moment in rattler's threads and may create files there again:
         then this looks until nothing has appeared for a while.
@@ -221,7 +224,8 @@ class _Installation:
         quiet = 0
         for _ in range(5 * _QUIET_LOOKS):
             with contextlib.suppress(OSError):
-                found = [set_aside(path, self.trash) for path in (self.request.staging, self.request.prefix)]
+                ours = (self.request.staging, self.request.prefix) if self.is_in_place else (self.request.staging,)
+                found = [set_aside(path, self.trash) for path in ours]
                 quiet = 0 if any(found) else quiet + 1
             if not self.is_linking or quiet >= _QUIET_LOOKS:
                 return

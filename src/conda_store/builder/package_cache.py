@@ -149,11 +149,13 @@ class PackageCache:
         return Claims(self.root / "claims", patience)
 
     def drop(self, package: CondaPackage) -> None:
-        """Take the package out of the cache; environments keep the files that they share with it."""
-        directory = self.directory(package)
-        self._forget(_key(package))
+        """Take the package out of the cache; environments keep the files that they share with it.
+
+        The seal is the last to go: without one a package counts as extracted just now, and would be sealed as it is.
+        """
         with contextlib.suppress(OSError):
-            set_aside(directory, self.trash)
+            set_aside(self.directory(package), self.trash)
+        self._forget(_key(package))
 
     def tidy(self) -> int:
         """Set aside what killed processes left: incoming directories, temporary files. How many there were."""
@@ -184,10 +186,10 @@ class PackageCache:
                 directory = self.packages / seal.directory
                 if is_linked(directory, seal) or time.time() - path.stat().st_mtime < age:
                     continue
-                self._forget(path.stem)
-                found += set_aside(directory, self.trash) is not None
                 for compiled in self.pyc.glob(f"*/{glob.escape(seal.directory)}-*"):
                     set_aside(compiled, self.trash)
+                found += set_aside(directory, self.trash) is not None
+                self._forget(path.stem)  # at last: what is left of one who was killed here is found by it
         return found
 
     def _note_use(self, key: str) -> None:
@@ -211,10 +213,10 @@ class PackageCache:
             directory = self.packages / seal.directory
             is_sound = matches(directory, seal)
             if not is_sound and repair:
-                self._forget(path.stem)
                 with contextlib.suppress(OSError):
                     if directory.stat().st_ino == seal.inode:
                         set_aside(directory, self.trash)
+                self._forget(path.stem)  # at last: see `drop`
             yield seal.directory, is_sound
 
     def _keep(self, key: str, seal: Seal) -> Seal:

@@ -197,7 +197,15 @@ def claim(
 
 
 def renew(connection: Connection, artifact: ArtifactRecord, duration: timedelta) -> bool:
-    return _mine(connection, artifact, {"lease_until": time.time() + duration.total_seconds()})
+    """False when it need not be made any more: somebody else has taken it over, or the build has been deleted."""
+    values = {"lease_until": time.time() + duration.total_seconds()}
+    return _mine(connection, artifact, values, _is_of_live_build())
+
+
+def is_to_be_made(connection: Connection, artifact: ArtifactRecord) -> bool:
+    """As `renew`, but only looks."""
+    query = select(build_artifact.c.id).where(*_held(artifact), _is_of_live_build())
+    return connection.execute(query).first() is not None
 
 
 def expired(connection: Connection) -> tuple[ArtifactRecord, ...]:
@@ -248,15 +256,14 @@ def lose(
 def _mine(
     connection: Connection, artifact: ArtifactRecord, values: dict[str, Any], *further: ColumnElement[bool]
 ) -> bool:
-    changed = connection.execute(
-        update(build_artifact)
-        .where(
-            build_artifact.c.id == artifact.id,
-            build_artifact.c.state == ArtifactState.MAKING,
-            build_artifact.c.owner == artifact.owner,
-            build_artifact.c.attempt == artifact.attempt,
-            *further,
-        )
-        .values(**values)
-    )
+    changed = connection.execute(update(build_artifact).where(*_held(artifact), *further).values(**values))
     return changed.rowcount == 1
+
+
+def _held(artifact: ArtifactRecord) -> tuple[ColumnElement[bool], ...]:
+    return (
+        build_artifact.c.id == artifact.id,
+        build_artifact.c.state == ArtifactState.MAKING,
+        build_artifact.c.owner == artifact.owner,
+        build_artifact.c.attempt == artifact.attempt,
+    )

@@ -15,10 +15,10 @@ from conda_store.db.kept import once
 from conda_store.db.packages import has_all_packages
 from conda_store.db.paging import Page, PageRequest, count_of, fetch_page
 from conda_store.db.records import BuildGlance, BuildRecord, EnvironmentRecord, SpecificationRecord
-from conda_store.db.tables import build, build_log, environment, namespace
+from conda_store.db.tables import build, build_artifact, build_log, environment, namespace
 from conda_store.db.visibility import environments_readable_by, readable_patterns, reads_everything
 from conda_store.domain.access import Actor
-from conda_store.domain.artifact import ArtifactType
+from conda_store.domain.artifact import ArtifactState, ArtifactType
 from conda_store.domain.build import BuildOrigin, BuildStatus, Progress, build_key
 
 _SORTABLE: dict[str, list[ColumnElement[Any]]] = {
@@ -237,6 +237,7 @@ def to_purge(connection: Connection, after: int = 0, limit: int = 20) -> tuple[D
             build.c.deleted_on.is_not(None),
             build.c.purged_on.is_(None),
             build.c.status != BuildStatus.BUILDING,
+            build.c.id.not_in(select(build_artifact.c.build_id).where(build_artifact.c.state == ArtifactState.MAKING)),
             number > after,
             or_(linked.is_(None), build.c.id.not_in([linked, environment.c.current_build_id])),
         )

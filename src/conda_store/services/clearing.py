@@ -15,18 +15,22 @@ from conda_store.domain.artifact import BLOBS, MADE_OF_LOCK, ArtifactType, blob_
 from conda_store.errors import CondaStoreError
 from conda_store.services.auditing import by_itself
 from conda_store.services.context import Context
-from conda_store.services.links import update_links
+from conda_store.services.links import remove_half_made, update_links
 from conda_store.services.settings import effective_settings
 
 logger = structlog.get_logger()
 
 
-def discard_prefix(context: Context, build: BuildRecord) -> None:
-    """Take away whatever attempts at this build have left: its prefix and its staging directories."""
+def discard_prefix(context: Context, build: BuildRecord, attempt: int | None = None) -> None:
+    """Take away whatever attempts at this build have left: its prefix and its staging directories. Of a single
+    `attempt` its staging directory, which nobody else uses."""
     prefix = context.deployment.prefix(build.namespace, build.key)
-    found = [prefix, *(context.deployment.staging(prefix, attempt) for attempt in range(1, build.attempt + 1))]
-    if build.prefix and Path(build.prefix) != prefix:
-        found.append(Path(build.prefix))
+    if attempt is not None:
+        found = [context.deployment.staging(prefix, attempt)]
+    else:
+        found = [prefix, *(context.deployment.staging(prefix, number) for number in range(1, build.attempt + 1))]
+        if build.prefix and Path(build.prefix) != prefix:
+            found.append(Path(build.prefix))
     for path in found:
         set_aside(path, context.deployment.trash_directory)
 
@@ -58,6 +62,8 @@ def purge_deleted(context: Context) -> None:
     with by_itself() as note, context.database.write() as connection:
         for namespace, environment in builds.remove_emptied(connection):
             note(f"{'environment' if environment else 'namespace'}::purge", namespace, environment)
+            if environment:
+                remove_half_made(context, namespace, environment)
 
 
 def _purge(context: Context, doomed: DeletedBuild) -> None:

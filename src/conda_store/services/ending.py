@@ -71,23 +71,24 @@ def give_back(context: Context, lease: Lease) -> None:
         if not leases.standing(connection, lease).is_cancelled:
             leases.release(connection, lease)
             return
-        leases.end(connection, lease, BuildStatus.CANCELED, "canceled while it was building")
-        logs.append(connection, lease.build_id, cancelled_text(lease.build_id))
+        if leases.end(connection, lease, BuildStatus.CANCELED, "canceled while it was building"):
+            logs.append(connection, lease.build_id, cancelled_text(lease.build_id))
 
 
 def _clear_up(context: Context, lease: Lease) -> bool:
-    """Take away what the attempt has left, as long as nobody else can have begun another. Whether it was ours."""
+    """Take away what the attempt has left: also of earlier ones, and the prefix, as long as nobody else can have begun
+    another. Whether it was ours."""
     with context.database.read() as connection:
         standing = leases.standing(connection, lease)
         build = builds.get(connection, lease.build_id)
-    if standing.is_held and build is not None:
-        discard_if_possible(context, build)
+    if build is not None:
+        discard_if_possible(context, build, None if standing.is_held else lease.attempt)
     return standing.is_held
 
 
-def discard_if_possible(context: Context, build: BuildRecord) -> None:
-    """What cannot be taken away is told, and keeps no build from its end."""
+def discard_if_possible(context: Context, build: BuildRecord, attempt: int | None = None) -> None:
+    """What cannot be taken away is told, and keeps no build from its end; see `discard_prefix`."""
     try:
-        discard_prefix(context, build)
+        discard_prefix(context, build, attempt)
     except OSError as error:
         logger.error("leftovers of a build cannot be taken away", build_id=build.id, error=str(error))

@@ -92,8 +92,11 @@ def finished_image(context: Context, build: BuildRecord, scratch: Path) -> tuple
         return found
     made = make_image(context, build, image_key(build.key), scratch)
     with context.database.write() as connection:
+        found = images.manifests_of_build(connection, build.id, forms)
+        if not found:
+            raise ArtifactFailed("the build has been given up as soon as its image was made")
         artifacts.add(connection, build.id, ArtifactType.DOCKER_MANIFEST, made.key, size=made.size, sha256=made.sha256)
-        return images.manifests_of_build(connection, build.id, forms)
+    return found
 
 
 class NeedsPrefix(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -35,12 +36,10 @@ def _update(context: Context, environment_id: int) -> list[LinkChange]:
             try:
                 if link is not None and change.prefix is not None:
                     _point(link, Path(change.prefix))
-                elif (
-                    link is not None
-                    and link.is_symlink()
-                    and environments.has_prefix(connection, environment_id, str(link.readlink()))
-                ):
-                    link.unlink()
+                elif link is not None:
+                    _staging(link).unlink(missing_ok=True)
+                    if link.is_symlink() and environments.has_prefix(connection, environment_id, str(link.readlink())):
+                        link.unlink()
             except OSError as error:
                 logger.error("symlink cannot be set", link=str(link), error=str(error))
             else:
@@ -49,12 +48,25 @@ def _update(context: Context, environment_id: int) -> list[LinkChange]:
     return done
 
 
+def remove_half_made(context: Context, namespace: str, name: str) -> None:
+    """Remove what is left of a link that was being set when its process was killed; to be called in a writing
+    transaction, as links are set."""
+    link = context.deployment.environment_link(namespace, name)
+    if link is not None:
+        with suppress(OSError):
+            _staging(link).unlink(missing_ok=True)
+
+
 def _point(link: Path, target: Path) -> None:
     link.parent.mkdir(parents=True, exist_ok=True)
+    staging = _staging(link)
+    staging.unlink(missing_ok=True)
     if link.is_symlink() and link.readlink() == target:
         return
-    # always of one name, so that what a killed process leaves is taken away by the next one
-    staging = link.with_name(f"%-{link.name}"[:255])
-    staging.unlink(missing_ok=True)
     staging.symlink_to(target)
     staging.replace(link)
+
+
+def _staging(link: Path) -> Path:
+    """Always of one name, so that what a killed process leaves is taken away by the next one."""
+    return link.with_name(f"%-{link.name}"[:255])

@@ -53,16 +53,20 @@ def make_artifact(context: Context, artifact: ArtifactRecord) -> None:
         return
     with context.database.write() as connection:
         is_wanted = artifacts.finish(connection, artifact, size=stored.size, sha256=stored.sha256)
+        if not is_wanted:
+            artifacts.release(connection, artifact)
     if not is_wanted:
         _drop_if_deleted(context, artifact.id, stored)
 
 
 def _drop_if_deleted(context: Context, artifact_id: int, stored: StoredBlob) -> None:
-    """Somebody deleted the build while it was packed, and may not have seen the blob."""
+    """Somebody deleted the build while it was packed, and may not have seen the blob; what another maker has made of
+    it may be kept."""
     with context.database.read() as connection:
         found = artifacts.get(connection, artifact_id)
         build = builds.get(connection, found.build_id) if found else None
-    if build is None or build.deleted_on is not None:
+    is_ready = found is not None and found.state is ArtifactState.READY
+    if (build is None or build.deleted_on is not None) and not is_ready:
         context.blobs.delete(stored.key)
 
 

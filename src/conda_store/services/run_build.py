@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import structlog
@@ -50,6 +51,7 @@ from conda_store.services.logs import keep_log_if_possible
 from conda_store.services.reporting import BuildReporter, stamp
 from conda_store.services.settings import rules_in_force
 from conda_store.services.solving import solve_once, solve_request
+from conda_store.storage.blobs import StoredBlob
 
 logger = structlog.get_logger()
 
@@ -182,22 +184,41 @@ class _Pipeline:
 
     def _keep_lock(self, lock: Lock) -> None:
         """The lock, and the environment as pinned by it, are to be had while the packages are still being installed."""
-        bodies = {ArtifactType.LOCKFILE: conda_lock.render(lock, self.specification.sha256)}
-        if (pinned := self._pinned(lock)) is not None:
-            bodies[ArtifactType.YAML] = pinned
-        keys = {kind: blob_key(kind, self.build.key) for kind in bodies}
-        blobs = self.context.blobs
-        stored = {kind: blobs.put(keys[kind], body, content_type(kind)) for kind, body in bodies.items()}
+        with self.context.database.read() as connection:
+            if not leases.standing(connection, self.lease).is_held:
+                raise _LeaseLost
+        stored = {kind: self._put(kind, body) for kind, body in self._made_of(lock).items()}
         plain = is_plain(lock, self.context.deployment)
         with self.context.database.write() as connection:
             digest = locks.store(connection, lock)
             if not leases.note(connection, self.lease, {"lock_digest": digest, "has_plain_image": plain}):
-                if not builds.hold(connection, self.build.id):
-                    for key in keys.values():
-                        blobs.delete(key)
+                self._put_right(connection, stored)
                 raise _LeaseLost
             for kind, blob in stored.items():
                 artifacts.add(connection, self.build.id, kind, blob.key, size=blob.size, sha256=blob.sha256)
+
+    def _put(self, kind: ArtifactType, body: bytes) -> StoredBlob:
+        return self.context.blobs.put(blob_key(kind, self.build.key), body, content_type(kind))
+
+    def _put_right(self, connection: Connection, stored: Mapping[ArtifactType, StoredBlob]) -> None:
+        """The lease was lost while these were being stored: they become again what whoever has it made of their lock,
+        or are nobody's."""
+        build = builds.get(connection, self.build.id)
+        theirs: Mapping[ArtifactType, bytes] = {}
+        if build is not None and build.lock_digest is not None:
+            theirs = self._made_of(locks.load(connection, build.lock_digest))
+        known = {item.key for item in artifacts.of_build(connection, self.build.id)}
+        for kind, blob in stored.items():
+            if blob.key in known and kind in theirs:
+                self._put(kind, theirs[kind])
+            elif blob.key not in known and (build is None or build.status.has_ended):
+                self.context.blobs.delete(blob.key)
+
+    def _made_of(self, lock: Lock) -> dict[ArtifactType, bytes]:
+        bodies = {ArtifactType.LOCKFILE: conda_lock.render(lock, self.specification.sha256)}
+        if (pinned := self._pinned(lock)) is not None:
+            bodies[ArtifactType.YAML] = pinned
+        return bodies
 
     def _pinned(self, lock: Lock) -> bytes | None:
         """The pinned YAML; None where it is not wanted, or nothing is installed here."""

@@ -23,6 +23,7 @@ from conda_store.services import housekeeping
 from conda_store.services.context import Context
 from conda_store.services.ending import give_back, give_up
 from conda_store.services.links import update_links
+from conda_store.services.packing import remove_abandoned_files
 from conda_store.services.quotas import claim_build, took_too_long
 from conda_store.services.temporary_files import clear_temporary_files
 from conda_store.worker.announcing import Announcer
@@ -165,6 +166,7 @@ class Worker:
         elif isinstance(job, ArtifactJob):
             with self.context.database.write() as connection:
                 artifacts.release(connection, job.artifact)
+            remove_abandoned_files(self.context)
 
     # --- what there is to do -------------------------------------------------------------------------------
 
@@ -359,8 +361,7 @@ class Worker:
             elif isinstance(child.job, ArtifactJob):
                 with self.context.database.write(is_own=True) as connection:
                     is_held = artifacts.renew(connection, child.job.artifact, duration)
-                if not is_held and not child.pipe.poll():
-                    self._dismiss(child)
+                self._obey_artifact(child, child.job, is_held=is_held)
         self._next_renewal = time.monotonic() + self._renewal_interval
 
     def _end_cancelled(self) -> None:
@@ -369,6 +370,17 @@ class Worker:
                 with self.context.database.read() as connection:
                     standing = leases.standing(connection, child.job.lease)
                 self._obey(child, child.job, standing)
+            elif isinstance(child.job, ArtifactJob):
+                with self.context.database.read() as connection:
+                    is_held = artifacts.is_to_be_made(connection, child.job.artifact)
+                self._obey_artifact(child, child.job, is_held=is_held)
+
+    def _obey_artifact(self, child: Child, job: ArtifactJob, *, is_held: bool) -> None:
+        """End a child whose artifact nobody wants any more, or is no longer its own; what it had begun goes as well."""
+        if is_held or child.pipe.poll(0.1):
+            return  # else it has just answered
+        self._dismiss(child)
+        self._end(job, Interrupted("the build was deleted, or given up"))
 
     def _is_finishing(self, child: Child, lease: leases.Lease) -> bool:
         """Whether this very attempt has completed its build, and the child may still write the log: for as long as a

@@ -18,6 +18,7 @@ from conda_store.builder.transaction import Events
 from conda_store.domain.build import Phase
 from conda_store.domain.lock import CondaPackage
 from conda_store.errors import BuildFailed, PrefixTooLong
+from tests.recording import Recorder
 from tools.channel.tiny import PLACEHOLDER, Symlink
 
 
@@ -153,6 +154,22 @@ def test_leftovers_of_a_killed_attempt_are_set_aside(site):
     site.install()
     assert not (site.store / "environment/lib").exists()
     assert len(list((site.store / ".trash").iterdir())) == 2
+
+
+def test_one_who_fails_leaves_the_prefix_of_another_attempt(site):
+    """It was taken for lost, and goes on when another has completed the build."""
+    site.add("anything", files={"a": "a"})
+
+    class Overtaken(Recorder):
+        def log(self, text):
+            (site.store / "environment/lib").mkdir(parents=True)
+            raise BuildFailed("the lease is lost")
+
+    site.reporter = Overtaken()
+    with pytest.raises(BuildFailed, match="the lease is lost"):
+        site.install()
+    assert {path.name for path in site.store.iterdir()} - {".trash"} == {"environment"}
+    assert (site.store / "environment/lib").is_dir()
 
 
 def test_leftovers_go_where_the_request_says(site, tmp_path):

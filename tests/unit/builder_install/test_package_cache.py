@@ -97,6 +97,27 @@ def test_check_finds_changed_content_and_drops_the_package(site, package):
     assert (site.store / "second/share/one").read_text() == "one"
 
 
+class KilledBeforeItForgets(PackageCache):
+    def _forget(self, key):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("way", ["check", "drop", "prune"])
+def test_no_package_without_a_seal_is_left_by_one_who_was_killed(site, package, way):
+    """It would count as extracted just now, and be sealed as it is."""
+    linked = site.store / "first/share/one"
+    linked.chmod(0o644)
+    linked.write_text("changed in place")
+    shutil.rmtree(site.store)
+    cache = KilledBeforeItForgets(site.cache.root)
+    with pytest.raises(KeyboardInterrupt):
+        {"check": lambda: list(cache.check()), "drop": lambda: cache.drop(package), "prune": lambda: cache.prune(-1)}[
+            way
+        ]()
+    site.install("second")
+    assert (site.store / "second/share/one").read_text() == "one"
+
+
 def test_check_finds_files_that_became_writable(site, package):
     (site.store / "first/share/one").chmod(0o644)
     assert [is_sound for _, is_sound in site.cache.check()] == [False]

@@ -6,7 +6,6 @@ import asyncio
 import errno
 import os
 import pickle
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -55,11 +54,9 @@ from tests.queueing import (
     claimed,
     found,
     handed_in,
-    known,
     link,
     log,
     run,
-    stored,
     with_builder,
     with_database,
 )
@@ -396,95 +393,6 @@ def test_a_log_that_cannot_be_kept_does_not_fail_its_build(context: Context) -> 
     asyncio.run(housekeeping.tidy_ended(context))
     assert not housekeeping.has_untidied(context, [])
     assert "build completed" in log(context, build_id)
-
-
-# --- blobs that could not be written down -------------------------------------------------------------------
-
-
-class Ended(BaseException):
-    """The process was killed here."""
-
-
-class After:
-    """Blobs of which one, once it is stored, makes something else happen."""
-
-    def __init__(self, context: Context, folder: str, event: Callable[[], object]) -> None:
-        self._blobs = context.blobs
-        self._folder = folder
-        self._event = event
-
-    def put(self, key: str, *arguments: Any) -> StoredBlob:
-        stored_blob = self._blobs.put(key, *arguments)
-        if key.startswith(f"{self._folder}/"):
-            self._event()
-        return stored_blob
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._blobs, name)
-
-
-def killed() -> None:
-    raise Ended
-
-
-@pytest.mark.parametrize("folder", ["lockfile", "yaml"])
-def test_what_a_killed_attempt_had_stored_goes_with_its_end(context: Context, folder: str) -> None:
-    build_id = handed_in(context, "python")
-    lease = claimed(context)
-    with pytest.raises(Ended):
-        asyncio.run(run_build(replace(context, blobs=cast(Any, After(context, folder, killed))), lease))
-    assert f"{folder}/{found(context, build_id).key}.yml" in stored(context)
-    cancel_build(context, SYSTEM, build_id)
-    give_up(context, lease, LOST)
-    assert found(context, build_id).status is BuildStatus.CANCELED
-    asyncio.run(housekeeping.tidy_ended(context))
-    assert stored(context) == known(context, build_id)
-
-
-@pytest.mark.parametrize("folder", ["lockfile", "logs"])
-def test_what_is_stored_while_the_environment_is_cleared_up_is_removed(context: Context, folder: str) -> None:
-    handed_in(context, "python")
-    lease = claimed(context)
-
-    def clear_up() -> None:
-        delete_environment(context, SYSTEM, "ns", "env")
-        give_up(context, lease, LOST)
-        purge_deleted(context)
-
-    asyncio.run(run_build(replace(context, blobs=cast(Any, After(context, folder, clear_up))), lease))
-    assert stored(context) == set()
-
-
-def test_a_log_that_was_stored_by_a_killed_process_goes_with_its_environment(context: Context) -> None:
-    build_id = handed_in(context, "python")
-    with pytest.raises(Ended):
-        asyncio.run(run_build(replace(context, blobs=cast(Any, After(context, "logs", killed))), claimed(context)))
-    assert found(context, build_id).status is BuildStatus.COMPLETED
-    delete_environment(context, SYSTEM, "ns", "env")
-    purge_deleted(context)
-    assert stored(context) == set()
-
-
-def test_a_build_that_gets_an_artifact_while_it_is_cleared_up_is_looked_at_again(context: Context) -> None:
-    build = run(context, handed_in(context, "python"))
-    delete_environment(context, SYSTEM, "ns", "env")
-
-    class Late:
-        def delete(self, key: str) -> None:
-            context.blobs.delete(key)
-            if key.startswith("logs/"):
-                context.blobs.put(key, b"late", "text/plain")
-                with context.database.write() as connection:
-                    artifacts.add(connection, build.id, ArtifactType.LOGS, key, size=4)
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(context.blobs, name)
-
-    purge_deleted(replace(context, blobs=cast(Any, Late())))
-    assert housekeeping.look(context).deletions
-    purge_deleted(context)
-    assert not housekeeping.look(context).deletions
-    assert stored(context) == set()
 
 
 def test_a_solve_that_took_too_long_is_not_remembered(context: Context) -> None:

@@ -26,9 +26,11 @@ from conda_store.errors import DatabaseFull, DiskFull, Interrupted
 from conda_store.queue.doorbell import PollingDoorbell
 from conda_store.services import housekeeping
 from conda_store.services.builds import cancel_build, delete_build
+from conda_store.services.clearing import purge_deleted
 from conda_store.services.context import Context
 from conda_store.services.ending import Outcome
 from conda_store.services.images import request_image
+from conda_store.services.packing import packing_directory
 from conda_store.services.run_build import run_build
 from conda_store.services.settings import update_settings
 from conda_store.worker.announcing import Announcer
@@ -443,6 +445,42 @@ def test_a_worker_waits_for_no_storage(context: Context) -> None:
     assert ChoreJob(Chore.FINISH) in nursery.jobs
     worker._stop()
     assert asked == []
+
+
+@pytest.mark.parametrize("is_noticed_late", [False, True])
+def test_an_archive_is_not_made_on_when_its_build_is_deleted(context: Context, is_noticed_late: bool) -> None:
+    archive_id = archive_asked_for(context)
+    nursery = FakeNursery()
+    worker = worker_of(context, nursery)
+    turns(worker)
+    (maker,) = worker.children
+    assert isinstance(maker.job, ArtifactJob)
+    half = packing_directory(context) / f"{archive_id}-1-half"
+    half.parent.mkdir(parents=True)
+    half.touch()
+    delete_build(context, SYSTEM, maker.job.artifact.build_id)
+    if is_noticed_late:
+        worker._renew()
+    else:
+        worker._end_cancelled()
+    assert maker.process.exitcode == -9
+    assert not half.exists()
+    turns(worker)
+    assert nursery.jobs[1:] == [ChoreJob(Chore.CLEAR)]
+    purge_deleted(context)
+    assert not housekeeping.look(context).deletions
+    worker._stop()
+
+
+def test_a_worker_that_stops_leaves_nothing_half_packed(context: Context) -> None:
+    archive_id = archive_asked_for(context)
+    worker = worker_of(context, FakeNursery())
+    turns(worker)
+    half = packing_directory(context) / f"{archive_id}-1-half"
+    half.parent.mkdir(parents=True)
+    half.touch()
+    worker._stop()
+    assert not half.exists()
 
 
 def test_nothing_holds_a_place_for_ever(context: Context) -> None:
