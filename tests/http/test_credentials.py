@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import httpx
 import pytest
 
 from conda_store.auth.sealing import Sealer, keys_of_file, new_key
 from conda_store.errors import ConfigurationError
 from tests.http.service import Service, data, refused
+from tests.waiting import PATIENCE
 
 SECRET = "never-to-be-seen"
 PATH = "/api/v1/namespace/team/credential/"
@@ -65,6 +69,16 @@ def test_what_is_sealed_opens_with_its_key_for_its_purpose() -> None:
 def test_without_a_key_nothing_is_sealed(keys: list[str]) -> None:
     with pytest.raises(ConfigurationError):
         Sealer(lambda: keys).seal(SECRET, "h")
+
+
+def test_of_several_who_make_the_key_file_all_get_the_same_key(tmp_path: Path) -> None:
+    for number in range(20):
+        path = tmp_path / str(number) / "keys"
+        with ThreadPoolExecutor(4) as threads:
+            keys = [found.result(PATIENCE) for found in [threads.submit(keys_of_file, path) for _ in range(4)]]
+        assert len(keys[0]) == 1
+        assert keys == keys[:1] * 4
+        assert [file.name for file in path.parent.iterdir()] == ["keys"]
 
 
 def test_a_key_file_that_others_may_read_is_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]

@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import os
 import stat
+import tempfile
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,13 +98,8 @@ def keys_of_file(path: Path) -> list[str]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            pass
-        else:
-            with os.fdopen(descriptor, "w") as file:
-                file.write(new_key() + "\n")
+        if not path.exists():
+            _make_key_file(path)
         if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise ConfigurationError(
                 f"the key file {path} may be read by others", hint=f"Take that away: chmod 600 {path}"
@@ -110,3 +107,15 @@ def keys_of_file(path: Path) -> list[str]:
         return path.read_text().split()
     except OSError as error:
         raise ConfigurationError(f"the key file {path} cannot be used: {error.strerror}") from error
+
+
+def _make_key_file(path: Path) -> None:
+    """Whole or not at all: one without a key would stay. Of two processes that make it the first one's is kept."""
+    descriptor, staging = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(new_key() + "\n")
+        with suppress(FileExistsError):
+            os.link(staging, path)
+    finally:
+        Path(staging).unlink()

@@ -155,6 +155,7 @@ class _Making:
             deployment.base_image_directory,
             deployment.registry_logins,
             deployment.addresses,
+            self._scratch,
         )
         # one more is for the environment's own files
         budget = deployment.layer_budget - len(base.layers) - 1

@@ -13,7 +13,7 @@ import os
 import re
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -196,9 +196,10 @@ class BlobStore:
         for folder, _, names in os.walk(self._root):
             for name in filter(is_unfinished, names):
                 file = Path(folder, name)
-                if file.stat().st_mtime < limit:
-                    file.unlink(missing_ok=True)
-                    removed += 1
+                with suppress(FileNotFoundError):  # it has just become a blob
+                    if file.stat().st_mtime < limit:
+                        file.unlink()
+                        removed += 1
         return removed
 
     def _attributes(self, content_type: str) -> dict[str, str] | None:

@@ -14,7 +14,7 @@ import pytest
 from conda_store.artifacts.oci.base_image import read_base_image
 from conda_store.artifacts.oci.layouts import Image, push
 from conda_store.artifacts.oci.remote import MANIFEST_TYPES, Remote, RemoteManifest
-from conda_store.domain.addresses import AddressPolicy
+from conda_store.domain.addresses import ANY_ADDRESS, AddressPolicy
 from conda_store.errors import ArtifactFailed
 
 CLOSED, NAMED = AddressPolicy(()), AddressPolicy(("localhost",))
@@ -91,6 +91,18 @@ def test_a_base_image_of_a_neighbour_is_not_pulled(registry: Registry, tmp_path:
     assert "allowed_inside" in (caught.value.hint or "")
     assert registry.requests == []
     assert read_base_image(reference, "amd64", tmp_path, addresses=AddressPolicy(("127.0.0.0/8",))).layers == ()
+
+
+def test_a_base_image_is_kept_when_it_is_whole(registry: Registry, tmp_path: Path) -> None:
+    """Until then it lies where the files of a maker are cleared away that was killed."""
+    reference, kept, nowhere = f"127.0.0.1:{registry.port}/team/base:1", tmp_path / "kept", tmp_path / "no-directory"
+    nowhere.touch()
+    with pytest.raises(ArtifactFailed, match="cannot be pulled"):
+        read_base_image(reference, "amd64", kept, addresses=ANY_ADDRESS, scratch=nowhere)
+    assert not kept.exists()
+    (tmp_path / "scratch").mkdir()
+    read_base_image(reference, "amd64", kept, addresses=ANY_ADDRESS, scratch=tmp_path / "scratch")
+    assert [(path / "index.json").exists() for path in kept.iterdir()] == [True]
 
 
 def test_nothing_is_pushed_to_a_neighbour(registry: Registry) -> None:

@@ -22,6 +22,16 @@ def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
     assert sorted(file.name for file in (tmp_path / "archive").iterdir()) == ["key.tar.gz", "other.tar.gz#12"]
 
 
+def test_what_becomes_a_blob_while_debris_is_looked_for_does_not_end_the_search(tmp_path: Path) -> None:
+    gone, old = tmp_path / "archive/a#1", tmp_path / "logs/b#1"
+    for file in (gone, old):
+        file.parent.mkdir()
+    gone.symlink_to("renamed meanwhile")
+    old.write_bytes(b"con")
+    os.utime(old, (0, 0))
+    assert local_blobs(tmp_path).remove_debris(older_than=timedelta(hours=1)) == 1
+
+
 def test_debris_in_its_place_does_not_stop_a_writer(tmp_path: Path) -> None:
     blobs = local_blobs(tmp_path)
     (tmp_path / "key#1").write_bytes(b"con")

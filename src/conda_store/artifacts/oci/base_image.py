@@ -55,10 +55,16 @@ def base_problem(reference: str) -> str | None:
 
 
 def read_base_image(
-    reference: str, architecture: str, kept: Path, logins: Path | None = None, addresses: AddressPolicy = ANY_ADDRESS
+    reference: str,
+    architecture: str,
+    kept: Path,
+    logins: Path | None = None,
+    addresses: AddressPolicy = ANY_ADDRESS,
+    scratch: Path | None = None,
 ) -> BaseImage:
     """The base image under a name; of several images the one for the architecture (`amd64`). What has to be pulled is
-    kept in the directory `kept`; `logins` is a file with logins to registries, `addresses` says which may be asked.
+    kept in the directory `kept`, and comes there by way of `scratch` (see `pulled_layout`); `logins` is a file with
+    logins to registries, `addresses` says which may be asked.
 
     Raises:
         ArtifactFailed: there is none.
@@ -79,7 +85,7 @@ def read_base_image(
             return _of_layout(Path(place), architecture)
         if reference == SCRATCH:
             return BaseImage(BaseConfig(has_shell=False))
-        return _of_layout(pulled_layout(reference, architecture, kept, logins, addresses), architecture)
+        return _of_layout(pulled_layout(reference, architecture, kept, logins, addresses, scratch), architecture)
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise ArtifactFailed(
             f"the base image {reference!r} cannot be read: {error}",

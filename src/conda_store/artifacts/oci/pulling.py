@@ -20,10 +20,16 @@ _HINT = "Or name another image, an OCI layout or a tar: c.CondaStore.default_doc
 
 
 def pulled_layout(
-    text: str, architecture: str, kept: Path, logins: Path | None = None, addresses: AddressPolicy = ANY_ADDRESS
+    text: str,
+    architecture: str,
+    kept: Path,
+    logins: Path | None = None,
+    addresses: AddressPolicy = ANY_ADDRESS,
+    scratch: Path | None = None,
 ) -> Path:
-    """The OCI layout of an image below `kept`, pulled unless it is there; `logins` is a file as for `login_for`,
-    `addresses` says which registries may be asked.
+    """The OCI layout of an image below `kept`, pulled unless it is there, by way of `scratch` on the same file system
+    (`kept` itself where there is none); `logins` is a file as for `login_for`, `addresses` says which registries may be
+    asked.
 
     Raises:
         ArtifactFailed: it cannot be had.
@@ -34,12 +40,13 @@ def pulled_layout(
     target = kept / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}-{architecture}"
     if (target / "index.json").exists():
         return target
-    partial = kept / f".{target.name}.{uuid.uuid4().hex[:8]}"
+    partial = (scratch or kept) / f".{target.name}.{uuid.uuid4().hex[:8]}"
     try:
         login = login_for(logins, reference.host) if logins is not None else None
         source = Remote(reference.url, reference.name, login, addresses=addresses)
         found = _fitting(source, source.manifest(reference.target), architecture)
         save(source, image_of(found, source.manifest), partial, "base")
+        kept.mkdir(parents=True, exist_ok=True)
         try:
             partial.rename(target)
         except OSError:  # somebody else has just pulled it
