@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, func, insert, or_, select, update
 
 from conda_store.db.artifacts import has_artifact
 from conda_store.db.kept import once
@@ -242,10 +242,16 @@ def activate_if_newest(connection: Connection, environment_id: int, build_id: in
 def activate(connection: Connection, environment_id: int, build_id: int) -> None:
     """Make a build the active one; it outranks every build submitted so far."""
     newest = select(func.max(build.c.id)).where(build.c.environment_id == environment_id).scalar_subquery()
+    # a change of the symlink that is under way may have been made, and not been written down
+    is_sure = environment.c.linked_build_id == environment.c.current_build_id
     connection.execute(
         update(environment)
         .where(environment.c.id == environment_id)
-        .values(current_build_id=build_id, activation_floor=newest)
+        .values(
+            current_build_id=build_id,
+            activation_floor=newest,
+            linked_build_id=case((is_sure, environment.c.linked_build_id)),
+        )
     )
 
 

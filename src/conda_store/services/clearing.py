@@ -15,7 +15,7 @@ from conda_store.domain.artifact import BLOBS, MADE_OF_LOCK, ArtifactType, blob_
 from conda_store.errors import CondaStoreError
 from conda_store.services.auditing import by_itself
 from conda_store.services.context import Context
-from conda_store.services.links import remove_half_made, update_links
+from conda_store.services.links import remove_unrecorded, update_links
 from conda_store.services.settings import effective_settings
 
 logger = structlog.get_logger()
@@ -62,8 +62,6 @@ def purge_deleted(context: Context) -> None:
     with by_itself() as note, context.database.write() as connection:
         for namespace, environment in builds.remove_emptied(connection):
             note(f"{'environment' if environment else 'namespace'}::purge", namespace, environment)
-            if environment:
-                remove_half_made(context, namespace, environment)
 
 
 def _purge(context: Context, doomed: DeletedBuild) -> None:
@@ -82,6 +80,7 @@ def _purge(context: Context, doomed: DeletedBuild) -> None:
     with by_itself() as note, context.database.write() as connection:
         if not builds.hold(connection, build.id) or artifacts.of_build(connection, build.id) != found:
             return  # cleared up by another worker, or to be looked at again
+        remove_unrecorded(context, build)
         artifacts.remove(connection, [item.id for item in removed])
         images.remove(connection, build.id)
         if ArtifactType.LOGS not in kept:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 
 import structlog
 
 from conda_store.db import environments
 from conda_store.db.environments import LinkChange
+from conda_store.db.records import BuildRecord
 from conda_store.services.context import Context
 
 logger = structlog.get_logger()
@@ -48,13 +48,15 @@ def _update(context: Context, environment_id: int) -> list[LinkChange]:
     return done
 
 
-def remove_half_made(context: Context, namespace: str, name: str) -> None:
-    """Remove what is left of a link that was being set when its process was killed; to be called in a writing
-    transaction, as links are set."""
-    link = context.deployment.environment_link(namespace, name)
-    if link is not None:
-        with suppress(OSError):
-            _staging(link).unlink(missing_ok=True)
+def remove_unrecorded(context: Context, build: BuildRecord) -> None:
+    """Remove a link to the build that was set, or half made, when its process was killed before it was written down; to
+    be called in a writing transaction, as links are set."""
+    link = context.deployment.environment_link(build.namespace, build.environment)
+    if link is None:
+        return
+    _staging(link).unlink(missing_ok=True)
+    if build.prefix is not None and link.is_symlink() and link.readlink() == Path(build.prefix):
+        link.unlink()
 
 
 def _point(link: Path, target: Path) -> None:

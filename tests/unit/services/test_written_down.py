@@ -30,7 +30,7 @@ from conda_store.services.builds import cancel_build, delete_build
 from conda_store.services.clearing import purge_deleted
 from conda_store.services.context import Context
 from conda_store.services.ending import give_up
-from conda_store.services.environments import delete_environment
+from conda_store.services.environments import delete_environment, update_environment
 from conda_store.services.images import request_image
 from conda_store.services.links import update_links
 from conda_store.services.logs import keep_log
@@ -295,6 +295,25 @@ def test_a_link_that_was_half_made_goes_when_it_need_not_be_changed_any_more(con
     update_links(context)
     assert not half.is_symlink()
     assert link(context).is_dir()
+
+
+def test_a_link_that_was_set_and_not_written_down_goes_with_its_environment(context: Context) -> None:
+    build = run(context, handed_in(context, "python"))
+    with context.database.write() as connection:
+        environments.set_linked(connection, build.environment_id, None)
+    delete_environment(context, SYSTEM, "ns", "env")
+    purge_deleted(context)
+    assert list(link(context).parent.iterdir()) == []
+
+
+def test_a_link_that_was_set_and_not_written_down_is_set_back(context: Context) -> None:
+    first, second = (run(context, handed_in(context, "python")) for _ in range(2))
+    with context.database.write() as connection:
+        environments.set_linked(connection, first.environment_id, first.id)
+    assert link(context).readlink().name == second.key
+    update_environment(context, SYSTEM, "ns", "env", build_id=first.id)
+    update_links(context)
+    assert link(context).readlink().name == first.key
 
 
 # --- artifacts ------------------------------------------------------------------------------------------------
