@@ -45,7 +45,6 @@ class RattlerBuilder:
     def __init__(self, cache_directory: Path, *, options: BuilderOptions | None = None) -> None:
         self._options = options or BuilderOptions()
         self._cache = PackageCache(cache_directory)
-        self._directory = cache_directory / "repodata"
         self._solvers: OrderedDict[str, Solver] = OrderedDict()
 
     def _solver(self, credentials: Credentials) -> Solver:
@@ -53,7 +52,7 @@ class RattlerBuilder:
         known = self._solvers.pop(credentials.identity, None)
         if known is None:
             options = replace(self._options, credentials=credentials)
-            directory = self._directory / credentials.identity if credentials else self._directory
+            directory = self._cache.repodata / credentials.identity if credentials else self._cache.repodata
             # installations of others are as private as their solves, and so are what uv has asked its indexes
             uv = self._cache.uv / credentials.identity if credentials else self._cache.uv
             known = Solver(Repodata(directory, options), ChannelChecks(options), uv, options)

@@ -19,6 +19,7 @@ Layout below the root::
     sealed/     <sha256 of the package's URL>.json
     pyc/        compiled modules of noarch packages (see `pyc`)
     uv/         uv's cache
+    repodata/   rattler's, of channels; a directory deeper what was read with credentials
     trash/      dropped packages, to be deleted later
 """
 
@@ -68,6 +69,7 @@ class PackageCache:
         self.sealed = root / "sealed"
         self.pyc = root / "pyc"
         self.uv = root / "uv"
+        self.repodata = root / "repodata"
         self.trash = root / "trash"
         self.incoming = root / "incoming"
         for directory in (self.packages, self.sealed, self.pyc, self.incoming):
@@ -161,6 +163,8 @@ class PackageCache:
         """Set aside what killed processes left: incoming directories, temporary files. How many there were."""
         found = set_aside_abandoned(self.incoming, self.trash)
         found += self._set_aside_older(3600, *self.sealed.glob(".*"), *self.pyc.glob("*/.*"), *self.packages.glob(".*"))
+        # of repodata that was being downloaded
+        found += self._set_aside_older(3600, *self.repodata.glob(".tmp*"), *self.repodata.glob("*/.tmp*"))
         # where uv builds wheels, which may take long; those of a namespace's credentials lie one directory deeper
         building = [path for pattern in (".tmp*", "*/.tmp*", "*/*/.tmp*") for path in self.uv.glob(pattern)]
         return found + self._set_aside_older(86400, *building)

@@ -143,6 +143,20 @@ def test_tidy_sets_aside_what_transactions_left_that_were_killed(site, package):
     assert site.cache.seal_of(package)
 
 
+def test_tidy_sets_aside_repodata_that_was_half_downloaded(site):
+    old = time.time() - 2 * 3600
+    left = [site.cache.repodata / path for path in (".tmpA", "0123/.tmpB")]
+    kept = [site.cache.repodata / path for path in ("0123abcd.json", ".tmpRuns", "shards-v1/0123.msgpack")]
+    for path in left + kept:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{")
+        if path.name != ".tmpRuns":
+            os.utime(path, (old, old))
+    assert site.cache.tidy() == 2
+    assert not any(path.exists() for path in left)
+    assert all(path.exists() for path in kept)
+
+
 def test_tidy_sets_aside_what_uv_left_when_it_was_killed(site):
     old = time.time() - 2 * 86400
     left = [site.cache.uv / path for path in ("builds-v0/.tmpA", "0123/builds-v0/.tmpB", ".tmpC")]

@@ -330,6 +330,10 @@ class TestDamage:
         url = channel("channel", [("one", "1.0", "0")])
         (tmp_path / "index").mkdir()
         (tmp_path / "index/catalog-1.sqlite.new").write_bytes(b"half")
+        download = tmp_path / "index/repodata/0123/.tmpA"
+        download.parent.mkdir(parents=True)
+        download.write_bytes(b"half")
         refresh_here(tmp_path / "index", [url])
+        assert not download.exists()
         assert names(index) == ["one"]
         assert not [path for path in (tmp_path / "index").iterdir() if "new" in path.name]

@@ -46,8 +46,9 @@ class Layout:
         self.directory.mkdir(parents=True, exist_ok=True)
         with (self.directory / "lock").open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            for leftover in self.directory.glob(f"*{_STAGING}*"):
-                leftover.unlink(missing_ok=True)
+            for pattern in (f"*{_STAGING}*", "repodata/*/.tmp*"):
+                for leftover in self.directory.glob(pattern):
+                    leftover.unlink(missing_ok=True)
             yield
 
 
