@@ -104,15 +104,18 @@ async def solve_once(context: Context, request: SolveRequest, reporter: Reporter
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     has_waited = False
     while True:
+        # result and lock in one view: an old one may be forgotten at any moment
         with context.database.read() as connection:
             ticket = locks.find_solve(connection, key)
+            known = locks.load(connection, ticket.lock_digest) if ticket and ticket.lock_digest else None
+        if known is not None:
+            reporter.log("solve: taken from the cache\n")
+            return known
         if ticket is None:
             with context.database.write(is_act=False) as connection:
                 ticket = locks.begin_solve(connection, key, owner, _LEASE)
         if ticket.lock_digest:
-            reporter.log("solve: taken from the cache\n")
-            with context.database.read() as connection:
-                return locks.load(connection, ticket.lock_digest)
+            continue  # somebody was quicker
         if ticket.error:
             raise Unsolvable(ticket.error)
         if ticket.is_mine:

@@ -6,17 +6,19 @@ import asyncio
 import errno
 import os
 import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import Connection, update
 
 from conda_store.builder.fake import FakeBuilder
 from conda_store.builder.ports import InstallRequest, Reporter, SolveRequest
-from conda_store.db import artifacts, audit, builds, environments, leases, logs
+from conda_store.db import artifacts, audit, builds, environments, leases, locks, logs
 from conda_store.db.leases import Lease
 from conda_store.db.tables import build as build_table
 from conda_store.domain.access import SYSTEM
@@ -24,6 +26,7 @@ from conda_store.domain.artifact import ArtifactState, ArtifactType
 from conda_store.domain.audit import AuditFilter
 from conda_store.domain.build import BuildStatus, Progress
 from conda_store.domain.lock import Lock
+from conda_store.domain.specification import Specification
 from conda_store.errors import (
     DiskFull,
     Interrupted,
@@ -44,8 +47,8 @@ from conda_store.services.logs import keep_log
 from conda_store.services.namespaces import delete_namespace
 from conda_store.services.reporting import BuildReporter
 from conda_store.services.run_build import run_build
-from conda_store.services.settings import effective_settings, update_settings
-from conda_store.services.solving import solve_once
+from conda_store.services.settings import effective_settings, rules_in_force, update_settings
+from conda_store.services.solving import solve_once, solve_request
 from conda_store.storage.blobs import StoredBlob
 from tests.queueing import (
     LEASE,
@@ -393,6 +396,27 @@ def test_a_log_that_cannot_be_kept_does_not_fail_its_build(context: Context) -> 
     asyncio.run(housekeeping.tidy_ended(context))
     assert not housekeeping.has_untidied(context, [])
     assert "build completed" in log(context, build_id)
+
+
+def test_an_old_result_is_used_or_forgotten_as_a_whole(context: Context) -> None:
+    """It is forgotten as soon as somebody has looked."""
+    specification = context.builder.read(b"name: env\ndependencies: [python]\n", format=None, name=None)
+    assert isinstance(specification, Specification)
+    request = solve_request(context, specification, rules_in_force(context.database, context.deployment, "ns", "env"))
+    lock = asyncio.run(solve_once(context, request))
+
+    class Forgetting:
+        @contextmanager
+        def read(self) -> Iterator[Connection]:
+            with context.database.read() as connection:
+                yield connection
+            with context.database.write() as connection:
+                locks.forget_solves(connection, timedelta(0))
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(context.database, name)
+
+    assert asyncio.run(solve_once(replace(context, database=cast(Any, Forgetting())), request)) == lock
 
 
 def test_a_solve_that_took_too_long_is_not_remembered(context: Context) -> None:
