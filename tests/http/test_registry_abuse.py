@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from conda_store.artifacts.oci.documents import ManifestForm
+from conda_store.artifacts.oci.documents import INDEX_TYPES, ManifestForm
 from tests.http.service import Service
 from tests.waiting import PATIENCE
 
@@ -167,6 +167,9 @@ OCI, DOCKER = ManifestForm.OCI.value, ManifestForm.DOCKER.value
         (f"{DOCKER};q=0, {OCI};q=0.001", OCI),
         (f"{OCI};q=\N{SUPERSCRIPT TWO}", OCI),
         (OCI.upper(), OCI),
+        (INDEX_TYPES[ManifestForm.OCI], OCI),
+        (f"{INDEX_TYPES[ManifestForm.OCI]}, {DOCKER}", DOCKER),
+        (INDEX_TYPES[ManifestForm.DOCKER], DOCKER),
     ],
 )
 def test_what_clients_like_better(client: httpx.Client, accept: str, form: str) -> None:

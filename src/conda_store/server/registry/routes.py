@@ -205,9 +205,12 @@ async def _made(
 
 
 def _wanted_forms(request: Request) -> tuple[str, ...]:
-    """OCI's where the client takes it as gladly as Docker's, and an index of it; clients send several header lines."""
+    """OCI's where the client takes it as gladly as Docker's, and an index of it; clients send several header lines.
+    Of who names neither, the index that they take tells."""
     weights = _accepted(",".join(request.headers.getlist("accept")))
     oci, docker = (weights.get(form.value, 0.0) for form in (ManifestForm.OCI, ManifestForm.DOCKER))
+    if not oci and not docker:
+        oci, docker = (weights.get(INDEX_TYPES[form], 0.0) for form in (ManifestForm.OCI, ManifestForm.DOCKER))
     form = ManifestForm.OCI if oci > 0 and oci >= docker else ManifestForm.DOCKER
     return (INDEX_TYPES[form], form.value) if weights.get(INDEX_TYPES[form]) else (form.value,)
 
