@@ -11,7 +11,6 @@ import stat
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -115,7 +114,11 @@ def _make_key_file(path: Path) -> None:
     try:
         with os.fdopen(descriptor, "w") as file:
             file.write(new_key() + "\n")
-        with suppress(FileExistsError):
+        try:
             os.link(staging, path)
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without hard links
+            Path(staging).replace(path)
     finally:
-        Path(staging).unlink()
+        Path(staging).unlink(missing_ok=True)
