@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, exists, func, insert, or_, select, update
 
 from conda_store.db.artifacts import count_with_artifact, has_artifact
 from conda_store.db.kept import once
@@ -265,15 +265,13 @@ def set_purged(connection: Connection, build_id: int, now: datetime) -> None:
     connection.execute(update(build).where(build.c.id == build_id).values(purged_on=now, size=0))
 
 
-def remove_emptied(connection: Connection) -> tuple[tuple[str, str | None], ...]:
-    """Take away the rows of deleted environments and namespaces whose builds are all cleared up: which they were, of a
-    namespace without an environment."""
-    unpurged = select(build.c.environment_id).where(build.c.purged_on.is_(None))
-    emptied = and_(
-        environment.c.deleted_on.is_not(None),
-        environment.c.linked_build_id.is_(None),
-        environment.c.id.not_in(unpurged),
-    )
+def remove_emptied(connection: Connection, environment_id: int | None = None) -> tuple[tuple[str, str | None], ...]:
+    """Take away the rows of deleted environments, all or this one, and of namespaces whose builds are all cleared up:
+    which they were, of a namespace without an environment."""
+    unpurged = select(build.c.id).where(build.c.purged_on.is_(None), build.c.environment_id == environment.c.id)
+    emptied = and_(environment.c.deleted_on.is_not(None), environment.c.linked_build_id.is_(None), ~exists(unpurged))
+    if environment_id is not None:
+        emptied &= environment.c.id == environment_id
     names = select(namespace.c.name, environment.c.name).join_from(environment, namespace).where(emptied)
     found: list[tuple[str, str | None]] = [(row[0], row[1]) for row in connection.execute(names)]
     connection.execute(environment.delete().where(emptied))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import structlog
 from conda_store.builder.removal import set_aside
 from conda_store.db import artifacts, builds, images, logs
 from conda_store.db.builds import DeletedBuild
+from conda_store.db.engine import Connection
 from conda_store.db.records import BuildRecord
 from conda_store.domain.artifact import BLOBS, MADE_OF_LOCK, ArtifactType, blob_key
 from conda_store.errors import CondaStoreError
@@ -60,8 +62,7 @@ def purge_deleted(context: Context) -> None:
                 logger.error("deleted build cannot be cleared up", build_id=item.build.id, error=str(error))
         last = doomed[-1].build.id
     with by_itself() as note, context.database.write() as connection:
-        for namespace, environment in builds.remove_emptied(connection):
-            note(f"{'environment' if environment else 'namespace'}::purge", namespace, environment)
+        _remove_emptied(connection, note)
 
 
 def _purge(context: Context, doomed: DeletedBuild) -> None:
@@ -87,3 +88,10 @@ def _purge(context: Context, doomed: DeletedBuild) -> None:
             logs.remove(connection, build.id)
         builds.set_purged(connection, build.id, datetime.now(UTC))
         note("build::purge", build.namespace, build.environment, detail=f"build {build.id}")
+        # with the last of its builds: afterwards nobody would look for it
+        _remove_emptied(connection, note, build.environment_id)
+
+
+def _remove_emptied(connection: Connection, note: Callable[..., None], environment_id: int | None = None) -> None:
+    for namespace, environment in builds.remove_emptied(connection, environment_id):
+        note(f"{'environment' if environment else 'namespace'}::purge", namespace, environment)

@@ -32,16 +32,16 @@ with own_temporary_directory(Deployment(Path(sys.argv[1]))):
     sys.stdin.read()
 """
 WORKER = """
-import sys, tempfile
+import signal, sys, tempfile
 from pathlib import Path
 from conda_store.domain.deployment import Deployment
 from conda_store.services.temporary_files import own_temporary_directory
 from conda_store.worker.processes import Nursery
 
 with own_temporary_directory(Deployment(Path(sys.argv[1]))):
-    nursery = Nursery(None, None)
+    nursery = Nursery(None, signal.pause)
     nursery.prepare()
-    child = nursery.new()
+    child = nursery.new()  # it waits for a signal, as soon as it runs
     child.kill()
     print(tempfile.gettempdir())
 """

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from sqlalchemy import func, select
 
 from conda_store.artifacts.oci.documents import ManifestForm
 from conda_store.builder.fake import FakeBuilder
@@ -19,6 +20,7 @@ from conda_store.builder.ports import Installed, InstallRequest, Reporter, Solve
 from conda_store.db import artifacts, environments, images
 from conda_store.db.leases import Lease
 from conda_store.db.records import ArtifactRecord
+from conda_store.db.tables import environment as environment_table
 from conda_store.domain.access import SYSTEM
 from conda_store.domain.artifact import ArtifactState, ArtifactType
 from conda_store.domain.build import BuildStatus
@@ -148,6 +150,24 @@ def test_a_build_that_gets_an_artifact_while_it_is_cleared_up_is_looked_at_again
     purge_deleted(context)
     assert not housekeeping.look(context).deletions
     assert stored(context) == set()
+
+
+class BeforeWrite:
+    """A database in which something happens before the first writing transaction after a condition has come to hold."""
+
+    def __init__(self, context: Context, condition: Callable[[], object], event: Callable[[], object]) -> None:
+        self._database = context.database
+        self._condition = condition
+        self._event: Callable[[], object] | None = event
+
+    def write(self, **options: bool) -> Any:
+        if self._event is not None and self._condition():
+            event, self._event = self._event, None
+            event()
+        return self._database.write(**options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
 
 
 def after(context: Context, folder: str, event: Callable[[], object]) -> Context:
@@ -316,6 +336,21 @@ def test_a_link_that_was_set_and_not_written_down_is_set_back(context: Context) 
     assert link(context).readlink().name == first.key
 
 
+def test_an_environment_goes_with_the_last_of_its_builds(context: Context) -> None:
+    """Who clears up may be killed after it; nobody would look for the environment again."""
+    for _ in range(2):
+        run(context, handed_in(context, "python"))
+    delete_environment(context, SYSTEM, "ns", "env")
+
+    def are_all_purged() -> bool:
+        return not housekeeping.look(context).deletions
+
+    with pytest.raises(Ended):
+        purge_deleted(replace(context, database=cast(Any, BeforeWrite(context, are_all_purged, killed))))
+    with context.database.read() as connection:
+        assert connection.execute(select(func.count()).select_from(environment_table)).scalar_one() == 0
+
+
 # --- artifacts ------------------------------------------------------------------------------------------------
 
 
@@ -379,24 +414,6 @@ def test_an_archive_that_is_kept_is_not_removed_by_one_who_lost_it(context: Cont
     make_artifact(after(context, "archive", kept_by_another), late)
     assert not housekeeping.look(context).deletions
     assert stored(context) == known(context, late.build_id) == {late.key}
-
-
-class BeforeWrite:
-    """A database in which something happens before the first writing transaction after a condition has come to hold."""
-
-    def __init__(self, context: Context, condition: Callable[[], object], event: Callable[[], object]) -> None:
-        self._database = context.database
-        self._condition = condition
-        self._event: Callable[[], object] | None = event
-
-    def write(self, **options: bool) -> Any:
-        if self._event is not None and self._condition():
-            event, self._event = self._event, None
-            event()
-        return self._database.write(**options)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._database, name)
 
 
 class Stopped(FakeBuilder):
