@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 
@@ -69,9 +70,11 @@ async def _serve(make_context: Callable[[], Context], pipe: Connection) -> None:
             while True:
                 try:
                     job: Job = await asyncio.to_thread(pipe.recv)
-                except EOFError:
+                except (EOFError, ConnectionResetError):
                     return
-                pipe.send(await _do(context, job))
+                outcome = await _do(context, job)
+                with suppress(ConnectionError):  # the worker is gone, as the next turn will tell
+                    pipe.send(outcome)
         finally:
             await context.close()
 

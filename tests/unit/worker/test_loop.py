@@ -34,10 +34,12 @@ from conda_store.services.packing import packing_directory
 from conda_store.services.run_build import run_build
 from conda_store.services.settings import update_settings
 from conda_store.worker.announcing import Announcer
+from conda_store.worker.child import _serve
 from conda_store.worker.jobs import ArtifactJob, BuildJob, Chore, ChoreJob, Job
 from conda_store.worker.loop import LONGEST_SECONDS, Worker
 from conda_store.worker.processes import Child
-from tests.queueing import FullDatabase, archive_asked_for, found, handed_in, log, run, with_database
+from tests.queueing import FullDatabase, archive_asked_for, claimed, found, handed_in, log, run, with_database
+from tests.waiting import PATIENCE
 
 
 class Process:
@@ -481,6 +483,28 @@ def test_a_worker_that_stops_leaves_nothing_half_packed(context: Context) -> Non
     half.touch()
     worker._stop()
     assert not half.exists()
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+def test_a_child_ends_quietly_when_its_worker_is_gone(context: Context, is_read: bool) -> None:
+    """Also when its last answer was not read, which is told as another error."""
+    ours, theirs = multiprocessing.Pipe()
+    with theirs:
+        theirs.send(Outcome())
+        if is_read:
+            ours.recv()
+        ours.close()
+        asyncio.run(asyncio.wait_for(_serve(lambda: context, theirs), PATIENCE))
+
+
+def test_a_child_whose_worker_is_gone_when_it_answers_ends_quietly(context: Context) -> None:
+    build_id = handed_in(context, "python")
+    ours, theirs = multiprocessing.Pipe()
+    ours.send(BuildJob(claimed(context)))
+    ours.close()
+    with theirs:
+        asyncio.run(asyncio.wait_for(_serve(lambda: context, theirs), PATIENCE))
+    assert found(context, build_id).status is BuildStatus.COMPLETED
 
 
 def test_nothing_holds_a_place_for_ever(context: Context) -> None:
