@@ -27,17 +27,14 @@ from conda_store.services.packing import remove_abandoned_files
 from conda_store.services.quotas import claim_build, took_too_long
 from conda_store.services.temporary_files import clear_temporary_files
 from conda_store.worker.announcing import Announcer
-from conda_store.worker.jobs import ArtifactJob, BuildJob, Chore, ChoreJob, Job
+from conda_store.worker.chores import Chores
+from conda_store.worker.jobs import ArtifactJob, BuildJob, ChoreJob, Job
 from conda_store.worker.processes import Child, Nursery
 
 logger = structlog.get_logger()
 
 SWEEP_SECONDS = 5.0
 IDLE_CHILD_SECONDS = 15.0
-INDEX_SECONDS = 900.0
-CLEAR_SECONDS = 1.0  # what cannot be cleared away must not keep us busy
-TIDY_SECONDS = 3600.0
-PUT_OFF_SECONDS = 60.0
 LOOK_AT_LEASES_SECONDS = 1.0
 LONGEST_SECONDS = 6 * 3600  # of what has no limit of its own and cannot be cancelled: artifacts and chores
 
@@ -62,6 +59,7 @@ class Worker:
         self.concurrency = concurrency
         self.announcer = announcer
         self.owner = housekeeping.owner_name(uuid.uuid4().hex[:8])
+        self.chores = Chores(indexes_channels=indexes_channels)
         self.children: list[Child] = []
         # what has come to nothing, and could not be written down so far
         self.untold: list[tuple[Job, BuildFailed]] = []
@@ -72,10 +70,6 @@ class Worker:
         self._next_sweep = 0.0
         self._quiet_until = 0.0
         self._next_due = 0.0  # unix seconds: a retry's time has come, or a lease has run out
-        self._next_index = time.monotonic() + 5 if indexes_channels else float("inf")
-        self._next_tidy = time.monotonic() + 5
-        self._next_clear = 0.0
-        self._next_finish = 0.0
         self._idle_since = time.monotonic()
 
     # --- life ----------------------------------------------------------------------------------------------
@@ -211,25 +205,10 @@ class Worker:
     def _do_chores(self, waiting: housekeeping.Waiting) -> None:
         if any(isinstance(child.job, ChoreJob) for child in self.children):
             return
-        if waiting.deletions and time.monotonic() >= self._next_clear:
-            self._next_clear = time.monotonic() + CLEAR_SECONDS
-            self._give(ChoreJob(Chore.CLEAR))
-        elif self._has_untidied():
-            self._give(ChoreJob(Chore.FINISH))
-        elif time.monotonic() >= self._next_tidy and not self._is_busy():
-            self._next_tidy = time.monotonic() + TIDY_SECONDS
-            self._give(ChoreJob(Chore.TIDY))
-        elif time.monotonic() >= self._next_index:
-            self._next_index = time.monotonic() + INDEX_SECONDS
-            self._give(ChoreJob(Chore.INDEX))
-        elif waiting.trash and not self._is_busy():
-            self._give(ChoreJob(Chore.TRASH))
+        if chore := self.chores.next(waiting, is_busy=self._is_busy(), has_untidied=self._has_untidied):
+            self._give(ChoreJob(chore))
 
     def _has_untidied(self) -> bool:
-        """What cannot be done is tried again later, so that it does not keep us from other chores."""
-        if time.monotonic() < self._next_finish:
-            return False
-        self._next_finish = time.monotonic() + SWEEP_SECONDS
         at_work = [child.job.lease.build_id for child in self.children if isinstance(child.job, BuildJob)]
         return housekeeping.has_untidied(self.context, at_work)
 
@@ -258,17 +237,15 @@ class Worker:
             self.children.append(child)
         self._next_renewal = min(self._next_renewal, time.monotonic() + self._renewal_interval)
         if isinstance(job, BuildJob):
-            self._stop_trash()
+            self._make_room()
             logger.info("build claimed", build_id=job.lease.build_id, attempt=job.lease.attempt)
         child.began, child.completed = time.monotonic(), None
         child.give(job)
 
-    def _stop_trash(self) -> None:
-        """Deleting beside creating makes creating slow: the trash waits while something is built."""
+    def _make_room(self) -> None:
+        """Break off what would slow a build."""
         for child in list(self.children):
-            if isinstance(child.job, ChoreJob) and child.job.chore in {Chore.TRASH, Chore.TIDY}:
-                if child.job.chore is Chore.TIDY:
-                    self._next_tidy = time.monotonic() + PUT_OFF_SECONDS
+            if isinstance(child.job, ChoreJob) and self.chores.makes_room(child.job.chore):
                 self._dismiss(child)
 
     # --- the children --------------------------------------------------------------------------------------
@@ -285,6 +262,8 @@ class Worker:
                 self._lost(child)
             else:
                 self._announce(child.outcome.activated)
+                if isinstance(job, ChoreJob):
+                    self.chores.done(job.chore)
                 if job is not None and child.outcome.failure is not None:
                     self._end(job, child.outcome.failure)
             has_finished = True

@@ -35,6 +35,7 @@ from conda_store.services.run_build import run_build
 from conda_store.services.settings import update_settings
 from conda_store.worker.announcing import Announcer
 from conda_store.worker.child import _serve
+from conda_store.worker.chores import Chores
 from conda_store.worker.jobs import ArtifactJob, BuildJob, Chore, ChoreJob, Job
 from conda_store.worker.loop import LONGEST_SECONDS, Worker
 from conda_store.worker.processes import Child
@@ -440,7 +441,8 @@ def test_a_worker_waits_for_no_storage(context: Context) -> None:
         for child in worker.children:
             child.process.kill()
         turns(worker, 1)
-    worker._next_sweep = worker._next_finish = 0
+    worker._next_sweep = 0
+    worker.chores = Chores(indexes_channels=False)
     turns(worker)
     assert found(context, cancelled).status is BuildStatus.CANCELED
     assert found(context, lost).status is BuildStatus.FAILED
