@@ -80,7 +80,8 @@ def running(command: list[str], directory: Path, url: str) -> Iterator[None]:
         def answers() -> bool:
             assert process.poll() is None, (directory / "log").read_text()
             try:
-                return httpx.get(url, timeout=PATIENCE).status_code < 500
+                # a proxy that has no route yet says 404
+                return httpx.get(url, timeout=PATIENCE).status_code == httpx.codes.OK
             except httpx.HTTPError:
                 return False
 
