@@ -225,6 +225,14 @@ class DeletedBuild:
     is_environment_deleted: bool
 
 
+_TO_PURGE = (
+    build.c.deleted_on.is_not(None),
+    build.c.purged_on.is_(None),
+    build.c.status != BuildStatus.BUILDING,
+    build.c.id.not_in(select(build_artifact.c.build_id).where(build_artifact.c.state == ArtifactState.MAKING)),
+)
+
+
 def to_purge(connection: Connection, after: int = 0, limit: int = 20) -> tuple[DeletedBuild, ...]:
     """Deleted builds of which files are left, behind the id `after`, unless a worker is still busy with one, or a
     symlink may still lead to it."""
@@ -234,10 +242,7 @@ def to_purge(connection: Connection, after: int = 0, limit: int = 20) -> tuple[D
         columns()
         .add_columns(environment.c.deleted_on.label("environment_deleted_on"))
         .where(
-            build.c.deleted_on.is_not(None),
-            build.c.purged_on.is_(None),
-            build.c.status != BuildStatus.BUILDING,
-            build.c.id.not_in(select(build_artifact.c.build_id).where(build_artifact.c.state == ArtifactState.MAKING)),
+            *_TO_PURGE,
             number > after,
             or_(linked.is_(None), build.c.id.not_in([linked, environment.c.current_build_id])),
         )
@@ -249,10 +254,7 @@ def to_purge(connection: Connection, after: int = 0, limit: int = 20) -> tuple[D
 
 def has_deleted(connection: Connection) -> bool:
     """Whether there is a deleted build to clear up after."""
-    query = select(build.c.id).where(
-        build.c.deleted_on.is_not(None), build.c.purged_on.is_(None), build.c.status != BuildStatus.BUILDING
-    )
-    return connection.execute(query.limit(1)).first() is not None
+    return connection.execute(select(build.c.id).where(*_TO_PURGE).limit(1)).first() is not None
 
 
 def hold(connection: Connection, build_id: int) -> bool:

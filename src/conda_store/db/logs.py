@@ -45,7 +45,8 @@ def of_ended_builds(connection: Connection) -> tuple[int, ...]:
     return tuple(connection.execute(query).scalars())
 
 
-def remove(connection: Connection, build_id: int, through: int | None = None) -> None:
-    """Forget the chunks, when the blob holds the log; those up to the sequence number `through`, or all."""
+def remove(connection: Connection, build_id: int, through: int | None = None) -> bool:
+    """Forget the chunks, when the blob holds the log; those up to the sequence number `through`, or all. Whether there
+    were any."""
     query = delete(build_log).where(build_log.c.build_id == build_id)
-    connection.execute(query if through is None else query.where(build_log.c.sequence <= through))
+    return connection.execute(query if through is None else query.where(build_log.c.sequence <= through)).rowcount > 0

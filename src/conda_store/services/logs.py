@@ -31,12 +31,10 @@ def keep_log(context: Context, build_id: int) -> None:
     key = blob_key(ArtifactType.LOGS, build.key)
     stored = context.blobs.put(key, text.encode(), content_type(ArtifactType.LOGS))
     with context.database.write() as connection:
-        if not logs.after(connection, build_id, 0):
-            if artifacts.find(connection, build_id, ArtifactType.LOGS) is None:
-                context.blobs.delete(key)  # the build was cleared up meanwhile, its log as well
-            return
-        artifacts.add(connection, build_id, ArtifactType.LOGS, key, size=stored.size, sha256=stored.sha256)
-        logs.remove(connection, build_id, through=chunks[-1].sequence)
+        if logs.remove(connection, build_id, through=chunks[-1].sequence):
+            artifacts.add(connection, build_id, ArtifactType.LOGS, key, size=stored.size, sha256=stored.sha256)
+        elif artifacts.find(connection, build_id, ArtifactType.LOGS) is None:
+            context.blobs.delete(key)  # the build was cleared up meanwhile, its log as well
 
 
 def keep_log_if_possible(context: Context, build_id: int) -> None:
